@@ -1,0 +1,58 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+import { z } from "zod";
+
+/** One field per environment variable, named without the prefix; every field has a description. */
+export type ConfigSchema = z.ZodObject;
+
+export interface LoadConfigOptions<S extends ConfigSchema> {
+  readonly schema: S;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Default "DRAWBRIDGE_". Any variable that has it and is not in the schema is an error, so that typing mistakes show. */
+  readonly prefix?: string;
+}
+
+/**
+ * Parse the environment once.
+ * @throws DrawbridgeError `CONFIG_INVALID` (invalid_argument) that names every variable at fault, and never its value if secret.
+ */
+export function loadConfig<S extends ConfigSchema>(options: LoadConfigOptions<S>): z.output<S> {
+  const prefix = options.prefix ?? "DRAWBRIDGE_";
+  const known = new Set(Object.keys(options.schema.shape));
+  const given: Record<string, string> = {};
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(options.env)) {
+    if (!name.startsWith(prefix) || value === undefined) continue;
+    const field = name.slice(prefix.length);
+    if (known.has(field)) given[field] = value;
+    else problems.push(`${name}: no such setting; known are ${[...known].map((key) => prefix + key).join(", ")}`);
+  }
+  const result = options.schema.safeParse(given);
+  if (!result.success) {
+    for (const issue of result.error.issues) {
+      const name = prefix + issue.path.join(".");
+      const field = String(issue.path[0] ?? "");
+      problems.push(field in given || field === "" ? `${name}: ${issue.message}` : `${name}: is not set`);
+    }
+  }
+  if (problems.length > 0 || !result.success) {
+    throw new DrawbridgeError({
+      kind: "invalid_argument",
+      code: "CONFIG_INVALID",
+      message: `the configuration has ${problems.length} problem(s):\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
+    });
+  }
+  return result.data;
+}
+
+/** Rows for the README table: name, default, description. */
+export function describeConfig(
+  schema: ConfigSchema,
+  prefix = "DRAWBRIDGE_",
+): readonly { readonly name: string; readonly default: string; readonly description: string }[] {
+  return Object.entries(schema.shape).map(([key, field]) => {
+    const fallback = (field as z.ZodType).safeParse(undefined);
+    const isPlain = fallback.success && (typeof fallback.data === "string" || typeof fallback.data === "number" || typeof fallback.data === "boolean");
+    const text = !fallback.success ? "required" : isPlain ? String(fallback.data) : fallback.data === undefined ? "none" : JSON.stringify(fallback.data);
+    return { name: prefix + key, default: text, description: z.globalRegistry.get(field as z.ZodType)?.description ?? "" };
+  });
+}

@@ -1,0 +1,103 @@
+import type { Health } from "./health.ts";
+
+/** A part of a process with a life of its own. */
+export interface Component {
+  readonly name: string;
+  /** Resolves when ready to do work. Rejecting aborts start-up and stops what already started. */
+  start(signal: AbortSignal): Promise<void>;
+  /** Finish in-flight work, then release. `deadline` aborts when time is up. Idempotent. */
+  stop(deadline: AbortSignal): Promise<void>;
+}
+
+/** The part of a pino logger that the run loop needs. */
+export interface LifecycleLogger {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  fatal(fields: object, message: string): void;
+}
+
+export interface RunOptions {
+  readonly logger: LifecycleLogger;
+  readonly health?: Health;
+  /** How long load balancers need to see that we are not ready. Default 0. */
+  readonly lameDuckMs?: number;
+  /** Time for an orderly stop. Default 25 s: Kubernetes kills after 30 s. */
+  readonly stopTimeoutMs?: number;
+}
+
+/** Start in order. If one rejects, what already started is stopped in reverse and the error is thrown. */
+export async function startComponents(components: readonly Component[], signal: AbortSignal): Promise<void> {
+  const started: Component[] = [];
+  try {
+    for (const component of components) {
+      signal.throwIfAborted();
+      await component.start(signal);
+      started.push(component);
+    }
+  } catch (error) {
+    for (const component of started.toReversed()) {
+      await component.stop(AbortSignal.timeout(5_000)).catch(() => undefined); // the start error is the one to report
+    }
+    throw error;
+  }
+}
+
+/**
+ * Run components until SIGTERM or SIGINT, then stop them in reverse order. Resolves with the exit code: 0 after an
+ * orderly stop, 1 when something hung (named in the log), failed to start, or an error went unhandled. A second signal
+ * exits at once.
+ */
+export async function runUntilSignal(components: readonly Component[], options: RunOptions): Promise<number> {
+  const { logger, health } = options;
+  const aborting = new AbortController();
+  const stopRequested = Promise.withResolvers<{ readonly exitCode: number }>();
+
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (aborting.signal.aborted) process.exit(1);
+    logger.info({ signal }, "stopping");
+    aborting.abort(new Error(`received ${signal}`));
+    stopRequested.resolve({ exitCode: 0 });
+  };
+  const onUnhandled = (error: unknown): void => {
+    logger.fatal({ err: error }, "unhandled error, exiting");
+    process.exit(1);
+  };
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  process.on("uncaughtException", onUnhandled).on("unhandledRejection", onUnhandled);
+
+  try {
+    await startComponents(components, aborting.signal);
+  } catch (error) {
+    if (aborting.signal.aborted) return 0;
+    logger.fatal({ err: error }, "start failed");
+    return 1;
+  }
+  logger.info({ components: components.map((component) => component.name) }, "started");
+  const { exitCode } = await stopRequested.promise;
+
+  health?.beginShutdown();
+  if (options.lameDuckMs) await new Promise((resolve) => setTimeout(resolve, options.lameDuckMs));
+  const hung = await stopInReverse(components, options);
+  if (hung.length > 0) return 1;
+  logger.info({}, "stopped");
+  return exitCode;
+}
+
+async function stopInReverse(components: readonly Component[], options: RunOptions): Promise<readonly string[]> {
+  const deadline = AbortSignal.timeout(options.stopTimeoutMs ?? 25_000);
+  const timedOut = new Promise<"timeout">((resolve) =>
+    deadline.addEventListener("abort", () => resolve("timeout"), { once: true }),
+  );
+  const failed: string[] = [];
+  for (const component of components.toReversed()) {
+    const stopped = component.stop(deadline).then(
+      () => "stopped" as const,
+      (error: unknown) => error,
+    );
+    const outcome = await Promise.race([stopped, timedOut]);
+    if (outcome === "stopped") continue;
+    failed.push(component.name);
+    options.logger.error({ component: component.name, err: outcome }, "component did not stop");
+  }
+  return failed;
+}
