@@ -1,0 +1,108 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { silentProgress, type LocalProgress } from "../local-progress.ts";
+import { runCommand } from "../run-command.ts";
+import { isAtLeast, parseVersion } from "../version.ts";
+import { builtBinaryPath, installFromSystemPackage, installWithGo, packagedBinaryPath } from "./install-nats.ts";
+import {
+  binaryVersion,
+  durableNatsVersion,
+  isDurable,
+  natsMissing,
+  oldestNatsVersion,
+  olderServerWarning,
+  type NatsServer,
+} from "./nats-server.ts";
+
+export interface FindNatsServerOptions {
+  /** Of a server that runs already; nothing else is looked for then. */
+  readonly url?: string;
+  /** Default ~/.cache/drawbridge. */
+  readonly cacheDir?: string;
+  /** "required": a server older than 2.10 is refused. Default "preferred": it is the last resort, with a warning. */
+  readonly durability?: "required" | "preferred";
+  readonly progress?: LocalProgress;
+}
+
+type Found = NatsServer | { readonly kind: "none"; readonly reason: string };
+
+/**
+ * Find a NATS server: by URL, one that an earlier call built, one on the PATH, a Docker image that is already on this
+ * machine (never pulled), a build with Go, an older one on the PATH, the system's package.
+ * @throws DrawbridgeError `LOCAL_NATS_MISSING` (failed_precondition) that says how to get one.
+ */
+export async function findNatsServer(options: FindNatsServerOptions = {}): Promise<NatsServer> {
+  if (options.url !== undefined) return { kind: "url", url: options.url };
+  const progress = options.progress ?? silentProgress;
+  const cacheDir = options.cacheDir ?? join(homedir(), ".cache", "drawbridge");
+  const mayBeOlder = options.durability !== "required";
+
+  const onPath = await fromBinary("nats-server", "the PATH");
+  const durableWays: readonly (() => Promise<Found>)[] = [
+    () => fromBinary(builtBinaryPath(cacheDir), "the cache"),
+    () => Promise.resolve(onPath),
+    fromDocker,
+    () => fromInstall("Go", () => installWithGo(cacheDir, progress)),
+  ];
+  const olderWays: readonly (() => Promise<Found>)[] = [
+    () => Promise.resolve(onPath),
+    () => fromBinary(packagedBinaryPath(cacheDir), "the cache"),
+    () => fromInstall("the system's package", () => installFromSystemPackage(cacheDir, progress)),
+  ];
+
+  const reasons = new Set<string>();
+  for (const way of [...durableWays, ...(mayBeOlder ? olderWays : [])]) {
+    const found = await way();
+    if (found.kind === "none") {
+      reasons.add(found.reason);
+    } else if (found.kind === "url" || isDurable(found)) {
+      return found;
+    } else if (mayBeOlder && olderWays.includes(way)) {
+      progress.warn(olderServerWarning(found.version));
+      return found;
+    } else {
+      reasons.add(`nats-server ${found.version} is older than ${durableNatsVersion}`);
+    }
+  }
+  throw natsMissing([...reasons]);
+}
+
+async function fromBinary(command: string, foundBy: string): Promise<Found> {
+  const version = await binaryVersion(command);
+  if (version === undefined) return { kind: "none", reason: `there is no nats-server in ${foundBy}` };
+  if (!isAtLeast(version, oldestNatsVersion)) {
+    return { kind: "none", reason: `nats-server ${version} from ${foundBy} is older than ${oldestNatsVersion}` };
+  }
+  return { kind: "binary", command, version, foundBy };
+}
+
+async function fromInstall(foundBy: string, install: () => ReturnType<typeof installWithGo>): Promise<Found> {
+  const result = await install();
+  if (result.outcome === "impossible") return { kind: "none", reason: result.reason };
+  return { kind: "binary", command: result.command, version: result.version, foundBy };
+}
+
+/** An image of the repository `nats` that is on this machine, the newest that Docker lists first. */
+async function fromDocker(): Promise<Found> {
+  const info = await runCommand("docker", ["info", "--format", "{{.ServerVersion}}"], { timeoutMs: 10_000 });
+  if (info.outcome === "missing" || info.exitCode !== 0) return { kind: "none", reason: "Docker does not run here" };
+  const list = await runCommand("docker", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"], {
+    timeoutMs: 10_000,
+  });
+  const images = list.outcome === "exited" ? list.stdout.split("\n") : [];
+  for (const image of images.filter((name) => /(^|\/)nats:(?!<none>)/.test(name))) {
+    const run = await runCommand(
+      "docker",
+      ["run", "--rm", "--network=none", "--entrypoint=nats-server", image, "--version"],
+      {
+        timeoutMs: 30_000,
+      },
+    );
+    const version = run.outcome === "exited" && run.exitCode === 0 ? parseVersion(run.stdout) : undefined;
+    if (version !== undefined && isAtLeast(version, oldestNatsVersion)) return { kind: "docker", image, version };
+  }
+  return {
+    kind: "none",
+    reason: "Docker runs, but there is no image of nats on this machine (none is pulled unasked)",
+  };
+}

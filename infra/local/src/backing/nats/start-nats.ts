@@ -1,0 +1,132 @@
+import { mkdir } from "node:fs/promises";
+import { connect } from "node:net";
+import { join, resolve } from "node:path";
+import { DrawbridgeError } from "@drawbridge/errors";
+import { choosePort } from "../free-port.ts";
+import { silentProgress, type LocalProgress } from "../local-progress.ts";
+import { createManagedProcess, withFacts, type LaunchPlan, type ManagedProcess } from "../managed-process.ts";
+import { runCommand } from "../run-command.ts";
+import { readOrCreateSecret, writePrivateFile } from "../secret-file.ts";
+import { findNatsServer } from "./find-nats-server.ts";
+import { natsConfigText } from "./nats-config.ts";
+import { isDurable, type NatsServer } from "./nats-server.ts";
+import { endOrphan, recordPid } from "./nats-pid.ts";
+
+export interface StartNatsOptions {
+  /** Holds `jetstream/`, `password` and `credentials` (0600), `nats.conf` and logs. One owner at a time. */
+  readonly stateDir: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  /** From findNatsServer; default: found by it. Not kind "url": that one runs already. */
+  readonly server?: NatsServer;
+  readonly progress?: LocalProgress;
+}
+
+export interface ManagedNats extends ManagedProcess {
+  readonly port: number;
+  readonly url: string;
+  readonly credentials: { readonly user: string; readonly password: string };
+  /** Holds "user:password", for DRAWBRIDGE_NATS_CREDENTIALS_FILE. */
+  readonly credentialsFile: string;
+  readonly version: string;
+  /** Whether an acknowledged event survives a power cut. */
+  readonly durable: boolean;
+}
+
+const user = "drawbridge";
+
+/**
+ * nats-server with JetStream on loopback only, one user with a generated password. Works on the state that an earlier
+ * run left, also after a kill -9 of it or of its owner.
+ * @throws DrawbridgeError `LOCAL_PORT_IN_USE` | `LOCAL_NATS_MISSING` | `LOCAL_START_FAILED`
+ */
+export async function startNats(options: StartNatsOptions): Promise<ManagedNats> {
+  const progress = options.progress ?? silentProgress;
+  const server = options.server ?? (await findNatsServer({ progress }));
+  if (server.kind === "url") {
+    throw new DrawbridgeError({
+      kind: "invalid_argument",
+      code: "LOCAL_NATS_REMOTE",
+      message: "a NATS server given by URL is not ours to start",
+    });
+  }
+  const stateDir = resolve(options.stateDir);
+  await mkdir(join(stateDir, "jetstream"), { recursive: true, mode: 0o700 });
+  const credentials = { user, password: await readOrCreateSecret(join(stateDir, "password")) };
+  const credentialsFile = join(stateDir, "credentials");
+  await writePrivateFile(credentialsFile, `${credentials.user}:${credentials.password}\n`);
+  const pidFile = join(stateDir, "nats.pid");
+  const configFile = join(stateDir, "nats.conf");
+  await endOrphan(pidFile, configFile); // before the port is looked at: it may hold it
+  const port = await choosePort("NATS", options.port);
+  const inside =
+    server.kind === "docker"
+      ? { host: "0.0.0.0", port: 4222, dir: "/state" }
+      : { host: "127.0.0.1", port, dir: stateDir };
+  await writePrivateFile(
+    configFile,
+    natsConfigText({
+      host: inside.host,
+      port: inside.port,
+      storeDir: join(inside.dir, "jetstream"),
+      logFile: join(inside.dir, "nats.log"),
+      durable: isDurable(server),
+      ...credentials,
+    }),
+  );
+
+  const container = `drawbridge-nats-${port}`;
+  const managed = createManagedProcess({
+    name: "NATS",
+    logFile: join(stateDir, "nats.out"),
+    plan: () => Promise.resolve(launchPlan(server, { stateDir, configFile, container, port })),
+    isReady: () => greets(port),
+    stopSignal: "SIGTERM",
+    onStarted: (pid) => recordPid(pidFile, pid),
+    ...(server.kind === "docker"
+      ? { end: async (how) => void (await runCommand("docker", [how, container], { timeoutMs: 30_000 })) }
+      : {}),
+  });
+  await managed.start();
+  return withFacts(managed, {
+    port,
+    url: `nats://127.0.0.1:${port}`,
+    credentials,
+    credentialsFile,
+    version: server.version,
+    durable: isDurable(server),
+  });
+}
+
+function launchPlan(
+  server: Exclude<NatsServer, { kind: "url" }>,
+  at: { readonly stateDir: string; readonly configFile: string; readonly container: string; readonly port: number },
+): LaunchPlan {
+  if (server.kind === "binary") {
+    return { command: server.command, args: ["-c", at.configFile], env: {}, cwd: at.stateDir };
+  }
+  const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
+  const container = ["--rm", `--name=${at.container}`, "--entrypoint=nats-server", `--user=${owner}`];
+  const limits = ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--pull=never"];
+  const doors = [`--publish=127.0.0.1:${at.port}:4222`, `--volume=${at.stateDir}:/state`];
+  return {
+    command: "docker",
+    args: ["run", ...container, ...limits, ...doors, server.image, "-c", "/state/nats.conf"],
+    retryForMs: 10_000, // the name of a container that was killed is free again a moment later
+  };
+}
+
+/** A NATS server speaks first: "INFO {...}" (NATS client protocol). It listens only when JetStream has recovered. */
+async function greets(port: number): Promise<boolean> {
+  const socket = connect({ host: "127.0.0.1", port });
+  const greeting = Promise.withResolvers<boolean>();
+  socket.setTimeout(2_000, () => greeting.resolve(false));
+  socket.once("error", () => greeting.resolve(false));
+  socket.once("close", () => greeting.resolve(false));
+  socket.once("data", (chunk) => greeting.resolve(chunk.toString("latin1").startsWith("INFO ")));
+  try {
+    return await greeting.promise;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,160 @@
+import { join } from "node:path";
+import type { StackLayout } from "./layout.ts";
+import type { StackPorts } from "./ports.ts";
+
+export interface ServiceContext {
+  readonly layout: StackLayout;
+  readonly ports: StackPorts;
+  readonly natsUrl: string;
+  readonly logFormat: "json" | "pretty";
+}
+
+/** One process of ours: where its code is and the environment that it runs with. */
+export interface ServiceDefinition {
+  readonly name: string;
+  /** Below the repository's root. */
+  readonly directory: string;
+  /** Arguments after src/main.ts. */
+  readonly args: readonly string[];
+  readonly opsPort: (ports: StackPorts) => number;
+  /** Has a schema, src/migrate.ts and a database role. */
+  readonly hasDatabase: boolean;
+  readonly environment: (context: ServiceContext) => Readonly<Record<string, string>>;
+}
+
+const loopback = "127.0.0.1";
+const at = (port: number) => `${loopback}:${port}`;
+
+/** What every process gets. */
+function common(name: string, opsPort: number, { layout, logFormat }: ServiceContext): Record<string, string> {
+  return {
+    DRAWBRIDGE_LOG_FORMAT: logFormat,
+    DRAWBRIDGE_OPS_LISTEN: at(opsPort),
+    DRAWBRIDGE_TRACE_FILE: join(layout.traces, `${name}.jsonl`),
+  };
+}
+
+/** What every control-plane service gets. */
+function controlPlane(name: string, opsPort: number, context: ServiceContext): Record<string, string> {
+  const { layout, natsUrl, ports } = context;
+  return {
+    ...common(name, opsPort, context),
+    DRAWBRIDGE_DATABASE_URL_FILE: layout.secret(`${name}.database-url`),
+    DRAWBRIDGE_NATS_URL: natsUrl,
+    DRAWBRIDGE_NATS_CREDENTIALS_FILE: layout.secret("nats-credentials"),
+    DRAWBRIDGE_IDENTITY_DIR: layout.identity(name),
+    DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: at(ports.internal.certAuthority),
+  };
+}
+
+export const services: readonly ServiceDefinition[] = [
+  {
+    name: "cert-authority",
+    directory: "apps/control-plane/cert-authority",
+    args: [],
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.certAuthority,
+    environment: (context) => ({
+      ...controlPlane("cert-authority", context.ports.ops.certAuthority, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.certAuthority),
+      DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.certAuthority),
+      DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: context.layout.secret("cert-authority.kek"),
+    }),
+  },
+  {
+    name: "activation",
+    directory: "apps/control-plane/activation",
+    args: [],
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.activation,
+    environment: (context) => ({
+      ...controlPlane("activation", context.ports.ops.activation, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.activation),
+      DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.activation),
+      DRAWBRIDGE_PUBLIC_ACTIVATION_ENDPOINTS: at(context.ports.activation),
+      DRAWBRIDGE_PUBLIC_TUNNEL_ENDPOINTS: at(context.ports.tunnel),
+      DRAWBRIDGE_PUBLIC_CONFIG_RESOLVER_URL: `https://${at(context.ports.configResolver)}`,
+    }),
+  },
+  {
+    name: "runtime-manager",
+    directory: "apps/control-plane/runtime-manager",
+    args: [],
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.runtimeManager,
+    environment: (context) => ({
+      ...controlPlane("runtime-manager", context.ports.ops.runtimeManager, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.runtimeManager),
+      DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.tunnel),
+    }),
+  },
+  {
+    name: "config-resolver",
+    directory: "apps/control-plane/config-resolver",
+    args: [],
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.configResolver,
+    environment: (context) => ({
+      ...controlPlane("config-resolver", context.ports.ops.configResolver, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.configResolver),
+      DRAWBRIDGE_UPLOAD_LISTEN: at(context.ports.bundleUpload),
+      DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.configResolver),
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
+      DRAWBRIDGE_BLOB_DIR: context.layout.bundles,
+      DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: context.layout.secret("config-resolver.kek"),
+    }),
+  },
+  {
+    name: "management-api",
+    directory: "apps/control-plane/management-api",
+    args: [],
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.managementApi,
+    environment: (context) => ({
+      ...controlPlane("management-api", context.ports.ops.managementApi, context),
+      DRAWBRIDGE_LISTEN: at(context.ports.managementApi),
+      DRAWBRIDGE_ACTIVATION_ADDRESS: at(context.ports.internal.activation),
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
+      DRAWBRIDGE_CONFIG_RESOLVER_ADDRESS: at(context.ports.internal.configResolver),
+      DRAWBRIDGE_BUNDLE_UPLOAD_ADDRESS: at(context.ports.bundleUpload),
+      DRAWBRIDGE_BOOTSTRAP_ADMIN_PASSWORD_FILE: context.layout.secret("admin-password"),
+    }),
+  },
+  {
+    name: "agent",
+    directory: "apps/fabric/agent",
+    args: ["run"],
+    hasDatabase: false,
+    opsPort: (ports) => ports.ops.agent,
+    environment: (context) => ({
+      ...common("agent", context.ports.ops.agent, context),
+      DRAWBRIDGE_STATE_DIR: context.layout.agent,
+      DRAWBRIDGE_CLUSTER_DRIVER: "process",
+      DRAWBRIDGE_ALLOW_LOGS: "true",
+      DRAWBRIDGE_APP_PORT_RANGE: context.ports.apps.join("-"),
+    }),
+  },
+];
+
+export const controlPlaneServices = services.filter((service) => service.hasDatabase);
+
+/** @throws Error for a name that is not a service: a mistake in our own code. */
+export function serviceNamed(name: string): ServiceDefinition {
+  const found = services.find((service) => service.name === name);
+  if (!found)
+    throw new Error(`there is no service "${name}"; there are ${services.map((service) => service.name).join(", ")}`);
+  return found;
+}
+
+/** Names of the roles and schemas in PostgreSQL: the service's name with underscores. */
+export function schemaOf(service: string): string {
+  return service.replaceAll("-", "_");
+}
+
+/** The environment as a file for `node --env-file`: values are quoted, names sorted. */
+export function formatEnvFile(environment: Readonly<Record<string, string>>): string {
+  return Object.entries(environment)
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}\n`)
+    .join("");
+}
