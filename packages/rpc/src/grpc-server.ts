@@ -1,0 +1,170 @@
+import type { Socket } from "node:net";
+import { systemClock, uuidV7Ids, type Clock, type Component, type Health, type IdSource } from "@drawbridge/lifecycle";
+import type { IdentityHolder } from "@drawbridge/pki";
+import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { AdmissionLimits } from "./admission.ts";
+import { createImplementation } from "./grpc-call.ts";
+import { createHealthService } from "./grpc-health.ts";
+import type { CallContext, GrpcServiceDefinition } from "./grpc-service.ts";
+import { createListener, type ClientCertificate, type Connection, type ListenAddress } from "./listener.ts";
+import { createRequestMetrics } from "./request-metrics.ts";
+
+export interface GrpcServerOptions {
+  /** For log, metrics and health: "internal", "fabric". */
+  readonly name: string;
+  readonly listen: ListenAddress;
+  readonly identity: IdentityHolder;
+  readonly clientCertificate: ClientCertificate;
+  readonly services: readonly GrpcServiceDefinition[];
+  readonly logger: Logger;
+  readonly metrics?: Metrics;
+  /** Answers grpc.health.v1.Health/Check; without it the method does not exist. */
+  readonly health?: Health;
+  readonly admission?: AdmissionLimits;
+  /** Largest message in or out. Default 1 MiB (design R11). */
+  readonly maxMessageBytes?: number;
+  /** Streams at once on one connection. Default 100. */
+  readonly maxConcurrentStreams?: number;
+  /** Default 10 s. */
+  readonly handshakeTimeoutMs?: number;
+  /** Called when a connection is established, before its first call. Close it to refuse. */
+  readonly onConnection?: (connection: Connection) => void;
+  /** Called before every handler, after authorisation; throw to refuse. For checks that change while a connection lives. */
+  readonly beforeCall?: (context: CallContext) => void | Promise<void>;
+  readonly clock?: Clock;
+  readonly ids?: IdSource;
+}
+
+export interface GrpcServer extends Component {
+  /** Where it listens; after start. */
+  address(): ListenAddress;
+  connections(): Iterable<Connection>;
+}
+
+/** Ping every 20 s, dead after 10 s without an answer (design R12). */
+const keepalive = { "grpc.keepalive_time_ms": 20_000, "grpc.keepalive_timeout_ms": 10_000 };
+/** How often live connections are checked for expired certificates (design R9). */
+const sweepIntervalMs = 60_000;
+/** What one HTTP/2 session may hold in memory, in MiB: node's default of 10 is less than ten of our largest messages. */
+const maxSessionMemoryMb = 32;
+
+/**
+ * A gRPC server over our own TLS listener. Deny by default: a call passes when its connection's certificate is still
+ * valid and the method's list names the caller. On stop it tells clients to go, waits for calls in flight, and cuts
+ * what is left at the deadline.
+ */
+export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
+  const clock = options.clock ?? systemClock;
+  const logger = options.logger.child({ [field.component]: `grpc:${options.name}` });
+  const maxMessageBytes = options.maxMessageBytes ?? 1024 * 1024;
+  const server = new Server({
+    ...keepalive,
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": maxMessageBytes,
+    "grpc.max_concurrent_streams": options.maxConcurrentStreams ?? 100,
+    "grpc-node.max_session_memory": maxSessionMemoryMb,
+    "grpc.enable_channelz": 0,
+  });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const byAddress = new Map<string, Connection>();
+  const sweeping = new AbortController();
+
+  const listener = createListener({
+    name: options.name,
+    listen: options.listen,
+    tls: {
+      identity: options.identity,
+      clientCertificate: options.clientCertificate,
+      protocol: "h2",
+      ...(options.handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeTimeoutMs }),
+    },
+    ...(options.admission ? { admission: options.admission } : {}),
+    clock,
+    ids: options.ids ?? uuidV7Ids,
+    logger,
+    metrics: options.metrics,
+    onConnection: adopt,
+  });
+
+  function adopt(socket: Socket, connection: Connection): void {
+    const key = `${socket.remoteAddress}:${socket.remotePort}`;
+    byAddress.set(key, connection);
+    socket.once("close", () => {
+      if (byAddress.get(key) === connection) byAddress.delete(key);
+    });
+    options.onConnection?.(connection);
+    if (!socket.destroyed) injector.injectConnection(socket);
+  }
+
+  /**
+   * grpc-js does not hand out the socket, only its remote address; the certificate's fingerprint shows that the entry
+   * found under that address is of the same connection even if the address was taken over a moment ago.
+   */
+  function connectionOf(call: {
+    getPeer(): string;
+    getAuthContext(): { sslPeerCertificate?: { fingerprint256: string } };
+  }): Connection | undefined {
+    const connection = byAddress.get(call.getPeer());
+    if (!connection?.peer) return connection;
+    const presented = call.getAuthContext().sslPeerCertificate?.fingerprint256.replaceAll(":", "").toLowerCase();
+    return presented === connection.peer.fingerprintSha256 ? connection : undefined;
+  }
+
+  const services = options.health ? [...options.services, createHealthService(options.health)] : options.services;
+  const metrics = options.metrics && createRequestMetrics(options.metrics, options.name);
+  for (const service of services) {
+    const implementation = createImplementation(service, {
+      connectionOf,
+      beforeCall: options.beforeCall,
+      clock,
+      logger,
+      metrics,
+    });
+    // GrpcMethod is what we need of a generated definition; grpc-js needs the serialisers that are in it as well.
+    server.addService(
+      service.definition as unknown as ServiceDefinition,
+      implementation as unknown as UntypedServiceImplementation,
+    );
+  }
+
+  async function sweepExpired(): Promise<void> {
+    for (;;) {
+      await clock.sleep(sweepIntervalMs, sweeping.signal);
+      const now = clock.now();
+      for (const connection of listener.connections()) {
+        if (connection.peer && now >= connection.peer.notAfter) connection.close("certificate expired");
+      }
+    }
+  }
+
+  return {
+    name: `grpc:${options.name}`,
+    address: () => listener.address(),
+    connections: () => listener.connections(),
+    start: async () => {
+      await listener.listen();
+      sweepExpired().catch(() => undefined); // ends when stop() aborts it
+      const { host, port } = listener.address();
+      logger.info({ [field.address]: `${host}:${port}` }, "listening");
+    },
+    stop: async (deadline) => {
+      sweeping.abort(new Error("stopping"));
+      listener.stopAccepting();
+      await drained(server, deadline);
+      server.forceShutdown();
+      listener.destroy("server stopped");
+    },
+  };
+}
+
+/** Resolves when every session has ended its calls, or when the deadline aborts. */
+async function drained(server: Server, deadline: AbortSignal): Promise<void> {
+  if (deadline.aborted) return;
+  const done = Promise.withResolvers<void>();
+  const onDeadline = (): void => done.resolve();
+  deadline.addEventListener("abort", onDeadline, { once: true });
+  server.tryShutdown(() => done.resolve());
+  await done.promise;
+  deadline.removeEventListener("abort", onDeadline);
+}

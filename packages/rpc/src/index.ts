@@ -1,0 +1,16 @@
+export { createTokenBucket, type AdmissionLimits, type TokenBucket } from "./admission.ts";
+export type { CallerPattern } from "./caller.ts";
+export { grpcStatusOf, httpStatusOf } from "./error-status.ts";
+export {
+  createGrpcClient,
+  type CallOptions,
+  type GrpcCalls,
+  type GrpcClient,
+  type GrpcClientOptions,
+} from "./grpc-client.ts";
+export { fromGrpcError, toGrpcStatus } from "./grpc-error.ts";
+export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
+export { defineGrpcService, type CallContext, type GrpcServiceDefinition, type HandlerOf } from "./grpc-service.ts";
+export type { ClientCertificate, Connection, ListenAddress } from "./listener.ts";
+export { fieldDetail, problemContentType, toProblem, type Problem } from "./problem.ts";
+export { toPublicError } from "./public-error.ts";

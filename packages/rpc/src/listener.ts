@@ -1,0 +1,220 @@
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import { peerIdentity, serverTlsOptions, type IdentityHolder, type PeerIdentity } from "@drawbridge/pki";
+import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
+import { createAdmission, type AdmissionLimits } from "./admission.ts";
+
+/** Where to listen; port 0 lets the system choose. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type ClientCertificate = "required" | "none";
+
+/** One accepted connection; with TLS the handshake is over and the peer is known. */
+export interface Connection {
+  readonly id: string;
+  readonly remoteAddress: string;
+  readonly peer: PeerIdentity | undefined;
+  /** Cut it at once, streams included. `reason` is for the log. */
+  close(reason: string): void;
+  /** Resolves when the connection is gone. */
+  readonly closed: Promise<void>;
+}
+
+export interface ListenerOptions {
+  readonly name: string;
+  readonly listen: ListenAddress;
+  /** Without it the listener speaks plain TCP: loopback only. */
+  readonly tls?: {
+    readonly identity: IdentityHolder;
+    readonly clientCertificate: ClientCertificate;
+    readonly protocol: "h2" | "http/1.1";
+    /** Default 10 s. */
+    readonly handshakeTimeoutMs?: number;
+  };
+  readonly admission?: AdmissionLimits;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly metrics?: Metrics | undefined;
+  /** Called once per connection, when it may be used. */
+  readonly onConnection: (socket: Socket, connection: Connection) => void;
+}
+
+export interface Listener {
+  listen(): Promise<void>;
+  address(): ListenAddress;
+  /** No new connections; the open ones go on. */
+  stopAccepting(): void;
+  connections(): Iterable<Connection>;
+  /** Cut all that is open and release. */
+  destroy(reason: string): void;
+}
+
+/**
+ * A TCP listener of our own, with TLS 1.3 on top (design R10): admission before cryptography, hot swap of certificates,
+ * no session tickets, and every connection under one identity that cannot change while it lives.
+ */
+export function createListener(options: ListenerOptions): Listener {
+  const { clock, logger, tls } = options;
+  const admission = createAdmission(options.admission);
+  const connections = new Set<Connection>();
+  const handshakes = new Map<string, { readonly end: () => void; readonly socket: Socket }>();
+  const refused = options.metrics?.counter("connections_refused", {
+    description: "connections closed before or in the handshake",
+  });
+  options.metrics?.gauge("connections", { description: "open connections" }, () => [
+    [admission.connections(), { listener: options.name }],
+  ]);
+
+  const server: Server = createServer({ noDelay: true }, accept);
+  const tlsServer = tls && createTls(tls);
+  let isOverloaded = false;
+
+  function accept(socket: Socket): void {
+    const verdict = admission.admit(clock.monotonicMs());
+    if (verdict !== "admitted") {
+      socket.resetAndDestroy();
+      refused?.add(1, { listener: options.name, reason: verdict });
+      if (!isOverloaded) logger.warn({ reason: verdict }, "refusing connections: overloaded");
+      isOverloaded = true;
+      return;
+    }
+    if (isOverloaded) logger.info({}, "accepting connections again");
+    isOverloaded = false;
+    const endHandshake = onlyOnce(() => {
+      admission.handshakeEnded();
+      if (handshakes.get(addressKey(socket))?.end === endHandshake) handshakes.delete(key);
+    });
+    const key = addressKey(socket);
+    socket.once("close", () => {
+      endHandshake();
+      admission.connectionEnded();
+    });
+    socket.on("error", () => undefined); // resets are everyday life; "close" follows and is counted
+    if (!tlsServer) {
+      endHandshake();
+      register(socket, undefined);
+      return;
+    }
+    handshakes.set(key, { end: endHandshake, socket });
+    tlsServer.emit("connection", socket);
+  }
+
+  function createTls(settings: NonNullable<ListenerOptions["tls"]>): TlsServer {
+    const { identity, clientCertificate, protocol } = settings;
+    // Whoever shows no certificate may know us by a pin only: it gets the roots as well.
+    const sendRoots = clientCertificate === "none";
+    const current = () => serverTlsOptions(identity.get(), { clientCertificate, alpnProtocols: [protocol], sendRoots });
+    const secure = createTlsServer({ ...current(), handshakeTimeout: settings.handshakeTimeoutMs ?? 10_000 });
+    secure.on("secureConnection", (socket) => onSecure(socket, settings));
+    secure.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
+      refused?.add(1, { listener: options.name, reason: "handshake" });
+      logger.debug(
+        { reason: error.code ?? "unknown", [field.remoteAddress]: socket.remoteAddress },
+        "tls handshake failed",
+      );
+      socket.destroy();
+    });
+    identity.onChange(() => secure.setSecureContext(current()));
+    return secure;
+  }
+
+  function onSecure(
+    socket: TLSSocket,
+    { identity, clientCertificate, protocol }: NonNullable<ListenerOptions["tls"]>,
+  ): void {
+    handshakes.get(addressKey(socket))?.end();
+    socket.on("error", () => undefined); // as above
+    try {
+      if (socket.alpnProtocol !== protocol && protocol === "h2") throw refusal(`ALPN ${protocol} was not agreed on`);
+      const peer = clientCertificate === "required" ? peerIdentity(socket) : undefined;
+      if (peer && peer.identity.trustDomain !== identity.get().trustBundle.trustDomain)
+        throw refusal("foreign trust domain");
+      register(socket, peer);
+    } catch (error) {
+      refused?.add(1, { listener: options.name, reason: "identity" });
+      logger.info({ err: error, [field.remoteAddress]: socket.remoteAddress }, "connection refused");
+      socket.destroy();
+    }
+  }
+
+  function register(socket: Socket, peer: PeerIdentity | undefined): void {
+    const closed = Promise.withResolvers<void>();
+    const connection: Connection = {
+      id: options.ids.next(),
+      remoteAddress: socket.remoteAddress ?? "unknown",
+      peer,
+      closed: closed.promise,
+      close: (reason) => {
+        if (socket.destroyed) return;
+        logger.info(
+          { reason, [field.connectionId]: connection.id, [field.spiffeId]: peer?.spiffeId },
+          "closing connection",
+        );
+        socket.destroy();
+      },
+    };
+    connections.add(connection);
+    socket.once("close", () => {
+      connections.delete(connection);
+      closed.resolve();
+    });
+    options.onConnection(socket, connection);
+  }
+
+  return {
+    listen: async () => {
+      server.listen({ host: options.listen.host, port: options.listen.port });
+      try {
+        await once(server, "listening");
+      } catch (error) {
+        throw listenError(error, options.listen);
+      }
+    },
+    address: () => {
+      const address = server.address() as AddressInfo; // a TCP listener, so never a path; null only before listen()
+      return { host: address.address, port: address.port };
+    },
+    stopAccepting: () => void server.close(),
+    connections: () => connections,
+    destroy: (reason) => {
+      server.close();
+      for (const { socket } of handshakes.values()) socket.destroy();
+      for (const connection of connections) connection.close(reason);
+    },
+  };
+}
+
+/** Names a live TCP connection; the same before and after the TLS handshake. */
+function addressKey(socket: Socket): string {
+  return `${socket.remoteAddress}|${socket.remotePort}|${socket.localPort}`;
+}
+
+function onlyOnce(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    work();
+  };
+}
+
+function refusal(message: string): DrawbridgeError {
+  return new DrawbridgeError({ kind: "unauthenticated", code: "IDENTITY_INVALID", message });
+}
+
+function listenError(cause: unknown, { host, port }: ListenAddress): DrawbridgeError {
+  const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+  return new DrawbridgeError({
+    kind: "failed_precondition",
+    code: "LISTEN_FAILED",
+    message: `cannot listen on ${host}:${port} (${reason}); is the port in use?`,
+    cause,
+  });
+}
