@@ -21,7 +21,7 @@ export interface ManifestProblem {
 }
 
 type Path = readonly (string | number)[];
-type Locate = (path: Path, at: "key" | "value") => Omit<ManifestProblem, "message">;
+type Locate = (path: Path, at: "key" | "value", message: string) => ManifestProblem;
 
 /**
  * Read drawbridge.yaml (or the same as JSON).
@@ -46,7 +46,11 @@ export function parseManifest(source: string, fileName: string = manifestFileNam
     return { line, column: col, field: "", message: `is not valid YAML: ${problem.message}` };
   });
   if (syntax.length > 0) throw manifestInvalid(fileName, syntax);
-  const locate: Locate = (path, at) => ({ ...positionOf(document, lines, path, at), field: fieldName(path) });
+  const locate: Locate = (path, at, message) => ({
+    ...positionOf(document, lines, path, at),
+    field: fieldName(path),
+    message,
+  });
 
   const result = manifestSchema.safeParse(toPlain(document, fileName));
   if (!result.success) {
@@ -59,7 +63,7 @@ export function parseManifest(source: string, fileName: string = manifestFileNam
   if (violations.length > 0) {
     throw manifestInvalid(
       fileName,
-      violations.map(({ path, message }) => ({ ...locate(path, "value"), message })),
+      violations.map(({ path, message }) => locate(path, "value", message)),
     );
   }
   return result.data;
@@ -84,15 +88,13 @@ function toPlain(document: Document.Parsed, fileName: string): unknown {
 function problemsOf(issue: z.core.$ZodIssue, locate: Locate): readonly ManifestProblem[] {
   const path = issue.path.map((part) => (typeof part === "number" ? part : String(part)));
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
-      ...locate([...path, key], "key"),
-      message: "is not a known field; remove it or correct its spelling",
-    }));
+    const message = "is not a known field; remove it or correct its spelling";
+    return issue.keys.map((key) => locate([...path, key], "key", message));
   }
   // A bad key of a map is reported with the rule that it broke one level down.
   if (issue.code === "invalid_key")
-    return [{ ...locate(path, "key"), message: `the name ${issue.issues[0]?.message ?? "is not allowed"}` }];
-  return [{ ...locate(path, "value"), message: issue.message }];
+    return [locate(path, "key", `the name ${issue.issues[0]?.message ?? "is not allowed"}`)];
+  return [locate(path, "value", issue.message)];
 }
 
 /** Position of the value at `path` (or of its key), of the nearest parent where there is none. */
