@@ -14,3 +14,12 @@ export { defineGrpcService, type CallContext, type GrpcServiceDefinition, type H
 export type { ClientCertificate, Connection, ListenAddress } from "./listener.ts";
 export { fieldDetail, problemContentType, toProblem, type Problem } from "./problem.ts";
 export { toPublicError } from "./public-error.ts";
+export {
+  createHttpServer,
+  httpContext,
+  type HttpContext,
+  type HttpServer,
+  type HttpServerOptions,
+} from "./http-server.ts";
+export { createOpsServer, type OpsServerOptions } from "./ops-server.ts";
+export { createServiceIdentity, type ServiceIdentity, type ServiceIdentityOptions } from "./service-identity.ts";

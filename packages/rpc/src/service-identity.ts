@@ -1,0 +1,196 @@
+import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { DrawbridgeError } from "@drawbridge/errors";
+import {
+  fullJitterDelayMs,
+  retryWithBackoff,
+  uuidV7Ids,
+  type Clock,
+  type Component,
+  type HealthCheck,
+  type IdSource,
+  type Random,
+} from "@drawbridge/lifecycle";
+import {
+  chainToPem,
+  createCsr,
+  createTrustBundle,
+  generateKeyPair,
+  IdentityHolder,
+  loadIdentityDir,
+  renewalInstant,
+  saveIdentityDir,
+  type IdentityMaterial,
+  type IdentitySnapshot,
+  type TrustBundle,
+} from "@drawbridge/pki";
+import { field, type Logger } from "@drawbridge/telemetry";
+import { createGrpcClient } from "./grpc-client.ts";
+
+export interface ServiceIdentityOptions {
+  /** Folder with tls.crt, tls.key and trust-bundle.json. */
+  readonly dir: string;
+  readonly certAuthority: { readonly address: string };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly ids?: IdSource;
+}
+
+export interface ServiceIdentity extends Component {
+  readonly holder: IdentityHolder;
+  /** For /readyz: says that the files are missing or that the certificate has expired. */
+  readonly health: HealthCheck;
+}
+
+/** How often the wall clock is looked at: a machine that slept renews soon after it wakes (design R21). */
+const longestSleepMs = 15_000;
+/** Retry of a failed renewal: 10 s to 10 min, full jitter (design R6). */
+const renewalBackoff = { baseMs: 10_000, capMs: 600_000, floorMs: 1_000 };
+
+/**
+ * The certificate of this service: read from its folder (waited for, as long as it takes), renewed at cert-authority at
+ * half of its life, swapped while running and saved. The trust bundle is asked for as often as it wants. A renewal
+ * that fails changes nothing; it is tried again until it works.
+ */
+export function createServiceIdentity(options: ServiceIdentityOptions): ServiceIdentity {
+  const { dir, clock, random } = options;
+  const ids = options.ids ?? uuidV7Ids;
+  const logger = options.logger.child({ [field.component]: "identity" });
+  const holder = new IdentityHolder();
+  const client = createGrpcClient(CertificateAuthorityServiceClient, {
+    address: options.certAuthority.address,
+    identity: holder,
+    expectedServer: "/cp/cert-authority",
+    logger: options.logger,
+    clock,
+    random,
+  });
+  const stopping = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+  let unsaved: IdentityMaterial | undefined;
+
+  async function load(signal: AbortSignal): Promise<void> {
+    let isWaiting = false;
+    const onFailure = (error: unknown): void => {
+      if (!isWaiting) logger.warn({ err: error, dir }, "waiting for identity files");
+      isWaiting = true;
+    };
+    const read = async (): Promise<void> => {
+      holder.replace(await loadIdentityDir(dir, clock.now()), clock.now());
+    };
+    await retryWithBackoff(read, { clock, random, baseMs: 250, capMs: 5_000, onFailure }, signal);
+    logger.info({ [field.spiffeId]: holder.get().spiffeId, not_after: holder.get().notAfter }, "identity loaded");
+  }
+
+  /** The pair in the folder, if somebody put a longer-lived one there (bootstrap after a long sleep). */
+  async function adoptNewerFiles(): Promise<void> {
+    const found = await loadIdentityDir(dir, clock.now()).catch(() => undefined); // not readable: what we have stays
+    if (!found || found.notAfter <= holder.get().notAfter) return;
+    holder.replace(found, clock.now());
+    logger.info({ [field.serialNumber]: found.serialNumber }, "identity taken from its files");
+  }
+
+  async function adopt(material: IdentityMaterial): Promise<IdentitySnapshot> {
+    const snapshot = holder.replace(material, clock.now());
+    unsaved = material;
+    await save();
+    return snapshot;
+  }
+
+  async function save(): Promise<void> {
+    if (!unsaved) return;
+    await saveIdentityDir(dir, unsaved, clock.now());
+    unsaved = undefined;
+  }
+
+  async function renew(signal: AbortSignal): Promise<void> {
+    const keyPair = await generateKeyPair();
+    const csrDer = Buffer.from(await createCsr(keyPair));
+    const request = { requestId: ids.next(), csrDer };
+    const { certificate, trustBundle } = await client.call.issueServiceCertificate(request, {
+      signal,
+      idempotent: true,
+    });
+    if (!certificate || !trustBundle) throw incomplete();
+    const snapshot = await adopt({
+      certificateChainPem: chainToPem([certificate.certificateDer, ...certificate.chainDer]),
+      privateKeyPem: keyPair.privateKeyPem(),
+      trustBundle: createTrustBundle(trustBundle),
+    });
+    logger.info({ [field.serialNumber]: snapshot.serialNumber, not_after: snapshot.notAfter }, "certificate renewed");
+  }
+
+  async function refreshTrustBundle(signal: AbortSignal): Promise<void> {
+    const { trustBundle } = await client.call.getTrustBundle({}, { signal, idempotent: true });
+    const current = holder.get();
+    if (!trustBundle || trustBundle.sequence <= current.trustBundle.sequence) return;
+    const bundle: TrustBundle = createTrustBundle(trustBundle);
+    await adopt({ ...current, trustBundle: bundle });
+    logger.info({ sequence: String(bundle.sequence) }, "trust bundle replaced");
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    let serialNumber = "";
+    let renewAt = clock.now();
+    let nextRefresh = clock.now();
+    let failures = 0;
+    for (;;) {
+      const current = holder.get();
+      if (current.serialNumber !== serialNumber) {
+        serialNumber = current.serialNumber;
+        renewAt = renewalInstant({ ...current, jitter: random.next() }); // drawn once per certificate
+      }
+      const now = clock.now();
+      if (nextRefresh.getTime() - now.getTime() > current.trustBundle.refreshHintSeconds * 1000) nextRefresh = now; // the clock went back
+      let waitMs = Math.min(
+        longestSleepMs,
+        Math.max(0, Math.min(renewAt.getTime(), nextRefresh.getTime()) - now.getTime()),
+      );
+      try {
+        await save();
+        if (now >= renewAt) await renew(signal);
+        else if (now >= nextRefresh) {
+          await refreshTrustBundle(signal);
+          nextRefresh = new Date(now.getTime() + current.trustBundle.refreshHintSeconds * 1000);
+        }
+        failures = 0;
+      } catch (error) {
+        signal.throwIfAborted();
+        waitMs = fullJitterDelayMs({ ...renewalBackoff, attempt: failures, random });
+        if (failures === 0)
+          logger.warn({ err: error, [field.delayMs]: waitMs }, "identity cannot be refreshed, will retry");
+        failures += 1;
+        await adoptNewerFiles();
+      }
+      await clock.sleep(waitMs, signal);
+    }
+  }
+
+  return {
+    name: "identity",
+    holder,
+    health: () => {
+      if (!holder.isLoaded) return `waiting for ${dir}`;
+      return clock.now() < holder.get().notAfter ? undefined : "the certificate has expired";
+    },
+    start: async (signal) => {
+      await load(AbortSignal.any([signal, stopping.signal]));
+      running = run(stopping.signal).catch((error: unknown) => {
+        if (!stopping.signal.aborted) throw error;
+      });
+    },
+    stop: async (deadline) => {
+      stopping.abort(new Error("stopping"));
+      await running;
+      await client.stop(deadline);
+    },
+  };
+}
+
+function incomplete(): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "internal",
+    code: "PEER_FAILED",
+    message: "cert-authority answered without a certificate or a trust bundle",
+  });
+}
