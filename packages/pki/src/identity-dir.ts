@@ -1,0 +1,102 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { DrawbridgeError } from "@drawbridge/errors";
+import { validateIdentity, type IdentityMaterial, type IdentitySnapshot } from "./identity.ts";
+import { parseTrustBundleJson, trustBundleToJson } from "./trust-bundle.ts";
+
+/**
+ * An identity folder is laid out as Kubernetes lays out a Secret volume: the files are links through `..data`, which is
+ * a link to the generation in use. Replacing that one link swaps all files at once, whatever is killed in between; a
+ * reader resolves it once and reads its files from one generation (design R19).
+ */
+export const identityFiles = {
+  certificate: "tls.crt",
+  privateKey: "tls.key",
+  trustBundle: "trust-bundle.json",
+} as const;
+const currentLink = "..data";
+const generationPrefix = "..gen-";
+
+/**
+ * Write and make durable: files 0600, folders 0700; the two newest generations are kept. `now` names the generation.
+ */
+export async function saveIdentityDir(directory: string, material: IdentityMaterial, now: Date): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const stamp = String(now.getTime()).padStart(15, "0");
+  const generation = `${generationPrefix}${stamp}-${randomBytes(4).toString("hex")}`;
+  await mkdir(join(directory, generation), { mode: 0o700 });
+  const contents = {
+    [identityFiles.certificate]: material.certificateChainPem,
+    [identityFiles.privateKey]: material.privateKeyPem,
+    [identityFiles.trustBundle]: trustBundleToJson(material.trustBundle),
+  };
+  for (const [name, text] of Object.entries(contents)) await writeDurably(join(directory, generation, name), text);
+  await syncDirectory(join(directory, generation));
+  await replaceLink(join(directory, currentLink), generation);
+  for (const name of Object.keys(contents)) await replaceLink(join(directory, name), join(currentLink, name));
+  await syncDirectory(directory);
+  await removeOldGenerations(directory, generation);
+}
+
+/**
+ * Read one generation and check it.
+ * @throws DrawbridgeError `IDENTITY_MISSING` (unavailable): a file is not there; whatever `validateIdentity` throws
+ */
+export async function loadIdentityDir(directory: string, now: Date): Promise<IdentitySnapshot> {
+  return validateIdentity(await readIdentityDir(directory), now);
+}
+
+/**
+ * Read one generation without checking it: for who must look at an expired identity.
+ * @throws DrawbridgeError `IDENTITY_MISSING` (unavailable) | `TRUST_BUNDLE_INVALID` (invalid_argument)
+ */
+export async function readIdentityDir(directory: string): Promise<IdentityMaterial> {
+  const generation = await readlink(join(directory, currentLink)).catch(() => "."); // plain files are fine too
+  const read = async (name: string): Promise<string> => {
+    try {
+      return await readFile(join(directory, generation, name), "utf8");
+    } catch (cause) {
+      throw missing(join(directory, name), cause);
+    }
+  };
+  return {
+    certificateChainPem: await read(identityFiles.certificate),
+    privateKeyPem: await read(identityFiles.privateKey),
+    trustBundle: parseTrustBundleJson(await read(identityFiles.trustBundle)),
+  };
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  await using file = await open(path, "wx", 0o600);
+  await file.writeFile(text);
+  await file.sync();
+}
+
+async function replaceLink(path: string, target: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
+  await symlink(target, temporary);
+  await rename(temporary, path);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using handle = await open(path, "r");
+  await handle.sync();
+}
+
+async function removeOldGenerations(directory: string, current: string): Promise<void> {
+  const generations = (await readdir(directory)).filter(
+    (name) => name.startsWith(generationPrefix) && name !== current,
+  );
+  const [, ...old] = generations.toSorted().toReversed();
+  for (const name of old) await rm(join(directory, name), { recursive: true, force: true });
+}
+
+function missing(path: string, cause: unknown): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "unavailable",
+    code: "IDENTITY_MISSING",
+    message: `the identity file ${path} cannot be read`,
+    cause,
+  });
+}

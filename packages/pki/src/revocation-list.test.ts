@@ -1,0 +1,28 @@
+import "reflect-metadata";
+import { X509Certificate, X509Crl } from "@peculiar/x509";
+import { expect, test } from "vitest";
+import { createTestPki } from "../test/test-pki.ts";
+import { generateSerialNumber } from "./certificate.ts";
+import { createRevocationList } from "./revocation-list.ts";
+
+const now = new Date("2026-11-21T12:00:00.000Z");
+const nextUpdate = new Date("2026-11-21T13:00:00.000Z");
+const pki = await createTestPki(now);
+const issuer = { certificateDer: pki.issuingDer, privateKey: pki.issuingKey.privateKey };
+
+test("another implementation finds the revoked serials and verifies the issuing CA's signature", async () => {
+  const serialNumber = generateSerialNumber();
+  const revoked = [{ serialNumber, revokedAt: now }];
+  const crl = new X509Crl(await createRevocationList({ issuer, number: 7, thisUpdate: now, nextUpdate, revoked }));
+  expect(await crl.verify({ publicKey: new X509Certificate(pki.issuingDer) })).toBe(true);
+  expect(await crl.verify({ publicKey: new X509Certificate(pki.rootDer) })).toBe(false);
+  expect(crl.findRevoked(serialNumber)?.revocationDate).toEqual(now);
+  expect(crl.findRevoked(generateSerialNumber())).toBeNull();
+  expect([crl.thisUpdate, crl.nextUpdate]).toEqual([now, nextUpdate]);
+});
+
+test("a list of nobody is valid too", async () => {
+  const crl = new X509Crl(await createRevocationList({ issuer, number: 1, thisUpdate: now, nextUpdate, revoked: [] }));
+  expect(await crl.verify({ publicKey: new X509Certificate(pki.issuingDer) })).toBe(true);
+  expect(crl.entries).toEqual([]);
+});

@@ -1,0 +1,68 @@
+import { sign } from "node:crypto";
+import { promisify } from "node:util";
+import { AsnConvert } from "@peculiar/asn1-schema";
+import {
+  AlgorithmIdentifier,
+  Certificate,
+  CertificateList,
+  CRLNumber,
+  id_ce_cRLNumber,
+  RevokedCertificate,
+  TBSCertList,
+  Time,
+  Version,
+} from "@peculiar/asn1-x509";
+import {
+  arrayBufferOf,
+  authorityKeyExtension,
+  ecdsaWithSha256,
+  extension,
+  wholeSeconds,
+  type SigningCa,
+} from "./certificate.ts";
+
+const signAsync = promisify(sign);
+
+export interface RevocationListOptions {
+  readonly issuer: SigningCa;
+  /** Grows with every list (RFC 5280 5.2.3). */
+  readonly number: number;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date;
+  readonly revoked: readonly { readonly serialNumber: string; readonly revokedAt: Date }[];
+}
+
+/** A CRL (RFC 5280 5), version 2, signed by the issuing CA. DER. */
+export async function createRevocationList(options: RevocationListOptions): Promise<Uint8Array> {
+  const ca = AsnConvert.parse(options.issuer.certificateDer, Certificate).tbsCertificate;
+  const signatureAlgorithm = new AlgorithmIdentifier({ algorithm: ecdsaWithSha256 });
+  const revokedCertificates = options.revoked.map(
+    ({ serialNumber, revokedAt }) =>
+      new RevokedCertificate({
+        userCertificate: arrayBufferOf(Buffer.from(serialNumber, "hex")),
+        revocationDate: new Time(wholeSeconds(revokedAt)),
+      }),
+  );
+  const tbsCertList = new TBSCertList({
+    version: Version.v2,
+    signature: signatureAlgorithm,
+    issuer: ca.subject,
+    thisUpdate: new Time(wholeSeconds(options.thisUpdate)),
+    nextUpdate: new Time(wholeSeconds(options.nextUpdate)),
+    // RFC 5280 5.1.2.6: an empty list is left out.
+    ...(revokedCertificates.length > 0 ? { revokedCertificates } : {}),
+    crlExtensions: [
+      authorityKeyExtension(ca.subjectPublicKeyInfo),
+      extension({ id: id_ce_cRLNumber, critical: false, value: new CRLNumber(options.number) }),
+    ],
+  });
+  const tbsCertListRaw = AsnConvert.serialize(tbsCertList);
+  const signature = await signAsync("sha256", Buffer.from(tbsCertListRaw), options.issuer.privateKey);
+  const list = new CertificateList({
+    tbsCertList,
+    tbsCertListRaw,
+    signatureAlgorithm,
+    signature: arrayBufferOf(signature),
+  });
+  return new Uint8Array(AsnConvert.serialize(list));
+}
