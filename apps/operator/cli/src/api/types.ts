@@ -1,0 +1,151 @@
+import { z } from "zod";
+
+// What management-api answers, as far as the CLI reads it. Unknown fields are ignored: the server may be newer.
+
+const instant = z.string();
+
+export const conditionSchema = z.object({
+  type: z.string(),
+  status: z.string(),
+  reason: z.string(),
+  message: z.string(),
+  lastTransitionAt: instant.nullish(),
+});
+
+export const appStatusSchema = z.object({
+  phase: z.enum(["pending", "progressing", "running", "stopped", "failed", "degraded"]),
+  observedGeneration: z.number(),
+  servingRevision: z.number(),
+  readyReplicas: z.number(),
+  appliedCurrent: z.boolean(),
+  replicas: z.array(
+    z.object({
+      replicaId: z.string(),
+      revision: z.number(),
+      state: z.string(),
+      restarts: z.number(),
+      startedAt: instant.nullish(),
+      lastExit: z.string().nullish(),
+    }),
+  ),
+  conditions: z.array(conditionSchema),
+  endpoints: z.array(z.string()),
+  observedAt: instant.nullish(),
+});
+
+export const appSchema = z.object({
+  name: z.string(),
+  environment: z.string(),
+  fabric: z.string(),
+  fabricId: z.string(),
+  appId: z.string(),
+  version: z.string(),
+  revision: z.number(),
+  generation: z.number(),
+  desiredState: z.enum(["running", "stopped"]),
+  replicas: z.number(),
+  publicPort: z.number(),
+  bundleDigest: z.string(),
+  deleting: z.boolean(),
+  createdAt: instant,
+  updatedAt: instant,
+  statusCurrent: z.boolean(),
+  status: appStatusSchema.nullable(),
+});
+export type App = z.output<typeof appSchema>;
+
+export const fabricSchema = z.object({
+  fabricId: z.string(),
+  name: z.string(),
+  region: z.string(),
+  environments: z.array(z.string()),
+  state: z.enum(["pending", "connected", "unreachable", "disconnected"]),
+  cluster: z
+    .object({
+      driver: z.string(),
+      agentVersion: z.string(),
+      clusterVersion: z.string(),
+      kubernetesVersion: z.string(),
+      containerRuntimeVersion: z.string(),
+      nodes: z.number(),
+      cpuMillicores: z.number(),
+      memoryBytes: z.number(),
+      logsAllowed: z.boolean(),
+    })
+    .nullable(),
+  alerts: z.array(z.object({ reason: z.string(), message: z.string(), since: instant.nullish() })),
+  agentId: z.string(),
+  desiredGeneration: z.number(),
+  observedGeneration: z.number(),
+  lastSeenAt: instant.nullish(),
+  clockSkewMs: z.number(),
+  certificateSerial: z.string(),
+  certificateNotAfter: instant.nullish(),
+  tunnelReplica: z.string(),
+  appCount: z.number(),
+  createdAt: instant,
+});
+export type Fabric = z.output<typeof fabricSchema>;
+
+export const fabricTokenSchema = z.object({
+  tokenId: z.string(),
+  fabricId: z.string(),
+  fabric: z.string(),
+  state: z.string(),
+  createdAt: instant,
+  expiresAt: instant,
+  createdBy: z.string(),
+  redeemedAt: instant.nullish(),
+  agentId: z.string().nullish(),
+  refusedUses: z.number(),
+});
+export type FabricToken = z.output<typeof fabricTokenSchema>;
+
+export const newFabricTokenSchema = z.object({
+  tokenId: z.string(),
+  token: z.string(),
+  fabricId: z.string(),
+  fabric: z.string(),
+  expiresAt: instant,
+});
+
+export const revisionSchema = z.object({
+  revision: z.number(),
+  version: z.string(),
+  bundleDigest: z.string(),
+  createdAt: instant,
+  requestedBy: z.string(),
+  cause: z.string(),
+  current: z.boolean(),
+});
+
+export const sessionSchema = z.object({ token: z.string(), expiresAt: instant, username: z.string() });
+
+export const whoamiSchema = z.object({
+  username: z.string(),
+  bindings: z.array(z.object({ role: z.string(), environment: z.string() })),
+});
+
+export const statusSchema = z.object({
+  services: z.array(z.object({ service: z.string(), ready: z.boolean(), detail: z.string().nullish() })),
+});
+
+export const auditEntrySchema = z.object({
+  seq: z.number(),
+  at: instant,
+  actor: z.string(),
+  action: z.string(),
+  target: z.string(),
+  result: z.string(),
+  errorCode: z.string().nullish(),
+});
+
+export const logLineSchema = z.object({
+  replicaId: z.string().optional(),
+  stream: z.string().optional(),
+  line: z.string().optional(),
+  at: instant.nullish(),
+});
+
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextPageToken: z.string().nullish() });

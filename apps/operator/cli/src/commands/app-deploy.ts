@@ -1,0 +1,185 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { parseEnv } from "node:util";
+import { DrawbridgeError } from "@drawbridge/errors";
+import { Command } from "commander";
+import type { ApiClient } from "../api/client.ts";
+import { type App, appSchema } from "../api/types.ts";
+import { uploadBundle } from "../api/upload-bundle.ts";
+import { openBundleSource } from "../bundle-source.ts";
+import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { formatBytes, shortDigest } from "../output/format.ts";
+import { inTenths, packProgress } from "../output/progress.ts";
+import type { Output } from "../output/output.ts";
+import { appPath } from "./app-path.ts";
+import { followRollout, type WaitOptions } from "./follow-rollout.ts";
+import { environmentOption, nameValue, outputOption, timeoutOption, waitOption, wholeNumber } from "./options.ts";
+
+interface SettingsOptions {
+  readonly replicas?: number;
+  readonly port?: number;
+  readonly set?: Readonly<Record<string, string>>;
+  readonly secretsFile?: string;
+  readonly maxSurge?: number;
+  readonly readyTimeout?: number;
+  readonly drainTimeout?: number;
+}
+
+interface DeployOptions extends WaitOptions, SettingsOptions {
+  readonly environment: string;
+  readonly fabric?: string;
+  readonly output?: "table" | "json";
+}
+
+function withSettings(command: Command): Command {
+  return command
+    .addOption(environmentOption())
+    .option("--replicas <number>", "replicas, 0 to 100 (default: as it is, 1 for a new app)", wholeNumber(0, 100))
+    .option(
+      "--port <number>",
+      "port in the fabric that serves the app, 0 lets the agent choose",
+      wholeNumber(0, 65_535),
+    )
+    .option("--set <NAME=value>", "configuration property; may be repeated", nameValue)
+    .option(
+      "--secrets-file <file>",
+      'file of NAME=value lines with secure properties, "-" for standard input; never on the command line',
+    )
+    .option("--max-surge <number>", "replicas started beyond the desired number in a roll-out", wholeNumber(1, 100))
+    .option("--ready-timeout <seconds>", "how long a new replica has to become ready", wholeNumber(1, 3600))
+    .option("--drain-timeout <seconds>", "how long an old replica has to finish its requests", wholeNumber(1, 3600))
+    .addOption(waitOption())
+    .addOption(timeoutOption())
+    .addOption(outputOption());
+}
+
+export function deployCommand(world: CommandWorld): Command {
+  return withSettings(
+    new Command("deploy")
+      .description("deploy an app, or a new version of it")
+      .argument("<source>", "directory with a drawbridge.yaml, or a bundle (.tgz)")
+      .option("-f, --fabric <name>", "fabric to run it in; needed the first time"),
+  )
+    .addHelpText("after", "\nExample:\n  drawbridge app deploy examples/hello -f local --set GREETING=Hello --wait")
+    .action((source: string, options: DeployOptions) => deploy(world, source, options));
+}
+
+export function updateCommand(world: CommandWorld): Command {
+  return withSettings(
+    new Command("update").description("change an app's settings; the bundle stays").argument("<app>", "name"),
+  ).action((name: string, options: DeployOptions) => update(world, name, options));
+}
+
+async function deploy(world: CommandWorld, source: string, options: DeployOptions): Promise<void> {
+  const output = outputOf(world, options);
+  const secureProperties = await readSecrets(world, options);
+  await using opened = await openBundleSource(world.workingDirectory, source, packProgress(output, source));
+  const { bundle } = opened;
+  await withApi(world, async (api) => {
+    const uploaded = await uploadBundle(api, {
+      file: bundle.file,
+      digest: bundle.digest,
+      sizeBytes: bundle.sizeBytes,
+      onProgress: uploadProgress(output, bundle.sizeBytes),
+      signal: world.signal,
+    });
+    output.progress(
+      `bundle ${shortDigest(bundle.digest)}, ${formatBytes(bundle.sizeBytes)}, ${uploaded === "stored" ? "was stored already" : "is stored"}`,
+    );
+    output.progressDone();
+    const body = {
+      ...(options.fabric === undefined ? {} : { fabric: options.fabric }),
+      bundleDigest: bundle.digest,
+      ...settings(options, secureProperties),
+    };
+    await put(world, { api, output, name: bundle.manifest.name, body }, options);
+  });
+}
+
+async function update(world: CommandWorld, name: string, options: DeployOptions): Promise<void> {
+  const output = outputOf(world, options);
+  const secureProperties = await readSecrets(world, options);
+  const changes = settings(options, secureProperties);
+  if (Object.keys(changes).length === 0) {
+    throw new DrawbridgeError({
+      kind: "invalid_argument",
+      code: "NOTHING_TO_UPDATE",
+      message:
+        'nothing to change was given; pass for example --set NAME=value or --replicas 3, or deploy a new bundle with "drawbridge app deploy"',
+    });
+  }
+  await withApi(world, async (api) => {
+    const current = await api.call(appPath(options.environment, name), appSchema);
+    await put(world, { api, output, name, body: { bundleDigest: current.bundleDigest, ...changes } }, options);
+  });
+}
+
+async function put(
+  world: CommandWorld,
+  request: { readonly api: ApiClient; readonly output: Output; readonly name: string; readonly body: object },
+  options: DeployOptions,
+): Promise<void> {
+  const { api, output } = request;
+  const asked = await api.call(appPath(options.environment, request.name), appSchema, {
+    method: "PUT",
+    body: request.body,
+  });
+  const app = await followRollout({ world, api, output }, asked, options);
+  output.fields(summary(app), app);
+}
+
+function summary(app: App): [string, string][] {
+  return [
+    ["App", `${app.name} in ${app.environment} on ${app.fabric}`],
+    ["Version", `${app.version} (revision ${app.revision})`],
+    ["Phase", app.status?.phase ?? "pending"],
+    ["Address", app.status?.endpoints.join(", ") || "-"],
+  ];
+}
+
+function settings(
+  options: SettingsOptions,
+  secureProperties: Readonly<Record<string, string>> | undefined,
+): Record<string, unknown> {
+  const strategy = {
+    ...(options.maxSurge === undefined ? {} : { maxSurge: options.maxSurge }),
+    ...(options.readyTimeout === undefined ? {} : { readyTimeoutSeconds: options.readyTimeout }),
+    ...(options.drainTimeout === undefined ? {} : { drainTimeoutSeconds: options.drainTimeout }),
+  };
+  return {
+    ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
+    ...(options.port === undefined ? {} : { publicPort: options.port }),
+    ...(options.set === undefined ? {} : { properties: options.set }),
+    ...(secureProperties === undefined ? {} : { secureProperties }),
+    ...(Object.keys(strategy).length === 0 ? {} : { strategy }),
+  };
+}
+
+async function readSecrets(
+  world: CommandWorld,
+  options: SettingsOptions,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  if (options.secretsFile === undefined) return undefined;
+  let text: string;
+  try {
+    text =
+      options.secretsFile === "-"
+        ? await world.readInput()
+        : await readFile(resolve(world.workingDirectory, options.secretsFile), "utf8");
+  } catch (error) {
+    throw new DrawbridgeError({
+      kind: "invalid_argument",
+      code: "FILE_UNREADABLE",
+      message: `the file ${options.secretsFile} given with --secrets-file cannot be read`,
+      cause: error,
+    });
+  }
+  return Object.fromEntries(
+    Object.entries(parseEnv(text)).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+function uploadProgress(output: Output, totalBytes: number): (sentBytes: number) => void {
+  const show = inTenths((percent) => output.progress(`uploading ${percent} % of ${formatBytes(totalBytes)}`));
+  return (sentBytes) => show(sentBytes, totalBytes);
+}

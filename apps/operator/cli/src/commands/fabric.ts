@@ -1,0 +1,200 @@
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { listAll } from "../api/paging.ts";
+import { type Fabric, fabricSchema, fabricTokenSchema, newFabricTokenSchema } from "../api/types.ts";
+import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { formatBytes, formatDuration, formatTime } from "../output/format.ts";
+import { outputOption, wholeNumber } from "./options.ts";
+
+interface OutputChoice {
+  readonly output?: "table" | "json";
+}
+
+export function fabricCommand(world: CommandWorld): Command {
+  const fabric = new Command("fabric").description("fabrics: the clusters that apps run in");
+  fabric.addCommand(tokenCommand(world));
+  fabric
+    .command("list")
+    .description("list fabrics")
+    .addOption(outputOption())
+    .action(async (options: OutputChoice) => {
+      const fabrics = await withApi(world, (api) => listAll(api, "/v1/fabrics", fabricSchema));
+      outputOf(world, options).list(
+        [
+          { title: "NAME", value: (row) => row.name },
+          { title: "STATE", value: (row) => row.state },
+          { title: "ENVIRONMENTS", value: (row) => row.environments.join(",") },
+          { title: "REGION", value: (row) => row.region || "-" },
+          { title: "AGENT", value: (row) => row.cluster?.agentVersion ?? "-" },
+          { title: "APPS", value: (row) => String(row.appCount), align: "right" },
+          { title: "LAST SEEN", value: (row) => formatTime(row.lastSeenAt) },
+        ],
+        fabrics,
+        { empty: 'no fabrics yet; "drawbridge fabric token create <name>" begins one' },
+      );
+    });
+  fabric
+    .command("show")
+    .description("show one fabric")
+    .argument("<fabric>", "name or id")
+    .addOption(outputOption())
+    .action(async (name: string, options: OutputChoice) => {
+      const found = await withApi(world, (api) => api.call(`/v1/fabrics/${encodeURIComponent(name)}`, fabricSchema));
+      outputOf(world, options).fields(fabricFields(found), found);
+    });
+  fabric
+    .command("delete")
+    .description(
+      "delete a fabric: closes its tunnel and revokes its certificates; its apps go on running until they are stopped in the fabric",
+    )
+    .argument("<fabric>", "name or id")
+    .option("--force", "delete it although apps are deployed to it")
+    .action(async (name: string, options: { force?: boolean }) => {
+      await withApi(world, (api) =>
+        api.send(`/v1/fabrics/${encodeURIComponent(name)}`, { method: "DELETE", query: { force: options.force } }),
+      );
+      outputOf(world, {}).note(`fabric ${name} is deleted`);
+    });
+  return fabric;
+}
+
+function fabricFields(fabric: Fabric): [string, string][] {
+  const { cluster } = fabric;
+  return [
+    ["Name", fabric.name],
+    ["Id", fabric.fabricId],
+    ["State", fabric.state],
+    ["Environments", fabric.environments.join(", ")],
+    ["Region", fabric.region || "-"],
+    ["Agent", cluster ? `${cluster.agentVersion} (${fabric.agentId})` : "not activated yet"],
+    [
+      "Cluster",
+      cluster
+        ? `${cluster.driver}, ${cluster.clusterVersion}${cluster.kubernetesVersion ? `, Kubernetes ${cluster.kubernetesVersion}` : ""}`
+        : "-",
+    ],
+    ["Runtime", cluster?.containerRuntimeVersion || "-"],
+    [
+      "Capacity",
+      cluster
+        ? `${cluster.nodes} node(s), ${cluster.cpuMillicores / 1000} CPU, ${formatBytes(cluster.memoryBytes)}`
+        : "-",
+    ],
+    ["Logs readable", cluster ? (cluster.logsAllowed ? "yes, by choice of the fabric's owner" : "no") : "-"],
+    ["Generation", `${fabric.observedGeneration} observed, ${fabric.desiredGeneration} desired`],
+    ["Apps", String(fabric.appCount)],
+    ["Last seen", formatTime(fabric.lastSeenAt)],
+    ["Clock skew", cluster ? formatDuration(fabric.clockSkewMs) : "-"],
+    [
+      "Certificate",
+      fabric.certificateSerial
+        ? `${fabric.certificateSerial}, valid until ${formatTime(fabric.certificateNotAfter)}`
+        : "-",
+    ],
+    ["Tunnel on", fabric.tunnelReplica || "-"],
+    ...fabric.alerts.map((alert): [string, string] => [
+      "Alert",
+      `${alert.reason}: ${alert.message} (since ${formatTime(alert.since)})`,
+    ]),
+  ];
+}
+
+interface TokenCreateOptions extends OutputChoice {
+  readonly environment: string[];
+  readonly region?: string;
+  readonly ttl?: number;
+  readonly out?: string;
+}
+
+function tokenCommand(world: CommandWorld): Command {
+  const token = new Command("token").description("activation tokens: single-use, they turn an agent into a fabric");
+  token
+    .command("create")
+    .description("make a token for a fabric; the fabric is created if it does not exist")
+    .argument("<fabric>", "name of the fabric")
+    .option("-e, --environment <name...>", "environments whose apps may run there", ["production"])
+    .option("--region <text>", "region, shown only")
+    .option("--ttl <seconds>", "life of the token, 300 to 86400 (default: 1800)", wholeNumber(300, 86_400))
+    .option("--out <file>", "write the token to a new file that only you can read, instead of printing it")
+    .addOption(outputOption())
+    .addHelpText(
+      "after",
+      "\nExample:\n  drawbridge fabric token create plant-7 -e production --out token\n  drawbridge-agent activate --token-file token",
+    )
+    .action((name: string, options: TokenCreateOptions) => createToken(world, name, options));
+  token
+    .command("list")
+    .description("list tokens, newest first; their secrets are not stored anywhere")
+    .option("--fabric <name>", "only this fabric's")
+    .addOption(outputOption())
+    .action(async (options: OutputChoice & { fabric?: string }) => {
+      const tokens = await withApi(world, (api) =>
+        listAll(api, "/v1/fabric-tokens", fabricTokenSchema, { fabric: options.fabric }),
+      );
+      outputOf(world, options).list(
+        [
+          { title: "ID", value: (row) => row.tokenId },
+          { title: "FABRIC", value: (row) => row.fabric },
+          { title: "STATE", value: (row) => row.state },
+          { title: "EXPIRES", value: (row) => formatTime(row.expiresAt) },
+          { title: "BY", value: (row) => row.createdBy },
+          { title: "REFUSED USES", value: (row) => String(row.refusedUses), align: "right" },
+        ],
+        tokens,
+        { empty: "no tokens" },
+      );
+    });
+  token
+    .command("revoke")
+    .description("revoke a token that was not used")
+    .argument("<token-id>", "id of the token, from list")
+    .action(async (tokenId: string) => {
+      await withApi(world, (api) => api.send(`/v1/fabric-tokens/${encodeURIComponent(tokenId)}`, { method: "DELETE" }));
+      outputOf(world, {}).note(`token ${tokenId} is revoked`);
+    });
+  return token;
+}
+
+async function createToken(world: CommandWorld, name: string, options: TokenCreateOptions): Promise<void> {
+  const created = await withApi(world, (api) =>
+    api.call("/v1/fabric-tokens", newFabricTokenSchema, {
+      method: "POST",
+      body: {
+        fabric: name,
+        environments: options.environment,
+        ...(options.region === undefined ? {} : { region: options.region }),
+        ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
+      },
+    }),
+  );
+  const output = outputOf(world, options);
+  if (options.out !== undefined) {
+    const path = resolve(world.workingDirectory, options.out);
+    await writeFile(path, `${created.token}\n`, { mode: 0o600, flag: "wx" });
+    const { token: _secret, ...rest } = created;
+    output.fields(
+      [
+        ["Fabric", created.fabric],
+        ["Token id", created.tokenId],
+        ["Valid until", formatTime(created.expiresAt)],
+        ["Written to", path],
+        ["Next", `drawbridge-agent activate --token-file ${path}`],
+      ],
+      { ...rest, file: path },
+    );
+    return;
+  }
+  output.fields(
+    [
+      ["Fabric", created.fabric],
+      ["Token id", created.tokenId],
+      ["Valid until", formatTime(created.expiresAt)],
+      ["Token", created.token],
+    ],
+    created,
+  );
+  output.note(
+    "The token is shown only now. Put it into a file in the fabric and run: drawbridge-agent activate --token-file <file>",
+  );
+}

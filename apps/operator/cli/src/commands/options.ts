@@ -1,0 +1,34 @@
+import { InvalidArgumentError, Option } from "commander";
+
+export const outputOption = (): Option =>
+  new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table");
+
+export const environmentOption = (): Option =>
+  new Option("-e, --environment <name>", "environment of the app").env("DRAWBRIDGE_ENVIRONMENT").default("production");
+
+export const waitOption = (): Option => new Option("--wait", "wait until the fabric runs it");
+
+export const timeoutOption = (): Option =>
+  new Option("--timeout <seconds>", "with --wait: give up after so long")
+    .default(180)
+    .argParser(wholeNumber(1, 86_400));
+
+/** Parser of an option that is a whole number within bounds. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`give a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+/** Collects "NAME=value" pairs of an option that may be repeated. */
+export function nameValue(
+  text: string,
+  previous: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("give NAME=value.");
+  return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
+}

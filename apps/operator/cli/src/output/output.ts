@@ -1,0 +1,65 @@
+import { type Column, formatFields, formatTable } from "./table.ts";
+
+/** Where a command writes; `format` is the user's `-o`. */
+export interface Output {
+  readonly format: "table" | "json";
+  /** Data: a table for people, `json` exactly as the server sent it for scripts. */
+  list<Row>(columns: readonly Column<Row>[], rows: readonly Row[], options: { readonly empty: string }): void;
+  /** One thing: named fields for people. */
+  fields(fields: readonly (readonly [name: string, value: string])[], json: unknown): void;
+  /** A line of data for people; nothing in json. */
+  text(line: string): void;
+  /** A line for people that is not data: stderr, so that it never gets into a pipe. */
+  note(line: string): void;
+  /** Progress that replaces itself on a terminal and is a line now and then elsewhere. Nothing in json. */
+  progress(line: string): void;
+  /** End the progress line. */
+  progressDone(): void;
+}
+
+export interface Stream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export function createOutput(format: "table" | "json", stdout: Stream, stderr: Stream): Output {
+  let shown = "";
+  const clear = (): void => {
+    if (shown !== "" && stderr.isTTY === true) stderr.write(`\r\x1b[2K`);
+    shown = "";
+  };
+  const json = (value: unknown): void => void stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  return {
+    format,
+    list: (columns, rows, { empty }) => {
+      clear();
+      if (format === "json") json(rows);
+      else if (rows.length === 0) stderr.write(`${empty}\n`);
+      else stdout.write(`${formatTable(columns, rows, stdout.isTTY === true ? stdout.columns : undefined)}\n`);
+    },
+    fields: (fields, value) => {
+      clear();
+      if (format === "json") json(value);
+      else stdout.write(`${formatFields(fields)}\n`);
+    },
+    text: (line) => {
+      clear();
+      if (format === "table") stdout.write(`${line}\n`);
+    },
+    note: (line) => {
+      clear();
+      stderr.write(`${line}\n`);
+    },
+    progress: (line) => {
+      if (format === "json" || line === shown) return;
+      if (stderr.isTTY === true) stderr.write(`\r\x1b[2K${line.slice(0, (stderr.columns ?? 80) - 1)}`);
+      else stderr.write(`${line}\n`);
+      shown = line;
+    },
+    progressDone: () => {
+      if (shown !== "" && stderr.isTTY === true) stderr.write("\n");
+      shown = "";
+    },
+  };
+}

@@ -1,0 +1,51 @@
+/** One column of a table. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly value: (row: Row) => string;
+  readonly align?: "left" | "right";
+}
+
+const gap = "  ";
+const narrowest = 8;
+
+/**
+ * Rows as text that fits `width` columns of a terminal: the widest left-aligned columns are cut with "…" until it does.
+ * Without `width` (a pipe) nothing is cut.
+ */
+export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width?: number): string {
+  const cells = rows.map((row) => columns.map((column) => column.value(row)));
+  const widths = columns.map((column, index) =>
+    Math.max(column.title.length, ...cells.map((row) => (row[index] ?? "").length)),
+  );
+  if (width !== undefined) shrink(widths, columns, width);
+  const line = (values: readonly string[]): string =>
+    columns
+      .map((column, index) => fit(values[index] ?? "", widths[index] ?? 0, column.align ?? "left"))
+      .join(gap)
+      .trimEnd();
+  return [line(columns.map((column) => column.title)), ...cells.map(line)].join("\n");
+}
+
+function shrink<Row>(widths: number[], columns: readonly Column<Row>[], width: number): void {
+  const total = (): number => widths.reduce((sum, each) => sum + each, 0) + gap.length * (widths.length - 1);
+  while (total() > width) {
+    let widest = -1;
+    for (const [index, each] of widths.entries()) {
+      if (columns[index]?.align === "right" || each <= narrowest) continue;
+      if (widest === -1 || each > (widths[widest] ?? 0)) widest = index;
+    }
+    if (widest === -1) return;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+}
+
+function fit(text: string, width: number, align: "left" | "right"): string {
+  const cut = text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text;
+  return align === "right" ? cut.padStart(width) : cut.padEnd(width);
+}
+
+/** "Name:  value" lines, values aligned. */
+export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length)) + 1;
+  return fields.map(([name, value]) => `${`${name}:`.padEnd(width)}  ${value}`.trimEnd()).join("\n");
+}
