@@ -1,0 +1,119 @@
+import { systemClock } from "@drawbridge/lifecycle";
+import { DrawbridgeError } from "@drawbridge/errors";
+import { activateFabric, expectSuccess, localFabric, logIn } from "./stack/activate-fabric.ts";
+import { type LocalStack, openLocalStack } from "./stack/local-stack.ts";
+import { readiness } from "./stack/service-process.ts";
+import { services } from "./stack/services.ts";
+import { startTurboDev } from "./stack/turbo-dev.ts";
+import { type ExampleApp, welcomeText } from "./welcome.ts";
+
+export interface StartOptions {
+  readonly stateDir: string;
+  readonly portBase?: number;
+  readonly fresh: boolean;
+  readonly print: (line: string) => void;
+  /** Aborts on Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+const readyTimeoutMs = 60_000;
+const example = { name: "hello", directory: "examples/hello" };
+
+/** The local stack, from nothing to a running app; resolves after Ctrl-C, when everything is stopped. */
+export async function start(options: StartOptions): Promise<void> {
+  const { print, signal } = options;
+  const startedMs = systemClock.monotonicMs();
+  await using stack = await openLocalStack({
+    stateDir: options.stateDir,
+    fresh: options.fresh,
+    ...(options.portBase === undefined ? {} : { portBase: options.portBase }),
+    progress: { progress: (message) => print(`… ${message}`), warn: (message) => print(`! ${message}`) },
+  });
+  print("… starting the services (turbo run dev)");
+  const turbo = startTurboDev(stack.layout);
+  try {
+    await waitForServices(stack, signal);
+    await logIn(stack);
+    print(
+      (await activateFabric(stack)) === "activated"
+        ? `… fabric ${localFabric} is activated`
+        : `… fabric ${localFabric} resumes with its identity`,
+    );
+    const app = await ensureExample(stack, print);
+    print(welcomeText({ stack, app, seconds: (systemClock.monotonicMs() - startedMs) / 1000 }));
+    await Promise.race([turbo.exited.then(() => failIfRunning(stack, signal)), untilAborted(signal)]);
+    print("\n… stopping");
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    print("\n… stopping");
+  } finally {
+    await turbo.stop();
+  }
+}
+
+async function waitForServices(stack: LocalStack, signal: AbortSignal): Promise<void> {
+  const giveUpAtMs = systemClock.monotonicMs() + readyTimeoutMs;
+  for (const service of services) {
+    if (service.name === "agent") continue; // ready once it is activated
+    for (;;) {
+      const { ready, said } = await readiness(service.opsPort(stack.ports));
+      if (ready) break;
+      if (systemClock.monotonicMs() > giveUpAtMs) {
+        throw new DrawbridgeError({
+          kind: "unavailable",
+          code: "SERVICE_NOT_READY",
+          message: `${service.name} is not ready after ${readyTimeoutMs / 1000} s; it says: ${said}. Its log is ${stack.layout.logFile(service.name)}`,
+        });
+      }
+      await systemClock.sleep(100, signal);
+    }
+  }
+}
+
+async function ensureExample(stack: LocalStack, print: (line: string) => void): Promise<ExampleApp> {
+  const shown = await stack.cli(["app", "show", example.name, "-o", "json"]);
+  if (shown.exitCode !== 0) {
+    print(`… deploying ${example.directory} through the tunnel`);
+    await expectSuccess(
+      "drawbridge app deploy",
+      stack.cli(["app", "deploy", example.directory, "--fabric", localFabric, "--wait"]),
+    );
+  } else {
+    print(`… waiting for ${example.name}, deployed earlier`);
+    await waitForRunning(stack);
+  }
+  const { stdout } = await expectSuccess("drawbridge app show", stack.cli(["app", "show", example.name, "-o", "json"]));
+  const app = JSON.parse(stdout) as ExampleApp; // our own CLI's documented output
+  return app;
+}
+
+async function waitForRunning(stack: LocalStack): Promise<void> {
+  const giveUpAtMs = systemClock.monotonicMs() + readyTimeoutMs;
+  while (systemClock.monotonicMs() < giveUpAtMs) {
+    const { stdout } = await stack.cli(["app", "show", example.name, "-o", "json"]);
+    const app = JSON.parse(stdout) as ExampleApp;
+    if (app.statusCurrent && app.status?.phase === "running" && app.status.readyReplicas > 0) return;
+    await systemClock.sleep(500);
+  }
+  throw new DrawbridgeError({
+    kind: "unavailable",
+    code: "EXAMPLE_NOT_RUNNING",
+    message: `${example.name} does not run again; look at ${stack.layout.logFile("agent")}`,
+  });
+}
+
+function failIfRunning(stack: LocalStack, signal: AbortSignal): void {
+  if (signal.aborted) return;
+  throw new DrawbridgeError({
+    kind: "internal",
+    code: "TURBO_ENDED",
+    message: `"turbo run dev" ended by itself; its log is ${stack.layout.logFile("turbo")}`,
+  });
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
