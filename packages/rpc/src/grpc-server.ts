@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import { systemClock, uuidV7Ids, type Clock, type Component, type Health, type IdSource } from "@drawbridge/lifecycle";
 import type { IdentityHolder } from "@drawbridge/pki";
@@ -7,7 +8,13 @@ import type { AdmissionLimits } from "./admission.ts";
 import { createImplementation } from "./grpc-call.ts";
 import { createHealthService } from "./grpc-health.ts";
 import type { CallContext, GrpcServiceDefinition } from "./grpc-service.ts";
-import { createListener, type ClientCertificate, type Connection, type ListenAddress } from "./listener.ts";
+import {
+  createListener,
+  type ClientCertificate,
+  type Connection,
+  type Listener,
+  type ListenAddress,
+} from "./listener.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
 
 export interface GrpcServerOptions {
@@ -151,20 +158,20 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     stop: async (deadline) => {
       sweeping.abort(new Error("stopping"));
       listener.stopAccepting();
-      await drained(server, deadline);
+      await drain(server, listener, deadline);
       server.forceShutdown();
       listener.destroy("server stopped");
     },
   };
 }
 
-/** Resolves when every session has ended its calls, or when the deadline aborts. */
-async function drained(server: Server, deadline: AbortSignal): Promise<void> {
+/**
+ * Tell every client to go (GOAWAY) and wait until the connections have ended their calls, or the deadline aborts. The
+ * callback of tryShutdown cannot be waited for: node closes the sessions before grpc-js counts them.
+ */
+async function drain(server: Server, listener: Listener, deadline: AbortSignal): Promise<void> {
   if (deadline.aborted) return;
-  const done = Promise.withResolvers<void>();
-  const onDeadline = (): void => done.resolve();
-  deadline.addEventListener("abort", onDeadline, { once: true });
-  server.tryShutdown(() => done.resolve());
-  await done.promise;
-  deadline.removeEventListener("abort", onDeadline);
+  server.tryShutdown(() => undefined);
+  const ended = Promise.all([...listener.connections()].map((connection) => connection.closed));
+  await Promise.race([ended, once(deadline, "abort")]);
 }
