@@ -1,0 +1,69 @@
+import { createServer, type Server } from "node:http";
+import { Socket } from "node:net";
+import type { Clock } from "@drawbridge/lifecycle";
+import { forwardRequest } from "./forward-request.ts";
+import { forwardUpgrade, isPassedOnUpgrade } from "./forward-upgrade.ts";
+import { requestRefused, sendProblem } from "./problem.ts";
+import type { ReplicaPool } from "./replica-pool.ts";
+
+const closePollMs = 50;
+const maxHeaderBytes = 32_768;
+const headersTimeoutMs = 30_000;
+/** Longer than the idle timeout of common load balancers (60 s), so that they close first. */
+const keepAliveTimeoutMs = 65_000;
+
+export interface FrontServer {
+  /** `undefined` once it listens, otherwise the system's error code. */
+  listen(address: string, port: number): Promise<string | undefined>;
+  /** Take no new connections; resolves when the last request has ended. */
+  close(): Promise<void>;
+}
+
+export function createFrontServer(options: {
+  readonly pool: ReplicaPool;
+  readonly appName: string;
+  readonly clock: Clock;
+}): FrontServer {
+  const server = createServer({
+    insecureHTTPParser: false,
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    requestTimeout: 0, // an upload may take as long as it takes
+    shouldUpgradeCallback: isPassedOnUpgrade,
+  });
+
+  server.on("request", (request, response) => {
+    forwardRequest(request, response, options).catch(() => sendProblem(response, requestRefused));
+  });
+  server.on("upgrade", (request, socket, head) => {
+    if (!(socket instanceof Socket)) return void socket.destroy(); // always one: we make no TLS
+    forwardUpgrade(request, socket, { ...options, head }).catch(() => socket.destroy());
+  });
+
+  return {
+    listen: (address, port) => listenOn(server, address, port),
+    close: async () => {
+      let isClosed = false;
+      server.close(() => (isClosed = true));
+      while (!isClosed) {
+        server.closeIdleConnections(); // also those that have just become idle
+        await options.clock.sleep(closePollMs);
+      }
+    },
+  };
+}
+
+function listenOn(server: Server, host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
+      server.removeAllListeners("listening");
+      resolve(error.code ?? "unknown");
+    };
+    server.once("error", onError);
+    server.listen({ host, port, exclusive: true }, () => {
+      server.removeListener("error", onError);
+      resolve(undefined);
+    });
+  });
+}

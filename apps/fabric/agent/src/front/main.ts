@@ -1,0 +1,54 @@
+import { systemClock } from "@drawbridge/lifecycle";
+import { describePortHolder } from "../shim/listening-port.ts";
+import { processRef } from "../shim/process-table.ts";
+import { createStatusWriter } from "./status-writer.ts";
+import { frontArgument, frontConfigPath, frontStatusPath, readFrontConfig } from "./front-files.ts";
+import { createFrontServer } from "./front-server.ts";
+import { createReplicaPool } from "./replica-pool.ts";
+import { watchEndpoints } from "./watch-endpoints.ts";
+
+// Started by a shim as `main.ts --front=<folder>`. Serves one app at its stable port until SIGTERM.
+const listenRetryMs = 500;
+const clock = systemClock;
+const stopping = new AbortController();
+process.on("SIGTERM", () => stopping.abort());
+
+const directory = process.argv
+  .find((argument) => argument.startsWith(frontArgument("")))
+  ?.slice(frontArgument("").length);
+if (directory === undefined) throw new Error("usage: main.ts --front=<folder>");
+const config = readFrontConfig(frontConfigPath(directory));
+if (config === undefined) throw new Error("the folder has no valid front.json");
+
+const status = createStatusWriter({ path: frontStatusPath(directory), process: processRef(process.pid), clock });
+const pool = createReplicaPool(() => status.update({ draining: pool.draining() }));
+const server = createFrontServer({ pool, appName: config.appName, clock });
+const watching = watchEndpoints(
+  {
+    endpointsPath: config.endpointsPath,
+    replicasDirectory: config.replicasDirectory,
+    clock,
+    onTable: ({ sequence, listed, routes }) => {
+      pool.replace(routes, listed);
+      status.update({ sequence, draining: pool.draining() });
+    },
+  },
+  stopping.signal,
+);
+
+while (!stopping.signal.aborted) {
+  const failure = await server.listen(config.address, config.port);
+  if (failure === undefined) {
+    status.update({ phase: "listening", detail: "" });
+    break;
+  }
+  const isTaken = failure === "EADDRINUSE";
+  const detail = isTaken ? (describePortHolder(config.port) ?? "") : failure;
+  status.update({ phase: isTaken ? "port_in_use" : "cannot_listen", detail });
+  await clock.sleep(listenRetryMs, stopping.signal).catch(() => undefined); // stopped: the loop ends
+}
+
+await watching;
+status.update({ phase: "stopping" });
+await server.close();
+process.exit(0);

@@ -1,0 +1,199 @@
+import { join } from "node:path";
+import { jsonFields, textItem, type JsonFields } from "./json-fields.ts";
+import type { ProcessRef } from "./process-table.ts";
+import { readStateFile, writeStateFile } from "./state-file.ts";
+
+/*
+ * A unit is one supervised process: a replica of an app, or an app's front. Its folder is all that driver, shim and front
+ * share:
+ *   spec.json   written once by the driver: what to run
+ *   wish.json   written by the driver: drain or stop; absent while it should run
+ *   state.json  written by the shim: what is
+ *   home/       HOME of the process    logs/ its output    stdout, stderr  FIFOs between process and shim
+ *   shim.log    what the shim itself had to say before it died
+ */
+export type UnitKind = "replica" | "front";
+
+export interface UnitSpec {
+  readonly kind: UnitKind;
+  readonly unitId: string;
+  readonly appId: string;
+  readonly revision: string;
+  /** Equal templates need no replacement. */
+  readonly templateDigest: string;
+  readonly createdAt: Date;
+  readonly command: readonly string[];
+  readonly workingDirectory: string;
+  /** Without the secrets, which only ever pass through a pipe. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Variable that tells the process its port, by name of the port; the first is served by the front. */
+  readonly ports: readonly { readonly name: string; readonly variable: string }[];
+  readonly portRange: PortRange;
+  readonly probe:
+    | { readonly kind: "http"; readonly portName: string; readonly path: string }
+    | { readonly kind: "none" };
+  readonly memoryLimitBytes: number | undefined;
+  /** cgroup v2 folder in which children with their own memory limit may be made. */
+  readonly cgroupParent: string | undefined;
+  readonly drainMs: number;
+  readonly runAs: { readonly uid: number; readonly gid: number } | undefined;
+  readonly logs: { readonly maxFileBytes: number; readonly maxFiles: number };
+  readonly restart: { readonly baseMs: number; readonly capMs: number; readonly resetAfterMs: number };
+}
+
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+export const unitPhases = ["starting", "ready", "unready", "crashed", "draining", "stopped"] as const;
+export type UnitPhase = (typeof unitPhases)[number];
+
+export interface UnitState {
+  readonly shim: ProcessRef | undefined;
+  /** The process, also its group and session id; undefined while none runs. */
+  readonly app: ProcessRef | undefined;
+  readonly phase: UnitPhase;
+  /** Ports by name, chosen by the shim. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** Address on which the app answered; "127.0.0.1" or "::1". */
+  readonly address: string;
+  /** How often it ended on its own. */
+  readonly exits: number;
+  readonly restarts: number;
+  readonly startedAt: Date | undefined;
+  /** When it was last known to be ready. */
+  readonly lastReadyAt: Date | undefined;
+  readonly lastExit: string;
+}
+
+export const initialUnitState: UnitState = {
+  shim: undefined,
+  app: undefined,
+  phase: "starting",
+  ports: {},
+  address: "127.0.0.1",
+  exits: 0,
+  restarts: 0,
+  startedAt: undefined,
+  lastReadyAt: undefined,
+  lastExit: "",
+};
+
+/** "drain": no new requests, those under way finish. "stop": the process has until the deadline. */
+export interface UnitWish {
+  readonly wish: "drain" | "stop";
+  readonly since: Date;
+  readonly deadlineAt: Date;
+}
+
+export function unitPaths(directory: string) {
+  return {
+    directory,
+    spec: join(directory, "spec.json"),
+    wish: join(directory, "wish.json"),
+    state: join(directory, "state.json"),
+    home: join(directory, "home"),
+    logs: join(directory, "logs"),
+    stdout: join(directory, "stdout"),
+    stderr: join(directory, "stderr"),
+    shimLog: join(directory, "shim.log"),
+  } as const;
+}
+
+export type UnitPaths = ReturnType<typeof unitPaths>;
+
+/** Argument by which the shim of a folder can be found in the process table. */
+export function shimArgument(directory: string): string {
+  return `--unit=${directory}`;
+}
+
+/** Variables that every process of a unit inherits and by which it can be found. */
+export function unitMarker(unit: Pick<UnitSpec, "appId" | "unitId">): Readonly<Record<string, string>> {
+  return { DRAWBRIDGE_APP_ID: unit.appId, DRAWBRIDGE_REPLICA: unit.unitId };
+}
+
+export function writeUnitSpec(paths: UnitPaths, spec: UnitSpec): void {
+  writeStateFile(paths.spec, spec);
+}
+
+/** `undefined` if there is no whole spec: the folder was never finished. */
+export function readUnitSpec(paths: UnitPaths): UnitSpec | undefined {
+  return read(paths.spec, (json) => ({
+    kind: json.oneOf("kind", ["replica", "front"]),
+    unitId: json.text("unitId"),
+    appId: json.text("appId"),
+    revision: json.text("revision"),
+    templateDigest: json.text("templateDigest"),
+    createdAt: json.date("createdAt"),
+    command: json.list("command", textItem),
+    workingDirectory: json.text("workingDirectory"),
+    environment: json.texts("environment"),
+    ports: json.list("ports", (item) => {
+      const port = jsonFields(item);
+      return { name: port.text("name"), variable: port.text("variable") };
+    }),
+    portRange: { from: json.fields("portRange").number("from"), to: json.fields("portRange").number("to") },
+    probe: probeFrom(json.fields("probe")),
+    memoryLimitBytes: json.optional("memoryLimitBytes", json.number),
+    cgroupParent: json.optional("cgroupParent", json.text),
+    drainMs: json.number("drainMs"),
+    runAs: json.optional("runAs", (name) => {
+      const runAs = json.fields(name);
+      return { uid: runAs.number("uid"), gid: runAs.number("gid") };
+    }),
+    logs: {
+      maxFileBytes: json.fields("logs").number("maxFileBytes"),
+      maxFiles: json.fields("logs").number("maxFiles"),
+    },
+    restart: {
+      baseMs: json.fields("restart").number("baseMs"),
+      capMs: json.fields("restart").number("capMs"),
+      resetAfterMs: json.fields("restart").number("resetAfterMs"),
+    },
+  }));
+}
+
+export function readUnitState(paths: UnitPaths): UnitState | undefined {
+  return read(paths.state, (json) => ({
+    shim: json.optional("shim", (name) => refFrom(json.fields(name))),
+    app: json.optional("app", (name) => refFrom(json.fields(name))),
+    phase: json.oneOf("phase", unitPhases),
+    ports: json.numbers("ports"),
+    address: json.text("address"),
+    exits: json.number("exits"),
+    restarts: json.number("restarts"),
+    startedAt: json.optional("startedAt", json.date),
+    lastReadyAt: json.optional("lastReadyAt", json.date),
+    lastExit: json.text("lastExit"),
+  }));
+}
+
+/** `undefined` while the unit should run. */
+export function readUnitWish(paths: UnitPaths): UnitWish | undefined {
+  return read(paths.wish, (json) => ({
+    wish: json.oneOf("wish", ["drain", "stop"]),
+    since: json.date("since"),
+    deadlineAt: json.date("deadlineAt"),
+  }));
+}
+
+function probeFrom(json: JsonFields): UnitSpec["probe"] {
+  return json.oneOf("kind", ["http", "none"]) === "http"
+    ? { kind: "http", portName: json.text("portName"), path: json.text("path") }
+    : { kind: "none" };
+}
+
+export function refFrom(json: JsonFields): ProcessRef {
+  return { pid: json.number("pid"), startTicks: json.text("startTicks"), bootId: json.text("bootId") };
+}
+
+function read<T>(path: string, decode: (json: JsonFields) => T): T | undefined {
+  const value = readStateFile(path);
+  if (value === undefined) return undefined;
+  try {
+    return decode(jsonFields(value));
+  } catch {
+    return undefined; // cut short by a crash, or written by a version that we do not know
+  }
+}
