@@ -12,7 +12,21 @@ const reservedPrefix = "DRAWBRIDGE_";
 
 /** Rules between fields, which a schema of single fields cannot say. */
 export function findRuleViolations(manifest: Manifest): readonly RuleViolation[] {
-  return [...portViolations(manifest), ...propertyViolations(manifest), ...apiViolations(manifest)];
+  return [
+    ...commandViolations(manifest),
+    ...portViolations(manifest),
+    ...propertyViolations(manifest),
+    ...apiViolations(manifest),
+  ];
+}
+
+function* commandViolations({ runtime }: Manifest): Generator<RuleViolation> {
+  if (runtime.command[0] === "")
+    yield { path: ["runtime", "command", 0], message: 'must name a program, for example "node"' };
+  for (const [index, argument] of runtime.command.entries()) {
+    if (argument.includes("\0"))
+      yield { path: ["runtime", "command", index], message: "must not hold a NUL character; remove it" };
+  }
 }
 
 function* portViolations({ ports, readiness }: Manifest): Generator<RuleViolation> {

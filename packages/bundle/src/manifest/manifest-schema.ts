@@ -33,134 +33,165 @@ function list<T extends z.ZodType>(item: T, maximum: number, example: string) {
     .max(maximum, `must have at most ${maximum} items`);
 }
 
-const noControlCharacters = /^[^\p{Cc}]*$/u;
+/** A map with known fields only. */
+function map<T extends z.core.$ZodLooseShape>(shape: T, example: string) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.input === undefined
+        ? `is missing; add it, for example ${example}`
+        : `must be a map, for example ${example}`,
+  });
+}
 
-const runtimeSchema = z.strictObject({
-  command: list(
-    text('"node"')
-      .max(4_096, "must have at most 4096 characters")
-      .regex(noControlCharacters, "must not have control characters"),
-    256,
-    '["node", "server.js"]',
-  )
-    .min(1, 'must name a program, for example ["node", "server.js"]')
-    .meta({ description: "Program and arguments, started in the root of the bundle without a shell." }),
-  image: text('"registry.example.com/node:26"')
-    .regex(/^[\w][\w./:@-]{0,254}$/, 'must be an image reference, for example "registry.example.com/node:26"')
-    .optional()
-    .meta({ description: "Container image that the kubernetes driver runs the command in." }),
-  runtimeVersion: text('"4.9.0"')
-    .regex(/^\d{1,4}\.\d{1,4}\.\d{1,4}$/, 'must be three numbers in quotes, for example "4.9.0"')
-    .optional()
-    .meta({ description: "Runtime line that decides the gatekeeper's default level." }),
-});
+const runtimeSchema = map(
+  {
+    command: list(text('"node"').max(4_096, "must have at most 4096 characters"), 256, '["node", "server.js"]')
+      .min(1, 'must name a program, for example ["node", "server.js"]')
+      .meta({ description: "Program and arguments, started in the root of the bundle without a shell." }),
+    image: text('"registry.example.com/node:26"')
+      .regex(/^[\w][\w./:@-]{0,254}$/, 'must be an image reference, for example "registry.example.com/node:26"')
+      .optional()
+      .meta({ description: "Container image that the kubernetes driver runs the command in." }),
+    runtimeVersion: text('"4.9.0"')
+      .regex(/^\d{1,4}\.\d{1,4}\.\d{1,4}$/, 'must be three numbers in quotes, for example "4.9.0"')
+      .optional()
+      .meta({ description: "Runtime line that decides the gatekeeper's default level." }),
+  },
+  'runtime: { command: ["node", "server.js"] }',
+);
 
-const portSchema = z.strictObject({
-  name: text('"http"')
-    .regex(namePattern, "must be lower-case letters, digits and hyphens, at most 63")
-    .meta({ description: "Name of the port." }),
-  env: text('"PORT"')
-    .regex(environmentNamePattern, "must be the name of an environment variable, for example PORT")
-    .meta({ description: "Environment variable that tells the app which port to listen on." }),
-});
+const portSchema = map(
+  {
+    name: text('"http"')
+      .regex(namePattern, "must be lower-case letters, digits and hyphens, at most 63")
+      .meta({ description: "Name of the port." }),
+    env: text('"PORT"')
+      .regex(environmentNamePattern, "must be the name of an environment variable, for example PORT")
+      .meta({ description: "Environment variable that tells the app which port to listen on." }),
+  },
+  "{ name: http, env: PORT }",
+);
 
-const readinessSchema = z.strictObject({
-  path: text('"/ready"')
-    .max(1_024, "must have at most 1024 characters")
-    .regex(pathPattern, 'must be a path that begins with "/", without query, for example "/ready"')
-    .default("/")
-    .meta({ description: "A GET of this path answers 200 to 399 once the replica can take requests." }),
-  port: text('"http"').optional().meta({ description: "Name of the port to ask; the first one by default." }),
-  timeoutSeconds: integer(1, 3_600)
-    .default(60)
-    .meta({ description: "How long a new replica may take to become ready." }),
-});
+const readinessSchema = map(
+  {
+    path: text('"/ready"')
+      .max(1_024, "must have at most 1024 characters")
+      .regex(pathPattern, 'must be a path that begins with "/", without query, for example "/ready"')
+      .default("/")
+      .meta({ description: "A GET of this path answers 200 to 399 once the replica can take requests." }),
+    port: text('"http"').optional().meta({ description: "Name of the port to ask; the first one by default." }),
+    timeoutSeconds: integer(1, 3_600)
+      .default(60)
+      .meta({ description: "How long a new replica may take to become ready." }),
+  },
+  "readiness: { path: /ready }",
+);
 
-const resourcesSchema = z.strictObject({
-  memoryMiB: integer(16, 1_048_576).default(512).meta({ description: "Memory of one replica in MiB." }),
-  cpuMillis: integer(10, 256_000).default(1_000).meta({ description: "CPU of one replica in thousandths of a core." }),
-});
+const resourcesSchema = map(
+  {
+    memoryMiB: integer(16, 1_048_576).default(512).meta({ description: "Memory of one replica in MiB." }),
+    cpuMillis: integer(10, 256_000)
+      .default(1_000)
+      .meta({ description: "CPU of one replica in thousandths of a core." }),
+  },
+  "resources: { memoryMiB: 256 }",
+);
 
-const propertySchema = z.strictObject({
-  type: z
-    .enum(["string", "integer", "number", "boolean"], { error: "must be string, integer, number or boolean" })
-    .default("string")
-    .meta({ description: "Type of the value." }),
-  required: z
-    .boolean({ error: "must be true or false" })
-    .default(false)
-    .meta({ description: "A deployment without a value is refused." }),
-  default: z
-    .union([z.string(), z.number(), z.boolean()], { error: "must be text, a number, true or false" })
-    .optional()
-    .meta({ description: "Value where the deployment gives none." }),
-  secret: z
-    .boolean({ error: "must be true or false" })
-    .default(false)
-    .meta({ description: "The value must be given as a secure property." }),
-  description: text('"what it is for"')
-    .max(1_024, "must have at most 1024 characters")
-    .optional()
-    .meta({ description: "For the operator." }),
-  pattern: text('"^[a-z]+$"')
-    .max(512, "must have at most 512 characters")
-    .optional()
-    .meta({ description: "Regular expression that the whole value of a string must match." }),
-});
+const propertySchema = map(
+  {
+    type: z
+      .enum(["string", "integer", "number", "boolean"], { error: "must be string, integer, number or boolean" })
+      .default("string")
+      .meta({ description: "Type of the value." }),
+    required: z
+      .boolean({ error: "must be true or false" })
+      .default(false)
+      .meta({ description: "A deployment without a value is refused." }),
+    default: z
+      .union([z.string(), z.number(), z.boolean()], { error: "must be text, a number, true or false" })
+      .optional()
+      .meta({ description: "Value where the deployment gives none." }),
+    secret: z
+      .boolean({ error: "must be true or false" })
+      .default(false)
+      .meta({ description: "The value must be given as a secure property." }),
+    description: text('"what it is for"')
+      .max(1_024, "must have at most 1024 characters")
+      .optional()
+      .meta({ description: "For the operator." }),
+    pattern: text('"^[a-z]+$"')
+      .max(512, "must have at most 512 characters")
+      .optional()
+      .meta({ description: "Regular expression that the whole value of a string must match." }),
+  },
+  "{ type: string }",
+);
 
-const configurationSchema = z.strictObject({
-  properties: z
-    .record(
-      z
-        .string()
-        .regex(
-          propertyNamePattern,
-          "must begin with a letter or _ and have only letters, digits, _, . and -, at most 128",
-        ),
-      propertySchema,
-      { error: "must be a map from property names to their rules" },
-    )
-    .default({})
-    .meta({ description: "What can be configured. Each becomes an environment variable of that name." }),
-});
+const configurationSchema = map(
+  {
+    properties: z
+      .record(
+        z
+          .string()
+          .regex(
+            propertyNamePattern,
+            "must begin with a letter or _ and have only letters, digits, _, . and -, at most 128",
+          ),
+        propertySchema,
+        { error: "must be a map from property names to their rules" },
+      )
+      .default({})
+      .meta({ description: "What can be configured. Each becomes an environment variable of that name." }),
+  },
+  "configuration: { properties: { GREETING: {} } }",
+);
 
-const apiResourceSchema = z.strictObject({
-  method: z
-    .enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*"], {
-      error: "must be an HTTP method in capitals, or *",
-    })
-    .default("*")
-    .meta({ description: "HTTP method, * for all." }),
-  path: text('"/orders/{id}"')
-    .max(1_024, "must have at most 1024 characters")
-    .regex(pathPattern, 'must be a URI template that begins with "/", for example "/orders/{id}"')
-    .meta({ description: "URI template below the base path." }),
-});
+const apiResourceSchema = map(
+  {
+    method: z
+      .enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*"], {
+        error: "must be an HTTP method in capitals, or *",
+      })
+      .default("*")
+      .meta({ description: "HTTP method, * for all." }),
+    path: text('"/orders/{id}"')
+      .max(1_024, "must have at most 1024 characters")
+      .regex(pathPattern, 'must be a URI template that begins with "/", for example "/orders/{id}"')
+      .meta({ description: "URI template below the base path." }),
+  },
+  "{ path: /orders }",
+);
 
-const apiSchema = z.strictObject({
-  name: text('"orders"')
-    .min(1, "must not be empty")
-    .max(128, "must have at most 128 characters")
-    .meta({ description: "Name of the API instance in api-manager." }),
-  version: text('"v1"')
-    .regex(versionPattern, 'must be a version, for example "v1"')
-    .meta({ description: "Version of the API." }),
-  basePath: text('"/api"')
-    .max(1_024, "must have at most 1024 characters")
-    .regex(pathPattern, 'must be a path that begins with "/"')
-    .default("/")
-    .meta({ description: "Path of the app below which the API is." }),
-  resources: list(apiResourceSchema, 1_000, '[{ path: "/orders" }]')
-    .default([])
-    .meta({ description: "Tracked resources; everything below the base path if the list is empty." }),
-});
+const apiSchema = map(
+  {
+    name: text('"orders"')
+      .min(1, "must not be empty")
+      .max(128, "must have at most 128 characters")
+      .meta({ description: "Name of the API instance in api-manager." }),
+    version: text('"v1"')
+      .regex(versionPattern, 'must be a version, for example "v1"')
+      .meta({ description: "Version of the API." }),
+    basePath: text('"/api"')
+      .max(1_024, "must have at most 1024 characters")
+      .regex(pathPattern, 'must be a path that begins with "/"')
+      .default("/")
+      .meta({ description: "Path of the app below which the API is." }),
+    resources: list(apiResourceSchema, 1_000, '[{ path: "/orders" }]')
+      .default([])
+      .meta({ description: "Tracked resources; everything below the base path if the list is empty." }),
+  },
+  "{ name: orders, version: v1 }",
+);
 
-const bundleSchema = z.strictObject({
-  dependencies: z
-    .boolean({ error: "must be true or false" })
-    .default(false)
-    .meta({ description: "Collect the production dependencies of package.json into node_modules of the bundle." }),
-});
+const bundleSchema = map(
+  {
+    dependencies: z
+      .boolean({ error: "must be true or false" })
+      .default(false)
+      .meta({ description: "Collect the production dependencies of package.json into node_modules of the bundle." }),
+  },
+  "bundle: { dependencies: true }",
+);
 
 /** The shape of drawbridge.yaml. Rules between fields are in `manifest-rules.ts`. */
 export const manifestSchema = z
