@@ -3,7 +3,13 @@ export { sql } from "kysely";
 export { openStore, type OpenStoreOptions, type Store, type StoreUrl } from "./open-store.ts";
 export { type StoreLogger } from "./store-logger.ts";
 export { runMigrations, type RunMigrationsOptions } from "./migrations/run-migrations.ts";
-export { enqueueEvent, maxPayloadBytes, type InTransaction, type NewEvent } from "./outbox/enqueue-event.ts";
+export {
+  enqueueEvent,
+  enqueueEvents,
+  maxPayloadBytes,
+  type InTransaction,
+  type NewEvent,
+} from "./outbox/enqueue-event.ts";
 export { createOutboxRelay, type OutboxRelay, type OutboxRelayOptions } from "./outbox/create-outbox-relay.ts";
 export { type OutboxEvent, type PublishOutboxEvent } from "./outbox/relay-batch.ts";
 export { outboxMigrationSql } from "./outbox/outbox-sql.ts";
