@@ -1,0 +1,155 @@
+import { eventSubject, type EventEnvelope, type EventType } from "@drawbridge/contracts";
+import { cryptoRandom, retryWithBackoff, type Clock, type Component, type Random } from "@drawbridge/lifecycle";
+import { AckPolicy, DeliverPolicy, type ConsumerMessages, type JsMsg } from "@nats-io/jetstream";
+import { nanos } from "@nats-io/nats-core";
+import type { BusLogger } from "./bus-logger.ts";
+import { internals, type Bus, type BusInternals } from "./bus.ts";
+import { handleMessage } from "./handle-message.ts";
+import { createScopeLanes } from "./scope-lanes.ts";
+import { isAtLeast, parseServerVersion } from "./server-version.ts";
+import { parseEventSubject } from "./event-message.ts";
+import { translateBusError } from "./translate-error.ts";
+
+export interface ConsumerOptions<T extends EventType> {
+  readonly bus: Bus;
+  /** Of the events' domain, such as "RUNTIME". */
+  readonly stream: string;
+  /** Name of the service; all its replicas share the work. Lower case, digits, `-`, `_`. */
+  readonly durable: string;
+  readonly types: readonly T[];
+  /**
+   * Called once per delivery; the event is acknowledged when it resolves. Deliveries repeat: use `consumeOnce` in the
+   * transaction of the effect. `signal` aborts when the process must stop.
+   */
+  readonly handle: (event: EventEnvelope<T>, signal: AbortSignal) => Promise<void>;
+  readonly logger: BusLogger;
+  readonly clock: Clock;
+  readonly random?: Random;
+  /** Events of different scopes handled side by side. Default 16. */
+  readonly maxInFlight?: number;
+}
+
+/** An event not acknowledged, nor said to be in work, for this long is delivered again. */
+const ackWaitMs = 30_000;
+/** Several subjects per consumer. */
+const filterVersion = { major: 2, minor: 10 };
+
+/**
+ * A durable pull consumer. Within a process, events of one scope (fabric) are handled in order; redelivery and other
+ * replicas can still reorder them, so that handlers compare generations. Missing streams and consumers are waited for
+ * and made again.
+ */
+export function createConsumer<T extends EventType>(options: ConsumerOptions<T>): Component {
+  const { bus, logger, clock } = options;
+  const random = options.random ?? cryptoRandom;
+  const stopping = new AbortController();
+  const abandoning = new AbortController();
+  const lanes = createScopeLanes(options.maxInFlight ?? 16);
+  const types: ReadonlySet<string> = new Set(options.types);
+  let messages: ConsumerMessages | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  async function open(): Promise<ConsumerMessages> {
+    const { js, jsm } = bus[internals]();
+    await ensureDurable(jsm, options, bus.serverVersion ?? "");
+    const consumer = await js.consumers.get(options.stream, options.durable);
+    return consumer.consume({
+      max_messages: 2 * (options.maxInFlight ?? 16),
+      idle_heartbeat: 5_000,
+      abort_on_missing_resource: true,
+    });
+  }
+
+  async function run(): Promise<void> {
+    let isAway = false;
+    while (!stopping.signal.aborted) {
+      try {
+        messages = await open();
+        if (isAway) logger.info({ stream: options.stream, durable: options.durable }, "events are consumed again");
+        isAway = false;
+        await readAll(messages);
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        if (!isAway) {
+          const err = translateBusError(error);
+          logger.warn(
+            { err, stream: options.stream, durable: options.durable },
+            "events cannot be consumed, will retry",
+          );
+        }
+        isAway = true;
+      }
+      await clock.sleep(250 + random.next() * 750, stopping.signal).catch(() => undefined); // stopping
+    }
+  }
+
+  async function readAll(source: ConsumerMessages): Promise<void> {
+    if (stopping.signal.aborted) await source.close();
+    for await (const message of source) {
+      const { type, scope } = parseEventSubject(message.subject);
+      if (!types.has(type)) {
+        message.ack(); // servers before 2.10 cannot filter by several types
+        continue;
+      }
+      await lanes.add(scope, () => process(message));
+    }
+  }
+
+  async function process(message: JsMsg): Promise<void> {
+    if (abandoning.signal.aborted) return message.nak();
+    await handleMessage(message, {
+      ...options,
+      random,
+      ackWaitMs,
+      js: () => bus[internals]().js,
+      // `types` decides what arrives here, so that the event is one of T.
+      handle: (event, signal) => options.handle(event as EventEnvelope<T>, signal),
+      signal: abandoning.signal,
+    });
+  }
+
+  return {
+    name: `consumer ${options.durable} of ${options.stream}`,
+    async start(signal) {
+      // The durable exists before start resolves: nothing announced from now on is missed.
+      await retryWithBackoff(
+        () => ensureDurable(bus[internals]().jsm, options, bus.serverVersion ?? ""),
+        { clock, random },
+        signal,
+      );
+      running = run();
+    },
+    async stop(deadline) {
+      stopping.abort(new Error("consumer is stopping"));
+      deadline.addEventListener("abort", () => abandoning.abort(deadline.reason), { once: true });
+      await messages?.close();
+      await running;
+      await lanes.idle();
+    },
+  };
+}
+
+async function ensureDurable<T extends EventType>(
+  jsm: BusInternals["jsm"],
+  options: ConsumerOptions<T>,
+  serverVersion: string,
+): Promise<void> {
+  const subjects = options.types.map((type) => eventSubject(type, "*"));
+  const [first = "", ...others] = subjects;
+  const canFilter = isAtLeast(parseServerVersion(serverVersion), filterVersion);
+  const filter =
+    others.length === 0
+      ? { filter_subject: first }
+      : canFilter
+        ? { filter_subjects: subjects }
+        : { filter_subject: `drawbridge.${first.split(".")[1] ?? ""}.>` };
+  await jsm.consumers.add(options.stream, {
+    durable_name: options.durable,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    ack_wait: nanos(ackWaitMs),
+    max_ack_pending: 1_000,
+    max_deliver: -1, // how often is decided here, by what failed
+    ...filter,
+  });
+}

@@ -1,0 +1,14 @@
+export { type Bus, type BusMessage, type SubscribeOptions, type Subscription } from "./bus.ts";
+export { type BusLogger } from "./bus-logger.ts";
+export { connectBus, type ConnectBusOptions } from "./connect-bus.ts";
+export { createConsumer, type ConsumerOptions } from "./create-consumer.ts";
+export { deadLetterHeaders } from "./dead-letter.ts";
+export { type OutgoingEvent } from "./event-message.ts";
+export {
+  type KeyValue,
+  type KeyValueChange,
+  type KeyValueEntry,
+  type KeyValueOptions,
+  type WriteResult,
+} from "./key-value.ts";
+export { deadStreamName, standardStreams, streamOf, type StreamName, type StreamSpec } from "./stream.ts";
