@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { X509Certificate } from "node:crypto";
 import { DrawbridgeError } from "@drawbridge/errors";
@@ -16,6 +17,8 @@ export interface PinnedTlsOptions {
   readonly expectedServer: string;
   /** Default ["h2"]. */
   readonly alpnProtocols?: readonly string[];
+  /** Opens the TCP connection, for example through a proxy. Default: straight to host and port. */
+  readonly openSocket?: (signal: AbortSignal) => Promise<Socket>;
 }
 
 /** Trust that grew from a pin. `sequence` of the bundle is 0: the first real bundle replaces it. */
@@ -65,9 +68,9 @@ async function fetchChain(options: PinnedTlsOptions, signal: AbortSignal): Promi
   let socket: TLSSocket | undefined;
   try {
     signal.throwIfAborted();
+    const opened = await options.openSocket?.(signal);
     socket = connect({
-      host: options.host,
-      port: options.port,
+      ...(opened ? { socket: opened } : { host: options.host, port: options.port }),
       minVersion: "TLSv1.3",
       maxVersion: "TLSv1.3",
       ALPNProtocols: [...(options.alpnProtocols ?? ["h2"])],
@@ -77,6 +80,7 @@ async function fetchChain(options: PinnedTlsOptions, signal: AbortSignal): Promi
     return chainOf(socket);
   } catch (cause) {
     signal.throwIfAborted();
+    if (cause instanceof DrawbridgeError) throw cause; // the opener of the socket knows better why
     throw new DrawbridgeError({
       kind: "unavailable",
       code: "SERVER_UNREACHABLE",

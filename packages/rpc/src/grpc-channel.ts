@@ -2,10 +2,18 @@ import { isIP } from "node:net";
 import { createSecureContext, type ConnectionOptions, type PeerCertificate } from "node:tls";
 import { Client, credentials, type ChannelOptions } from "@grpc/grpc-js";
 
+/** An HTTP proxy that is asked to CONNECT. */
+export interface ProxySettings {
+  readonly host: string;
+  readonly port: number;
+  /** "user:password" for Proxy-Authorization; never logged. */
+  readonly credentials?: string;
+}
+
 export interface ChannelSettings {
   readonly address: string;
   readonly maxMessageBytes: number;
-  readonly proxy: "none" | "environment";
+  readonly proxy: "none" | "environment" | ProxySettings;
 }
 
 /** Where the server is told apart by its SPIFFE ID, a name is only needed because TLS wants no address as server name (RFC 6066 3). */
@@ -35,11 +43,18 @@ export function openChannel(tls: ConnectionOptions, settings: ChannelSettings): 
     checkServerIdentity: (host: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate),
   });
   const host = settings.address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-  return new Client(settings.address, channelCredentials, {
+  const proxy = typeof settings.proxy === "object" ? settings.proxy : undefined;
+  return new Client(proxy ? addressOf(proxy) : settings.address, channelCredentials, {
     ...fixedOptions,
+    ...(proxy ? { "grpc.http_connect_target": `dns:${settings.address}` } : {}),
+    ...(proxy?.credentials === undefined ? {} : { "grpc.http_connect_creds": proxy.credentials }),
     ...(isIP(host) ? { "grpc.ssl_target_name_override": nameForAddresses } : {}),
     "grpc.max_receive_message_length": settings.maxMessageBytes,
     "grpc.max_send_message_length": settings.maxMessageBytes,
     "grpc.enable_http_proxy": settings.proxy === "environment" ? 1 : 0,
   });
+}
+
+function addressOf({ host, port }: ProxySettings): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

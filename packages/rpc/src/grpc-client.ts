@@ -18,7 +18,7 @@ import {
   type ClientUnaryCall,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { openChannel } from "./grpc-channel.ts";
+import { openChannel, type ProxySettings } from "./grpc-channel.ts";
 import { fromGrpcError } from "./grpc-error.ts";
 import type { GrpcMethod, RequestOf, ResponseOf } from "./grpc-service.ts";
 
@@ -56,8 +56,8 @@ export interface GrpcClientOptions {
   readonly maxMessageBytes?: number;
   /** Default 10 s. */
   readonly timeoutMs?: number;
-  /** Whether https_proxy and no_proxy of the environment apply. Default "none". */
-  readonly proxy?: "none" | "environment";
+  /** Whether https_proxy and no_proxy of the environment apply, or a proxy of our own configuration. Default "none". */
+  readonly proxy?: "none" | "environment" | ProxySettings;
   readonly clock?: Clock;
   readonly random?: Random;
 }

@@ -8,6 +8,7 @@ export {
   type GrpcClient,
   type GrpcClientOptions,
 } from "./grpc-client.ts";
+export type { ProxySettings } from "./grpc-channel.ts";
 export { fromGrpcError, toGrpcStatus } from "./grpc-error.ts";
 export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export { defineGrpcService, type CallContext, type GrpcServiceDefinition, type HandlerOf } from "./grpc-service.ts";
