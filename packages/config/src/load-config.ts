@@ -1,5 +1,5 @@
 import { DrawbridgeError } from "@drawbridge/errors";
-import { z } from "zod";
+import type { z } from "zod";
 
 /** One field per environment variable, named without the prefix; every field has a description. */
 export type ConfigSchema = z.ZodObject;
@@ -42,17 +42,4 @@ export function loadConfig<S extends ConfigSchema>(options: LoadConfigOptions<S>
     });
   }
   return result.data;
-}
-
-/** Rows for the README table: name, default, description. */
-export function describeConfig(
-  schema: ConfigSchema,
-  prefix = "DRAWBRIDGE_",
-): readonly { readonly name: string; readonly default: string; readonly description: string }[] {
-  return Object.entries(schema.shape).map(([key, field]) => {
-    const fallback = (field as z.ZodType).safeParse(undefined);
-    const isPlain = fallback.success && (typeof fallback.data === "string" || typeof fallback.data === "number" || typeof fallback.data === "boolean");
-    const text = !fallback.success ? "required" : isPlain ? String(fallback.data) : fallback.data === undefined ? "none" : JSON.stringify(fallback.data);
-    return { name: prefix + key, default: text, description: z.globalRegistry.get(field as z.ZodType)?.description ?? "" };
-  });
 }

@@ -29,6 +29,8 @@ import { createGrpcClient } from "./grpc-client.ts";
 export interface ServiceIdentityOptions {
   /** Folder with tls.crt, tls.key and trust-bundle.json. */
   readonly dir: string;
+  /** Refuse files of another trust domain: they are somebody else's. */
+  readonly trustDomain?: string;
   readonly certAuthority: { readonly address: string };
   readonly clock: Clock;
   readonly random: Random;
@@ -76,7 +78,9 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
       isWaiting = true;
     };
     const read = async (): Promise<void> => {
-      holder.replace(await loadIdentityDir(dir, clock.now()), clock.now());
+      const found = await loadIdentityDir(dir, clock.now());
+      if (found.identity.trustDomain !== (options.trustDomain ?? found.identity.trustDomain)) throw foreign(dir);
+      holder.replace(found, clock.now());
     };
     await retryWithBackoff(read, { clock, random, baseMs: 250, capMs: 5_000, onFailure }, signal);
     logger.info({ [field.spiffeId]: holder.get().spiffeId, not_after: holder.get().notAfter }, "identity loaded");
@@ -185,6 +189,14 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
       await client.stop(deadline);
     },
   };
+}
+
+function foreign(dir: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "failed_precondition",
+    code: "IDENTITY_FOREIGN",
+    message: `the identity in ${dir} is of another trust domain than the one configured`,
+  });
 }
 
 function incomplete(): DrawbridgeError {
