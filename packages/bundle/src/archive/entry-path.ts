@@ -11,11 +11,11 @@ const maxSegmentBytes = 255;
 export function parseEntryPath(path: string, maxPathBytes: number): readonly string[] {
   refuseUnclean(path, path);
   if (path.startsWith("/")) throw pathTraversal(path, "has an absolute path");
-  if (/^[A-Za-z]:/.test(path)) throw pathTraversal(path, "begins with a drive letter");
   if (Buffer.byteLength(path) > maxPathBytes)
     throw malformed(`has a path of more than ${maxPathBytes} bytes`, { entry: path });
   const trimmed = path.replace(/^\.\//, "").replace(/\/$/, "");
   if (trimmed === "" || trimmed === ".") return [];
+  if (/^[A-Za-z]:/.test(trimmed)) throw pathTraversal(path, "begins with a drive letter");
   const segments = trimmed.split("/");
   for (const segment of segments) {
     if (segment === "..") throw pathTraversal(path, 'leaves the bundle through ".."');

@@ -141,13 +141,11 @@ async function writeOut(write: PackBundleOptions["write"], archive: Readable): P
   if (!archive.readableEnded) throw new TypeError("packBundle: write returned before it had read the whole archive");
 }
 
-/** What a stream says because another one failed. */
+/** What a stream says because another one failed. ABORT_ERR: an iterator over it was left early. */
+const echoCodes: ReadonlySet<unknown> = new Set(["ERR_STREAM_PREMATURE_CLOSE", "ERR_STREAM_DESTROYED", "ABORT_ERR"]);
+
 function isEcho(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    (error.code === "ERR_STREAM_PREMATURE_CLOSE" || error.code === "ERR_STREAM_DESTROYED")
-  );
+  return error instanceof Error && "code" in error && echoCodes.has(error.code);
 }
 
 /** When one part fails the others must not wait for ever. */
