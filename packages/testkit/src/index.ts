@@ -1,0 +1,15 @@
+export { freePort } from "@drawbridge/local";
+export { type KillableServer } from "./backend/backing-server.ts";
+export { type TestDatabaseOptions } from "./backend/database-template.ts";
+export { startTestNats, type TestNats } from "./backend/test-nats.ts";
+export {
+  startPrivateTestPostgres,
+  startTestPostgres,
+  type PrivateTestPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from "./backend/test-postgres.ts";
+export { FakeClock } from "./fake-clock.ts";
+export { tempDir, type TempDir } from "./temp-dir.ts";
+export { createTestCa, type AgentParts, type FabricParts, type IssueOptions, type TestCa } from "./test-ca.ts";
+export { createTestLogger, type LogRecord, type TestLogger } from "./test-logger.ts";
