@@ -1,0 +1,59 @@
+import { hostPort, listenAddress, serviceFields, telemetryFields, secretFile } from "@drawbridge/config";
+import { z } from "zod";
+
+/** One or more host:port, with commas between them. */
+const endpointList = () =>
+  z
+    .string()
+    .transform((text) => text.split(",").map((part) => part.trim()))
+    .pipe(z.array(hostPort()).min(1).max(8));
+
+/** Of the service. */
+export const configSchema = z.object({
+  ...serviceFields({ service: "activation", opsPort: 7610 }),
+  FABRIC_LISTEN: listenAddress()
+    .prefault("127.0.0.1:7410")
+    .meta({ description: "gRPC over one-way TLS, for agents that redeem a token" }),
+  INTERNAL_LISTEN: listenAddress()
+    .prefault("127.0.0.1:7510")
+    .meta({ description: "gRPC over mTLS, for management-api" }),
+  PUBLIC_ACTIVATION_ENDPOINTS: endpointList()
+    .prefault("127.0.0.1:7410")
+    .meta({ description: "host:port list under which agents reach this service; written into every token" }),
+  PUBLIC_TUNNEL_ENDPOINTS: endpointList()
+    .prefault("127.0.0.1:7420")
+    .meta({ description: "host:port list under which agents reach runtime-manager" }),
+  PUBLIC_CONFIG_RESOLVER_URL: z
+    .url({ protocol: /^https$/ })
+    .default("https://127.0.0.1:7430")
+    .meta({ description: "base URL under which agents reach config-resolver" }),
+  ACTIVATIONS_PER_SECOND_PER_ADDRESS: z.coerce
+    .number()
+    .min(0.01)
+    .max(10_000)
+    .default(1)
+    .meta({ description: "redemptions a second from one address, on average" }),
+  ACTIVATION_BURST_PER_ADDRESS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(5)
+    .meta({ description: "redemptions at once from one address" }),
+  ACTIVATIONS_PER_SECOND: z.coerce
+    .number()
+    .min(1)
+    .max(10_000)
+    .default(20)
+    .meta({ description: "redemptions a second altogether, on this replica" }),
+});
+
+export type ActivationConfig = z.output<typeof configSchema>;
+
+/** Of the migrate job. */
+export const migrateConfigSchema = z.object({
+  ...telemetryFields(),
+  DATABASE_URL_FILE: secretFile().meta({
+    description: "file that holds the PostgreSQL URL of the role that owns the schema",
+  }),
+});

@@ -1,0 +1,149 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import { formatActivationToken, hashActivationToken } from "./activation-token.ts";
+import type { StoredToken } from "./stored-token.ts";
+
+/** What token management needs of the store. */
+export interface ActivationTokens {
+  insert(token: NewToken, requestId: string): Promise<"inserted" | "request_id_reused">;
+  /** Newest first. */
+  list(options: {
+    readonly fabricId: string | undefined;
+    readonly beforeTokenId: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly StoredToken[]>;
+  find(tokenId: string): Promise<StoredToken | undefined>;
+  revokeUnused(tokenId: string, now: Date): Promise<"revoked" | "not_unused">;
+}
+
+export type NewToken = Pick<
+  StoredToken,
+  "tokenId" | "sha256" | "fabricId" | "fabricName" | "org" | "createdBy" | "createdAt" | "expiresAt"
+>;
+
+export interface TokenRequest {
+  readonly requestId: string;
+  readonly fabricId: string;
+  readonly fabricName: string;
+  readonly org: string;
+  /** 0 for the default. */
+  readonly ttlSeconds: number;
+  readonly createdBy: string;
+}
+
+export interface TokenManagement {
+  /**
+   * Make a token. Its text is in the answer and nowhere else.
+   * @throws DrawbridgeError `TOKEN_TTL_OUT_OF_RANGE` (invalid_argument) | `REQUEST_ID_REUSED` (already_exists)
+   */
+  create(request: TokenRequest): Promise<{ readonly token: StoredToken; readonly text: string }>;
+  list(options: {
+    readonly fabricId: string | undefined;
+    readonly pageSize: number;
+    readonly beforeTokenId: string | undefined;
+  }): Promise<{ readonly tokens: readonly StoredToken[]; readonly nextBefore: string | undefined }>;
+  /**
+   * Idempotent.
+   * @throws DrawbridgeError `ACTIVATION_TOKEN_NOT_FOUND` (not_found) | `ACTIVATION_TOKEN_USED` (failed_precondition)
+   */
+  revoke(tokenId: string): Promise<StoredToken>;
+}
+
+/** Life of a token (design R3 and 5a). */
+export const tokenTtl = { defaultSeconds: 1_800, minimumSeconds: 300, maximumSeconds: 86_400 } as const;
+
+export function createTokenManagement(deps: {
+  readonly tokens: ActivationTokens;
+  /** Activation endpoints that agents dial, host:port. */
+  readonly endpoints: readonly string[];
+  /** Pins of the roots that are trusted now, read for every token: several while roots are rotated. */
+  readonly pins: () => readonly string[];
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  /** 32 random bytes. */
+  readonly newSecret: () => Uint8Array;
+}): TokenManagement {
+  const { tokens, clock } = deps;
+  return {
+    create: async (request) => {
+      const createdAt = wholeSecond(clock.now());
+      const expiresAt = new Date(createdAt.getTime() + ttlOf(request.ttlSeconds) * 1000);
+      const tokenId = deps.ids.next();
+      const text = formatActivationToken(
+        { tokenId, endpoints: deps.endpoints, expiresAt, pins: deps.pins() },
+        deps.newSecret(),
+      );
+      const { fabricId, fabricName, org, createdBy } = request;
+      const token = {
+        tokenId,
+        sha256: hashActivationToken(text),
+        fabricId,
+        fabricName,
+        org,
+        createdBy,
+        createdAt,
+        expiresAt,
+      };
+      if ((await tokens.insert(token, request.requestId)) === "request_id_reused") throw requestIdReused();
+      return {
+        token: { ...token, state: "unused", redeemedAt: undefined, agentId: undefined, refusedUses: 0 },
+        text,
+      };
+    },
+
+    list: async ({ fabricId, pageSize, beforeTokenId }) => {
+      const found = await tokens.list({ fabricId, beforeTokenId, limit: pageSize + 1 });
+      const page = found.slice(0, pageSize);
+      return { tokens: page, nextBefore: found.length > pageSize ? page.at(-1)?.tokenId : undefined };
+    },
+
+    revoke: async (tokenId) => {
+      await tokens.revokeUnused(tokenId, clock.now());
+      const token = await tokens.find(tokenId);
+      if (!token) throw notFound(tokenId);
+      if (token.state === "redeemed") throw alreadyUsed(tokenId);
+      return token;
+    },
+  };
+}
+
+/** `exp` in the token counts seconds; the stored instant is the same. */
+function wholeSecond(instant: Date): Date {
+  return new Date(Math.floor(instant.getTime() / 1000) * 1000);
+}
+
+function ttlOf(seconds: number): number {
+  if (seconds === 0) return tokenTtl.defaultSeconds;
+  if (seconds >= tokenTtl.minimumSeconds && seconds <= tokenTtl.maximumSeconds) return seconds;
+  throw new DrawbridgeError({
+    kind: "invalid_argument",
+    code: "TOKEN_TTL_OUT_OF_RANGE",
+    message: `the life of a token is ${tokenTtl.minimumSeconds} to ${tokenTtl.maximumSeconds} seconds, not ${seconds}`,
+  });
+}
+
+function requestIdReused(): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "already_exists",
+    code: "REQUEST_ID_REUSED",
+    message: "a token was made for this request already; its text cannot be shown again: revoke it and ask for another",
+  });
+}
+
+function notFound(tokenId: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "not_found",
+    code: "ACTIVATION_TOKEN_NOT_FOUND",
+    message: "there is no such activation token",
+    details: { tokenId },
+  });
+}
+
+function alreadyUsed(tokenId: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "failed_precondition",
+    code: "ACTIVATION_TOKEN_USED",
+    message: "this activation token was redeemed; revoke the fabric's certificates instead",
+    details: { tokenId },
+  });
+}

@@ -1,0 +1,223 @@
+import { isDrawbridgeError, type DrawbridgeError, type ErrorKind } from "@drawbridge/errors";
+import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import { field, type Logger } from "@drawbridge/telemetry";
+import type { ActivationRequest } from "./activation-request.ts";
+import { parseActivationToken, type PresentedToken } from "./activation-token.ts";
+import { decideRedemption, type FoundToken, type RedemptionDecision } from "./decide-redemption.ts";
+import {
+  certificateRequestId,
+  type Enrolment,
+  type IssuedCertificates,
+  type IssuedChain,
+  type NewEnrolment,
+} from "./enrolment.ts";
+import { activationUnavailable, refusalError } from "./redemption-errors.ts";
+import type { StoredToken } from "./stored-token.ts";
+
+/** What redemption needs of the store. */
+export interface Redemptions {
+  find(tokenId: string): Promise<FoundToken | undefined>;
+  /**
+   * Consume the token and write the enrolment, in one transaction and only if the token is still unused at `now`.
+   * `undefined`: somebody else was faster.
+   */
+  consume(presented: PresentedToken, enrolment: NewEnrolment, now: Date): Promise<Enrolment | undefined>;
+  /** Keep what was issued and announce the redemption; "kept_before" if another attempt of the same redemption did. */
+  complete(
+    enrolment: Enrolment,
+    issued: IssuedCertificates,
+    context: CompletionContext,
+  ): Promise<"kept" | "kept_before">;
+  /** Audit a refusal; a use after the first is counted on the token. */
+  refuse(refusal: Refusal): Promise<void>;
+}
+
+export interface CompletionContext {
+  readonly fabricId: string;
+  readonly remoteAddress: string;
+  readonly now: Date;
+}
+
+export interface Refusal {
+  readonly code: string;
+  /** Empty if it could not be read. */
+  readonly tokenId: string;
+  /** Empty if it is unknown. */
+  readonly fabricId: string;
+  readonly remoteAddress: string;
+  readonly now: Date;
+}
+
+/** What redemption needs of cert-authority: the same request id and key give the same certificate. */
+export interface FabricCertificates {
+  issue(
+    request: {
+      readonly requestId: string;
+      readonly csrDer: Buffer;
+      readonly profile: "agent" | "collector";
+      readonly org: string;
+      readonly fabricId: string;
+      readonly agentId: string;
+    },
+    signal: AbortSignal,
+  ): Promise<IssuedChain>;
+}
+
+export interface Redeemed extends IssuedCertificates {
+  readonly fabricId: string;
+  readonly fabricName: string;
+  readonly agentId: string;
+  /** This answer repeats an earlier one. */
+  readonly isReplay: boolean;
+}
+
+export type RedeemActivation = (
+  request: ActivationRequest,
+  context: { readonly remoteAddress: string; readonly signal: AbortSignal },
+) => Promise<Redeemed>;
+
+/** A lost race is decided again with what the winner wrote; a second loss cannot happen, a token is consumed once. */
+const maxAttempts = 3;
+
+/**
+ * Redeem a token. It is consumed by one conditional statement together with the enrolment row; the certificates are
+ * issued after that, under request ids that follow from the row. A crash or a lost reply anywhere in between is
+ * healed by the retry with the same token and keys, which finds the row and goes on from there (ACT 8).
+ */
+export function createRedeemActivation(deps: {
+  readonly redemptions: Redemptions;
+  readonly certificates: FabricCertificates;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+}): RedeemActivation {
+  const { redemptions, certificates, clock, logger } = deps;
+
+  return async (request, { remoteAddress, signal }) => {
+    const presented = await readToken(request.token, remoteAddress);
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      const now = clock.now();
+      const found = await whileAvailable(redemptions.find(presented.tokenId));
+      const decision = decideRedemption({ found, presented, keys: request.keys, now });
+      if (decision.decision === "refuse") throw await refuse(decision, presented, remoteAddress);
+      if (decision.decision === "replay") {
+        return finish({ ...decision, request, remoteAddress, signal, isReplay: true });
+      }
+      const enrolment = await whileAvailable(
+        redemptions.consume(presented, newEnrolment(request, presented, remoteAddress), now),
+      );
+      if (enrolment)
+        return finish({ token: decision.token, enrolment, request, remoteAddress, signal, isReplay: false });
+    }
+    throw activationUnavailable(undefined);
+  };
+
+  async function readToken(text: string, remoteAddress: string): Promise<PresentedToken> {
+    try {
+      return parseActivationToken(text);
+    } catch (error) {
+      const code = isDrawbridgeError(error) ? error.code : "ACTIVATION_TOKEN_MALFORMED";
+      await whileAvailable(redemptions.refuse({ code, tokenId: "", fabricId: "", remoteAddress, now: clock.now() }));
+      logger.info({ [field.errorCode]: code, [field.remoteAddress]: remoteAddress }, "activation refused");
+      throw error;
+    }
+  }
+
+  async function refuse(
+    { code, fabricId }: Extract<RedemptionDecision, { decision: "refuse" }>,
+    { tokenId }: PresentedToken,
+    remoteAddress: string,
+  ): Promise<DrawbridgeError> {
+    await whileAvailable(
+      redemptions.refuse({ code, tokenId, fabricId: fabricId ?? "", remoteAddress, now: clock.now() }),
+    );
+    const level = code === "ACTIVATION_TOKEN_USED" ? "warn" : "info";
+    logger[level](
+      { [field.tokenId]: tokenId, [field.errorCode]: code, [field.remoteAddress]: remoteAddress },
+      "activation refused",
+    );
+    return refusalError(code, tokenId);
+  }
+
+  function newEnrolment(request: ActivationRequest, { tokenId }: PresentedToken, remoteAddress: string): NewEnrolment {
+    return {
+      ...request.keys,
+      agentId: deps.ids.next(),
+      tokenId,
+      recoveryKeySpkiDer: request.recoveryKeySpkiDer,
+      agentVersion: request.agentVersion,
+      remoteAddress,
+      enrolledAt: clock.now(),
+    };
+  }
+
+  async function finish(redemption: {
+    readonly token: StoredToken;
+    readonly enrolment: Enrolment;
+    readonly request: ActivationRequest;
+    readonly remoteAddress: string;
+    readonly signal: AbortSignal;
+    readonly isReplay: boolean;
+  }): Promise<Redeemed> {
+    const { token, enrolment, remoteAddress } = redemption;
+    const { fabricId, fabricName } = token;
+    const issued = enrolment.state === "issued" ? enrolment : await issue(redemption);
+    if (enrolment.state !== "issued") {
+      await whileAvailable(redemptions.complete(enrolment, issued, { fabricId, remoteAddress, now: clock.now() }));
+    }
+    const ids = { [field.tokenId]: token.tokenId, [field.fabricId]: fabricId, [field.agentId]: enrolment.agentId };
+    logger.info(
+      { ...ids, [field.serialNumber]: issued.certificate.serialNumber, replayed: redemption.isReplay },
+      "fabric activated",
+    );
+    return {
+      fabricId,
+      fabricName,
+      agentId: enrolment.agentId,
+      certificate: issued.certificate,
+      monitoringCertificate: issued.monitoringCertificate,
+      isReplay: redemption.isReplay,
+    };
+  }
+
+  async function issue(redemption: {
+    readonly token: StoredToken;
+    readonly enrolment: Enrolment;
+    readonly request: ActivationRequest;
+    readonly signal: AbortSignal;
+  }): Promise<IssuedCertificates> {
+    const { token, enrolment, request, signal } = redemption;
+    const { agentId } = enrolment;
+    const common = { org: token.org, fabricId: token.fabricId, agentId };
+    const requestId = (purpose: "agent" | "collector"): string => certificateRequestId(agentId, purpose);
+    const [certificate, monitoringCertificate] = await whileAvailable(
+      Promise.all([
+        certificates.issue(
+          { ...common, requestId: requestId("agent"), profile: "agent", csrDer: request.csrDer },
+          signal,
+        ),
+        certificates.issue(
+          { ...common, requestId: requestId("collector"), profile: "collector", csrDer: request.monitoringCsrDer },
+          signal,
+        ),
+      ]),
+    );
+    return { certificate, monitoringCertificate };
+  }
+}
+
+/** Failures of what we need that pass: the same redemption can be tried again. */
+const passing: ReadonlySet<ErrorKind> = new Set(["unavailable", "deadline_exceeded", "aborted", "resource_exhausted"]);
+/** Failures that are the caller's: a refused CSR, or it hung up. */
+const callers: ReadonlySet<ErrorKind> = new Set(["invalid_argument", "cancelled"]);
+
+/** Tell failures apart by what the caller can do about them; anything else is internal, with the truth in the log. */
+async function whileAvailable<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isDrawbridgeError(error) || callers.has(error.kind)) throw error;
+    if (passing.has(error.kind)) throw activationUnavailable(error);
+    throw new Error("activation failed", { cause: error });
+  }
+}

@@ -1,0 +1,39 @@
+import { DrawbridgeError, type ErrorKind } from "@drawbridge/errors";
+import type { RefusalCode } from "./decide-redemption.ts";
+
+const refusals: Readonly<Record<RefusalCode, { readonly kind: ErrorKind; readonly message: string }>> = {
+  ACTIVATION_TOKEN_UNKNOWN: {
+    kind: "unauthenticated",
+    message: "this activation token is not known here: it was altered, or another control plane made it",
+  },
+  ACTIVATION_TOKEN_EXPIRED: {
+    kind: "failed_precondition",
+    message: "this activation token has expired; ask the operator for a new one",
+  },
+  ACTIVATION_TOKEN_REVOKED: {
+    kind: "failed_precondition",
+    message: "this activation token was revoked; ask the operator for a new one",
+  },
+  ACTIVATION_TOKEN_USED: {
+    kind: "failed_precondition",
+    message:
+      "this activation token was used already; if that was not this agent, tell the operator at once, and ask for a new one",
+  },
+};
+
+/** What the caller of a refused redemption gets. `tokenId` is safe to show. */
+export function refusalError(code: RefusalCode, tokenId: string): DrawbridgeError {
+  return new DrawbridgeError({ ...refusals[code], code, details: { tokenId } });
+}
+
+/** Something that we need is away; the same redemption can be tried again. */
+export function activationUnavailable(cause: unknown): DrawbridgeError {
+  const retryAfterMs = cause instanceof DrawbridgeError ? (cause.retryAfterMs ?? 2_000) : 2_000;
+  return new DrawbridgeError({
+    kind: "unavailable",
+    code: "ACTIVATION_UNAVAILABLE",
+    message: "activation is not possible right now; try again with the same token and the same keys",
+    retryAfterMs,
+    cause,
+  });
+}

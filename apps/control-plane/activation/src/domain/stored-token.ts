@@ -1,0 +1,27 @@
+/** Where a token is in its life. */
+export type TokenState = "unused" | "redeemed" | "revoked" | "expired";
+
+/** A token as it is kept: without its secret. */
+export interface StoredToken {
+  readonly tokenId: string;
+  readonly sha256: Buffer;
+  readonly fabricId: string;
+  readonly fabricName: string;
+  readonly org: string;
+  /** As stored; expiry is a matter of the time at which one asks. */
+  readonly state: Exclude<TokenState, "expired">;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  /** Valid up to but not including this instant. */
+  readonly expiresAt: Date;
+  readonly redeemedAt: Date | undefined;
+  /** The agent that it made. */
+  readonly agentId: string | undefined;
+  /** Uses refused after the first. */
+  readonly refusedUses: number;
+}
+
+/** State at `now`: an unused token is expired from `expiresAt` on. */
+export function tokenStateAt(token: Pick<StoredToken, "state" | "expiresAt">, now: Date): TokenState {
+  return token.state === "unused" && now >= token.expiresAt ? "expired" : token.state;
+}

@@ -1,0 +1,87 @@
+import {
+  ActivationTokenServiceService,
+  ActivationTokenState,
+  type ActivationToken,
+} from "@drawbridge/contracts/activation/v1/activation_token_service";
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Clock } from "@drawbridge/lifecycle";
+import { defineGrpcService, fieldDetail, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import { z } from "zod";
+import type { TokenManagement } from "../domain/manage-tokens.ts";
+import { tokenStateAt, type StoredToken, type TokenState } from "../domain/stored-token.ts";
+
+const createSchema = z.object({
+  requestId: z.uuid(),
+  fabricId: z.uuid(),
+  fabricName: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
+  org: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
+  ttlSeconds: z.number().int().min(0),
+  createdBy: z.string().min(1).max(200),
+});
+const listSchema = z.object({
+  fabricId: z.uuid().or(z.literal("")),
+  pageSize: z.number().int().min(0).max(500),
+  pageToken: z.uuid().or(z.literal("")),
+});
+const revokeSchema = z.object({ tokenId: z.uuid() });
+const defaultPageSize = 100;
+
+const states = {
+  unused: ActivationTokenState.ACTIVATION_TOKEN_STATE_UNUSED,
+  redeemed: ActivationTokenState.ACTIVATION_TOKEN_STATE_REDEEMED,
+  revoked: ActivationTokenState.ACTIVATION_TOKEN_STATE_REVOKED,
+  expired: ActivationTokenState.ACTIVATION_TOKEN_STATE_EXPIRED,
+} as const satisfies Record<TokenState, ActivationTokenState>;
+
+/** ActivationTokenService: for management-api only. */
+export function createActivationTokenRpc(management: TokenManagement, clock: Clock): GrpcServiceDefinition {
+  const allow = [{ service: "management-api" }];
+  const toProto = (token: StoredToken): ActivationToken => tokenToProto(token, clock.now());
+  return defineGrpcService(ActivationTokenServiceService, {
+    allow: { createActivationToken: allow, listActivationTokens: allow, revokeActivationToken: allow },
+    handlers: {
+      createActivationToken: async (message) => {
+        const { token, text } = await management.create(parse(createSchema, message));
+        return { token: toProto(token), secretToken: text };
+      },
+      listActivationTokens: async (message) => {
+        const { fabricId, pageSize, pageToken } = parse(listSchema, message);
+        const page = await management.list({
+          fabricId: fabricId === "" ? undefined : fabricId,
+          pageSize: pageSize === 0 ? defaultPageSize : pageSize,
+          beforeTokenId: pageToken === "" ? undefined : pageToken,
+        });
+        return { tokens: page.tokens.map(toProto), nextPageToken: page.nextBefore ?? "" };
+      },
+      revokeActivationToken: async (message) => {
+        return { token: toProto(await management.revoke(parse(revokeSchema, message).tokenId)) };
+      },
+    },
+  });
+}
+
+function parse<S extends z.ZodType>(schema: S, message: unknown): z.output<S> {
+  const result = schema.safeParse(message);
+  if (result.success) return result.data;
+  throw new DrawbridgeError({
+    kind: "invalid_argument",
+    code: "REQUEST_INVALID",
+    message: "the request is not valid",
+    details: Object.fromEntries(result.error.issues.map((issue) => [fieldDetail(issue.path.join(".")), issue.message])),
+  });
+}
+
+function tokenToProto(token: StoredToken, now: Date): ActivationToken {
+  return {
+    tokenId: token.tokenId,
+    fabricId: token.fabricId,
+    fabricName: token.fabricName,
+    state: states[tokenStateAt(token, now)],
+    createdAt: token.createdAt,
+    expiresAt: token.expiresAt,
+    createdBy: token.createdBy,
+    ...(token.redeemedAt ? { redeemedAt: token.redeemedAt } : {}),
+    agentId: token.agentId ?? "",
+    refusedUses: token.refusedUses,
+  };
+}

@@ -1,0 +1,133 @@
+import { randomBytes } from "node:crypto";
+import { connectBus } from "@drawbridge/bus";
+import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import type { Clock, Component, Health, IdSource, Random } from "@drawbridge/lifecycle";
+import { parseCertificate, spkiPin } from "@drawbridge/pki";
+import { createGrpcClient, createGrpcServer, createOpsServer, createServiceIdentity } from "@drawbridge/rpc";
+import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
+import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createFabricCertificates } from "./clients/fabric-certificates.ts";
+import type { ActivationConfig } from "./config.ts";
+import { createFabricConsumer } from "./consumers/fabric-consumer.ts";
+import { createTokenManagement } from "./domain/manage-tokens.ts";
+import { createRedeemActivation } from "./domain/redeem-activation.ts";
+import { createActivationLimiter } from "./rpc/activation-limiter.ts";
+import { createActivationRpc } from "./rpc/activation-rpc.ts";
+import { createActivationTokenRpc } from "./rpc/activation-token-rpc.ts";
+import type { ActivationDatabase } from "./store/database.ts";
+import { createFabricFacts } from "./store/fabric-facts.ts";
+import { createRedemptions } from "./store/redemptions.ts";
+import { createTokenRepository } from "./store/token-repository.ts";
+
+export interface ActivationDeps {
+  readonly config: ActivationConfig;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  readonly health: Health;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: IdSource;
+}
+
+/** In start order; stop runs it backwards. */
+export function createActivationService(deps: ActivationDeps): readonly Component[] {
+  const { config, logger, telemetry, health, clock, random, ids } = deps;
+  const { metrics } = telemetry;
+  // outbound
+  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
+  const identity = createServiceIdentity({
+    dir: config.IDENTITY_DIR,
+    trustDomain: config.TRUST_DOMAIN,
+    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    clock,
+    random,
+    logger,
+    ids,
+  });
+  const store = openStore<ActivationDatabase>({
+    url: config.DATABASE_URL_FILE,
+    schema: "activation",
+    logger,
+    clock,
+    random,
+  });
+  const bus = connectBus({
+    url: config.NATS_URL,
+    credentials: config.NATS_CREDENTIALS_FILE,
+    name: config.REPLICA,
+    logger,
+    clock,
+    random,
+  });
+  const certAuthority = createGrpcClient(CertificateAuthorityServiceClient, {
+    address: config.CERT_AUTHORITY_ADDRESS,
+    identity: identity.holder,
+    expectedServer: "/cp/cert-authority",
+    logger,
+    clock,
+    random,
+  });
+  const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
+  // domain
+  const trustBundle = () => identity.holder.get().trustBundle;
+  const redeemActivation = createRedeemActivation({
+    redemptions: createRedemptions(store),
+    certificates: createFabricCertificates(certAuthority),
+    clock,
+    ids,
+    logger,
+  });
+  const tokenManagement = createTokenManagement({
+    tokens: createTokenRepository(store),
+    endpoints: config.PUBLIC_ACTIVATION_ENDPOINTS,
+    pins: () =>
+      trustBundle().rootsDer.map((der) =>
+        spkiPin(parseCertificate(der).publicKey.export({ format: "der", type: "spki" })),
+      ),
+    clock,
+    ids,
+    newSecret: () => randomBytes(32),
+  });
+  // inbound
+  const activationRpc = createActivationRpc({
+    redeemActivation,
+    limiter: createActivationLimiter(
+      {
+        perAddressPerSecond: config.ACTIVATIONS_PER_SECOND_PER_ADDRESS,
+        perAddressBurst: config.ACTIVATION_BURST_PER_ADDRESS,
+        globalPerSecond: config.ACTIVATIONS_PER_SECOND,
+      },
+      clock,
+    ),
+    trustBundle,
+    endpoints: {
+      activation: [...config.PUBLIC_ACTIVATION_ENDPOINTS],
+      tunnel: [...config.PUBLIC_TUNNEL_ENDPOINTS],
+      configResolver: config.PUBLIC_CONFIG_RESOLVER_URL,
+    },
+    clock,
+  });
+  const common = { identity: identity.holder, logger, metrics, health, clock, ids };
+  const fabricServer = createGrpcServer({
+    ...common,
+    name: "fabric",
+    listen: config.FABRIC_LISTEN,
+    clientCertificate: "none",
+    services: [activationRpc],
+    maxMessageBytes: 64 * 1024,
+  });
+  const internalServer = createGrpcServer({
+    ...common,
+    name: "internal",
+    listen: config.INTERNAL_LISTEN,
+    clientCertificate: "required",
+    services: [createActivationTokenRpc(tokenManagement, clock)],
+  });
+  const consumer = createFabricConsumer({ bus, facts: createFabricFacts(store), clock, logger });
+  const inboxCleaner = createInboxCleaner({ store, clock, logger });
+
+  health.register("identity", identity.health);
+  health.register("database", store.health);
+  health.register("bus", bus.health);
+  return [ops, identity, store, bus, certAuthority, outbox, inboxCleaner, consumer, internalServer, fabricServer];
+}

@@ -1,0 +1,47 @@
+import type { ColumnType, Generated } from "kysely";
+
+/** The schema `activation`, as Kysely sees it. */
+export interface ActivationDatabase {
+  readonly activation_token: ActivationTokenTable;
+  readonly enrolment: EnrolmentTable;
+}
+
+export interface ActivationTokenTable {
+  readonly token_id: string;
+  readonly request_id: string;
+  readonly token_sha256: Buffer;
+  readonly fabric_id: string;
+  readonly fabric_name: string;
+  readonly org: string;
+  readonly state: "unused" | "redeemed" | "revoked";
+  readonly created_by: string;
+  readonly created_at: Date;
+  readonly expires_at: Date;
+  readonly redeemed_at: Date | null;
+  readonly revoked_at: Date | null;
+  readonly refused_uses: Generated<number>;
+}
+
+/** Absent in an INSERT: set later. */
+type Later<T> = ColumnType<T | null, undefined, T>;
+
+export interface EnrolmentTable {
+  readonly agent_id: string;
+  readonly token_id: string;
+  readonly fabric_id: string;
+  readonly agent_spki_sha256: string;
+  readonly collector_spki_sha256: string;
+  readonly recovery_key_spki_der: Buffer;
+  readonly agent_version: string;
+  readonly remote_address: string;
+  readonly enrolled_at: Date;
+  readonly issued_at: Later<Date>;
+  readonly certificate_serial: Later<string>;
+  readonly certificate_chain_der: Later<Buffer[]>;
+  readonly certificate_not_after: Later<Date>;
+  readonly collector_certificate_serial: Later<string>;
+  readonly collector_certificate_chain_der: Later<Buffer[]>;
+  readonly collector_certificate_not_after: Later<Date>;
+  readonly closed_at: Later<Date>;
+  readonly closed_reason: Later<"first_tunnel" | "fabric_deleted">;
+}

@@ -1,0 +1,47 @@
+import { consumeOnce, enqueueEvent, type Store } from "@drawbridge/store";
+import { tokenRevoked } from "../events/token-events.ts";
+import type { ActivationDatabase } from "./database.ts";
+
+/** What facts about fabrics change here; each fact has its effect once. */
+export interface FabricFacts {
+  /** The agent opened its first tunnel: its token's key gets nothing more. */
+  tunnelOpened(fact: { readonly eventId: string; readonly agentId: string; readonly now: Date }): Promise<void>;
+  /** The fabric is gone: its unused tokens are revoked, and redemptions that were not answered never will be. */
+  fabricDeleted(fact: { readonly eventId: string; readonly fabricId: string; readonly now: Date }): Promise<void>;
+}
+
+const consumer = "activation";
+
+export function createFabricFacts(store: Pick<Store<ActivationDatabase>, "transaction">): FabricFacts {
+  return {
+    tunnelOpened: ({ eventId, agentId, now }) =>
+      store.transaction(async (tx) => {
+        if ((await consumeOnce(tx, { consumer, eventId })) === "duplicate") return;
+        await tx
+          .updateTable("enrolment")
+          .set({ closed_at: now, closed_reason: "first_tunnel" })
+          .where("agent_id", "=", agentId)
+          .where("closed_at", "is", null)
+          .execute();
+      }),
+
+    fabricDeleted: ({ eventId, fabricId, now }) =>
+      store.transaction(async (tx) => {
+        if ((await consumeOnce(tx, { consumer, eventId })) === "duplicate") return;
+        const revoked = await tx
+          .updateTable("activation_token")
+          .set({ state: "revoked", revoked_at: now })
+          .where("fabric_id", "=", fabricId)
+          .where("state", "=", "unused")
+          .returning("token_id")
+          .execute();
+        for (const { token_id: tokenId } of revoked) await enqueueEvent(tx, tokenRevoked({ tokenId, fabricId, now }));
+        await tx
+          .updateTable("enrolment")
+          .set({ closed_at: now, closed_reason: "fabric_deleted" })
+          .where("fabric_id", "=", fabricId)
+          .where("closed_at", "is", null)
+          .execute();
+      }),
+  };
+}

@@ -1,0 +1,90 @@
+import { enqueueEvent, sql, type Store } from "@drawbridge/store";
+import type { Redemptions } from "../domain/redeem-activation.ts";
+import { tokenRedeemed, tokenRefused } from "../events/token-events.ts";
+import type { ActivationDatabase } from "./database.ts";
+import { enrolmentFromRow, tokenFromRow } from "./rows.ts";
+
+/** Redemption on PostgreSQL. Single use rests on one conditional UPDATE, never on a read before a write. */
+export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | "transaction">): Redemptions {
+  return {
+    find: async (tokenId) => {
+      const token = await store.db
+        .selectFrom("activation_token")
+        .selectAll()
+        .where("token_id", "=", tokenId)
+        .executeTakeFirst();
+      // Asked for in every case, so that a known and an unknown id cost the same two look-ups.
+      const enrolment = await store.db
+        .selectFrom("enrolment")
+        .selectAll()
+        .where("token_id", "=", tokenId)
+        .executeTakeFirst();
+      if (!token) return undefined;
+      return { token: tokenFromRow(token, enrolment?.agent_id), enrolment: enrolment && enrolmentFromRow(enrolment) };
+    },
+
+    consume: (presented, enrolment, now) =>
+      store.transaction(async (tx) => {
+        const consumed = await tx
+          .updateTable("activation_token")
+          .set({ state: "redeemed", redeemed_at: now })
+          .where("token_id", "=", presented.tokenId)
+          .where("token_sha256", "=", presented.sha256)
+          .where("state", "=", "unused")
+          .where("expires_at", ">", now)
+          .returning("fabric_id")
+          .executeTakeFirst();
+        if (!consumed) return undefined;
+        const row = await tx
+          .insertInto("enrolment")
+          .values({
+            agent_id: enrolment.agentId,
+            token_id: enrolment.tokenId,
+            fabric_id: consumed.fabric_id,
+            agent_spki_sha256: enrolment.agentSpkiSha256,
+            collector_spki_sha256: enrolment.collectorSpkiSha256,
+            recovery_key_spki_der: enrolment.recoveryKeySpkiDer,
+            agent_version: enrolment.agentVersion,
+            remote_address: enrolment.remoteAddress,
+            enrolled_at: enrolment.enrolledAt,
+          })
+          .returningAll()
+          .executeTakeFirstOrThrow();
+        return enrolmentFromRow(row);
+      }),
+
+    complete: ({ agentId, tokenId }, issued, { fabricId, remoteAddress, now }) =>
+      store.transaction(async (tx) => {
+        const { certificate, monitoringCertificate } = issued;
+        const kept = await tx
+          .updateTable("enrolment")
+          .set({
+            issued_at: now,
+            certificate_serial: certificate.serialNumber,
+            certificate_chain_der: [...certificate.certificatesDer],
+            certificate_not_after: certificate.notAfter,
+            collector_certificate_serial: monitoringCertificate.serialNumber,
+            collector_certificate_chain_der: [...monitoringCertificate.certificatesDer],
+            collector_certificate_not_after: monitoringCertificate.notAfter,
+          })
+          .where("agent_id", "=", agentId)
+          .where("issued_at", "is", null)
+          .executeTakeFirst();
+        if (kept.numUpdatedRows === 0n) return "kept_before";
+        await enqueueEvent(tx, tokenRedeemed({ tokenId, fabricId, agentId, issued, remoteAddress, now }));
+        return "kept";
+      }),
+
+    refuse: (refusal) =>
+      store.transaction(async (tx) => {
+        if (refusal.code === "ACTIVATION_TOKEN_USED") {
+          await tx
+            .updateTable("activation_token")
+            .set({ refused_uses: sql`refused_uses + 1` })
+            .where("token_id", "=", refusal.tokenId)
+            .execute();
+        }
+        await enqueueEvent(tx, tokenRefused(refusal));
+      }),
+  };
+}

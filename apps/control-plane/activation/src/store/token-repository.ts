@@ -1,0 +1,68 @@
+import { enqueueEvent, type Store } from "@drawbridge/store";
+import type { ActivationTokens } from "../domain/manage-tokens.ts";
+import { tokenCreated, tokenRevoked } from "../events/token-events.ts";
+import type { ActivationDatabase } from "./database.ts";
+import { tokenFromRow } from "./rows.ts";
+
+/** Tokens on PostgreSQL, as operators see them. */
+export function createTokenRepository(store: Pick<Store<ActivationDatabase>, "db" | "transaction">): ActivationTokens {
+  const withAgent = () =>
+    store.db
+      .selectFrom("activation_token")
+      .leftJoin("enrolment", "enrolment.token_id", "activation_token.token_id")
+      .selectAll("activation_token")
+      .select("enrolment.agent_id as agent_id");
+
+  return {
+    insert: (token, requestId) =>
+      store.transaction(async (tx) => {
+        const inserted = await tx
+          .insertInto("activation_token")
+          .values({
+            token_id: token.tokenId,
+            request_id: requestId,
+            token_sha256: token.sha256,
+            fabric_id: token.fabricId,
+            fabric_name: token.fabricName,
+            org: token.org,
+            state: "unused",
+            created_by: token.createdBy,
+            created_at: token.createdAt,
+            expires_at: token.expiresAt,
+          })
+          .onConflict((conflict) => conflict.column("request_id").doNothing())
+          .executeTakeFirst();
+        if (inserted.numInsertedOrUpdatedRows === 0n) return "request_id_reused";
+        await enqueueEvent(tx, tokenCreated(token));
+        return "inserted";
+      }),
+
+    // By activation_token_of_fabric, or by the primary key when no fabric is named; ids sort by time.
+    list: async ({ fabricId, beforeTokenId, limit }) => {
+      let query = withAgent().orderBy("activation_token.token_id", "desc").limit(limit);
+      if (fabricId !== undefined) query = query.where("activation_token.fabric_id", "=", fabricId);
+      if (beforeTokenId !== undefined) query = query.where("activation_token.token_id", "<", beforeTokenId);
+      const rows = await query.execute();
+      return rows.map((row) => tokenFromRow(row, row.agent_id ?? undefined));
+    },
+
+    find: async (tokenId) => {
+      const row = await withAgent().where("activation_token.token_id", "=", tokenId).executeTakeFirst();
+      return row && tokenFromRow(row, row.agent_id ?? undefined);
+    },
+
+    revokeUnused: (tokenId, now) =>
+      store.transaction(async (tx) => {
+        const revoked = await tx
+          .updateTable("activation_token")
+          .set({ state: "revoked", revoked_at: now })
+          .where("token_id", "=", tokenId)
+          .where("state", "=", "unused")
+          .returning("fabric_id")
+          .executeTakeFirst();
+        if (!revoked) return "not_unused";
+        await enqueueEvent(tx, tokenRevoked({ tokenId, fabricId: revoked.fabric_id, now }));
+        return "revoked";
+      }),
+  };
+}
