@@ -5,7 +5,7 @@ import {
   type RevokeActivationTokenRequest,
 } from "@drawbridge/contracts/activation/v1/activation_token_service";
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { IdentityHolder } from "@drawbridge/pki";
+import { IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import {
   createGrpcClient,
   createGrpcServer,
@@ -13,14 +13,17 @@ import {
   type CallContext,
   type GrpcServerOptions,
 } from "@drawbridge/rpc";
+import { createTestCa, createTestLogger, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { captureLog } from "./capture-log.ts";
-import { createTestCa, holderOf, type TestCa } from "./test-ca.ts";
 
 let ca: TestCa;
 beforeAll(async () => {
   ca = await createTestCa();
 });
+
+const fabricId = "01890000-0000-7000-8000-000000000001";
+const agentId = "01890000-0000-7000-8000-000000000002";
+const holderOf = (snapshot: IdentitySnapshot): IdentityHolder => new IdentityHolder(snapshot);
 
 const forever = new AbortController().signal;
 const soon = () => AbortSignal.timeout(5_000);
@@ -52,8 +55,8 @@ function tokenService(behaviour: Behaviour) {
 }
 
 async function startServer(behaviour: Behaviour, options: Partial<GrpcServerOptions> = {}) {
-  const log = captureLog();
-  const identity = holderOf(await ca.service("activation"));
+  const log = createTestLogger();
+  const identity = holderOf(await ca.issueService("activation"));
   const server = createGrpcServer({
     name: "internal",
     listen: { host: "127.0.0.1", port: 0 },
@@ -73,7 +76,7 @@ function client(address: string, identity: IdentityHolder, expectedServer = "/cp
     address,
     identity,
     expectedServer,
-    logger: captureLog().logger,
+    logger: createTestLogger().logger,
   });
   onTestFinished(() => made.stop(soon()));
   return made.call;
@@ -91,15 +94,15 @@ const aRequest: CreateActivationTokenRequest = {
 test("a listed caller is let through and its identity reaches the handler", async () => {
   const seen: CallContext[] = [];
   const { address } = await startServer({ create: async (_request, context) => void seen.push(context) });
-  const call = client(address, holderOf(await ca.service("management-api")));
+  const call = client(address, holderOf(await ca.issueService("management-api")));
   expect((await call.createActivationToken(aRequest)).secretToken).toBe("made");
-  expect(seen[0]?.peer?.spiffeId).toBe("spiffe://drawbridge.test/cp/management-api");
+  expect(seen[0]?.peer?.spiffeId).toBe("spiffe://drawbridge.local/cp/management-api");
   expect(seen[0]?.remoteAddress).toBe("127.0.0.1");
 });
 
 test.each([
-  { who: "another service", caller: () => ca.service("runtime-manager") },
-  { who: "an agent", caller: () => ca.agent() },
+  { who: "another service", caller: () => ca.issueService("runtime-manager") },
+  { who: "an agent", caller: () => ca.issueAgent({ org: "acme", fabricId, agentId }) },
 ])("refuses $who that the method does not list", async ({ caller }) => {
   const { address } = await startServer({});
   const call = client(address, holderOf(await caller()));
@@ -111,7 +114,7 @@ test.each([
 
 test("a method with an empty list refuses everybody", async () => {
   const { address } = await startServer({});
-  const call = client(address, holderOf(await ca.service("management-api")));
+  const call = client(address, holderOf(await ca.issueService("management-api")));
   const request = { fabricId: "", pageSize: 1, pageToken: "" };
   await expect(call.listActivationTokens(request)).rejects.toMatchObject({ code: "CALLER_NOT_ALLOWED" });
 });
@@ -119,8 +122,8 @@ test("a method with an empty list refuses everybody", async () => {
 test("refuses a client certificate of a foreign CA", async () => {
   const { address } = await startServer({});
   const foreign = await createTestCa();
-  const own = await ca.service("management-api");
-  const stranger = await foreign.service("management-api");
+  const own = await ca.issueService("management-api");
+  const stranger = await foreign.issueService("management-api");
   const holder = holderOf({ ...stranger, trustBundle: own.trustBundle });
   await expect(client(address, holder).createActivationToken(aRequest)).rejects.toMatchObject({
     code: "PEER_UNAVAILABLE",
@@ -129,12 +132,12 @@ test("refuses a client certificate of a foreign CA", async () => {
 
 test("the client refuses a server with another SPIFFE ID", async () => {
   const { address, log } = await startServer({});
-  const call = client(address, holderOf(await ca.service("management-api")), "/cp/cert-authority");
+  const call = client(address, holderOf(await ca.issueService("management-api")), "/cp/cert-authority");
   await expect(call.createActivationToken(aRequest)).rejects.toMatchObject({
     kind: "unavailable",
     code: "PEER_UNAVAILABLE",
   });
-  expect(log.records().filter(({ msg }) => msg === "call")).toEqual([]);
+  expect(log.withMessage("call")).toEqual([]);
 });
 
 test("an error keeps its code, kind, message, details and retry delay on the wire", async () => {
@@ -147,7 +150,7 @@ test("an error keeps its code, kind, message, details and retry delay on the wir
     cause: new Error("the truth"),
   });
   const { address, log } = await startServer({ create: () => Promise.reject(thrown) });
-  const error = await client(address, holderOf(await ca.service("management-api")))
+  const error = await client(address, holderOf(await ca.issueService("management-api")))
     .createActivationToken(aRequest)
     .catch((e: unknown) => e);
   expect(error).toBeInstanceOf(DrawbridgeError);
@@ -159,29 +162,29 @@ test("an error keeps its code, kind, message, details and retry delay on the wir
     retryAfterMs: 1_500,
   });
   expect((error as DrawbridgeError).cause).toBeUndefined();
-  expect(log.text()).toContain("the truth");
+  expect(JSON.stringify(log.records)).toContain("the truth");
 });
 
 test("a foreign error becomes internal, and its text stays in the server's log", async () => {
   const { address, log } = await startServer({
     create: () => Promise.reject(new Error("column secret does not exist")),
   });
-  const error = await client(address, holderOf(await ca.service("management-api")))
+  const error = await client(address, holderOf(await ca.issueService("management-api")))
     .createActivationToken(aRequest)
     .catch((e: unknown) => e);
   expect(error).toMatchObject({ kind: "internal", code: "INTERNAL", message: "internal error" });
   expect(JSON.stringify(error)).not.toContain("column");
-  expect(log.text()).toContain("column secret does not exist");
+  expect(JSON.stringify(log.records)).toContain("column secret does not exist");
 });
 
 test("one record per call says who, what, how it ended and how long it took", async () => {
   const { address, log } = await startServer({});
-  await client(address, holderOf(await ca.service("management-api"))).createActivationToken(aRequest);
-  const calls = log.records().filter(({ msg }) => msg === "call");
+  await client(address, holderOf(await ca.issueService("management-api"))).createActivationToken(aRequest);
+  const calls = log.withMessage("call");
   expect(calls).toHaveLength(1);
   expect(calls[0]).toMatchObject({
     method: "/drawbridge.activation.v1.ActivationTokenService/CreateActivationToken",
-    peer: "spiffe://drawbridge.test/cp/management-api",
+    peer: "spiffe://drawbridge.local/cp/management-api",
     outcome: "ok",
     duration_ms: expect.any(Number) as number,
   });
@@ -198,7 +201,7 @@ test("the handler's signal aborts when the caller's deadline passes", async () =
         }),
       ),
   });
-  const call = client(address, holderOf(await ca.service("management-api")));
+  const call = client(address, holderOf(await ca.issueService("management-api")));
   await expect(call.createActivationToken(aRequest, { timeoutMs: 300 })).rejects.toMatchObject({
     code: "DEADLINE_EXCEEDED",
   });
@@ -213,7 +216,7 @@ test("an idempotent call is retried while the peer is unavailable, any other is 
     return Promise.reject(new DrawbridgeError({ kind: "unavailable", code: "STORE_UNAVAILABLE", message: "later" }));
   };
   const { address } = await startServer({ create: flaky });
-  const call = client(address, holderOf(await ca.service("management-api")));
+  const call = client(address, holderOf(await ca.issueService("management-api")));
   await expect(call.createActivationToken(aRequest)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   expect(calls).toBe(1);
   await call.createActivationToken(aRequest, { idempotent: true });
@@ -223,7 +226,7 @@ test("an idempotent call is retried while the peer is unavailable, any other is 
 test("a server that is not there is PEER_UNAVAILABLE, without text of the transport", async () => {
   const { server, address } = await startServer({});
   await server.stop(AbortSignal.abort());
-  const call = client(address, holderOf(await ca.service("management-api")));
+  const call = client(address, holderOf(await ca.issueService("management-api")));
   const error = await call.createActivationToken(aRequest).catch((e: unknown) => e);
   expect(error).toMatchObject({
     kind: "unavailable",
@@ -237,12 +240,12 @@ test("new connections get the new certificate at once after a swap, on both side
   const { address, identity, server } = await startServer({
     create: async (_r, { peer }) => void peers.push(peer?.serialNumber),
   });
-  const clientIdentity = holderOf(await ca.service("management-api"));
+  const clientIdentity = holderOf(await ca.issueService("management-api"));
   const call = client(address, clientIdentity);
   await call.createActivationToken(aRequest);
   const before = clientIdentity.get().serialNumber;
-  identity.replace(await ca.service("activation"), new Date());
-  clientIdentity.replace(await ca.service("management-api"), new Date());
+  identity.replace(await ca.issueService("activation"), new Date());
+  clientIdentity.replace(await ca.issueService("management-api"), new Date());
   await call.createActivationToken(aRequest);
   expect(peers).toEqual([before, clientIdentity.get().serialNumber]);
   expect([...server.connections()].some(({ peer }) => peer?.serialNumber === clientIdentity.get().serialNumber)).toBe(
@@ -258,7 +261,7 @@ test("a certificate that expires while its connection is open is refused at the 
     sleep: () => new Promise<void>(() => undefined),
   };
   const { address } = await startServer({}, { clock });
-  const holder = holderOf(await ca.service("management-api", { ttlSeconds: 3600 }));
+  const holder = holderOf(await ca.issueService("management-api", { ttlSeconds: 3600 }));
   const call = client(address, holder);
   await call.createActivationToken(aRequest);
   nowMs = holder.get().notAfter.getTime();
@@ -277,7 +280,7 @@ test("stopping waits for the call in flight and refuses the next", async () => {
       await release.promise;
     },
   });
-  const call = client(address, holderOf(await ca.service("management-api")));
+  const call = client(address, holderOf(await ca.issueService("management-api")));
   const answer = call.createActivationToken(aRequest);
   await entered.promise;
   const stopped = server.stop(soon());
@@ -295,7 +298,7 @@ test("stopping cuts what is left at the deadline", async () => {
       await new Promise(() => undefined);
     },
   });
-  const answer = client(address, holderOf(await ca.service("management-api"))).createActivationToken(aRequest);
+  const answer = client(address, holderOf(await ca.issueService("management-api"))).createActivationToken(aRequest);
   const refused = expect(answer).rejects.toMatchObject({ kind: "unavailable" });
   await entered.promise;
   await server.stop(AbortSignal.timeout(50));
@@ -304,7 +307,7 @@ test("stopping cuts what is left at the deadline", async () => {
 
 test("a message above the limit is refused", async () => {
   const { address } = await startServer({}, { maxMessageBytes: 1024 });
-  const call = client(address, holderOf(await ca.service("management-api")));
+  const call = client(address, holderOf(await ca.issueService("management-api")));
   await expect(call.createActivationToken({ ...aRequest, org: "x".repeat(4096) })).rejects.toMatchObject({
     kind: "resource_exhausted",
   });
@@ -318,7 +321,7 @@ test("closing a connection from the server ends its calls", async () => {
       await new Promise(() => undefined);
     },
   });
-  const answer = client(address, holderOf(await ca.service("management-api"))).createActivationToken(aRequest);
+  const answer = client(address, holderOf(await ca.issueService("management-api"))).createActivationToken(aRequest);
   const refused = expect(answer).rejects.toMatchObject({ kind: "unavailable" });
   await entered.promise;
   for (const connection of server.connections()) connection.close("revoked");
