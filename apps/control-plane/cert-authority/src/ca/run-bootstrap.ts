@@ -1,0 +1,59 @@
+import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import { openStore } from "@drawbridge/store";
+import type { Logger } from "@drawbridge/telemetry";
+import type { BootstrapConfig } from "../config.ts";
+import { recordCertificates } from "../store/record-certificates.ts";
+import type { CertAuthorityDb } from "../store/schema.ts";
+import { loadAuthority } from "./authority.ts";
+import { bootstrapAuthority } from "./bootstrap-authority.ts";
+import { parseKeyEncryptionKey } from "./sealed-key.ts";
+import { writeServiceIdentities } from "./write-service-identities.ts";
+
+export interface RunBootstrapOptions {
+  readonly config: BootstrapConfig;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+}
+
+/** How long the database may be away before the job gives up. */
+const startTimeoutMs = 60_000;
+
+/**
+ * The bootstrap job: make the CA if there is none, then an identity for every service that has no fresh one. Safe to
+ * repeat and to run twice at once.
+ */
+export async function runBootstrap({ config, logger, clock, ids }: RunBootstrapOptions): Promise<void> {
+  const kek = parseKeyEncryptionKey(config.KEY_ENCRYPTION_KEY_FILE.reveal());
+  const store = openStore<CertAuthorityDb>({
+    url: config.DATABASE_URL_FILE,
+    schema: "cert_authority",
+    logger,
+    maxConnections: 2,
+    clock,
+  });
+  await store.start(AbortSignal.timeout(startTimeoutMs));
+  try {
+    const { outcome, authority: stored } = await bootstrapAuthority({
+      store,
+      kek,
+      trustDomain: config.TRUST_DOMAIN,
+      clock,
+      ids,
+    });
+    logger.info({ outcome, trust_domain: stored.trustDomain }, "certificate authority is there");
+    const leaf = { ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE };
+    const authority = loadAuthority(stored, { trustDomain: config.TRUST_DOMAIN, leaf });
+    const services = await writeServiceIdentities({
+      directory: config.IDENTITIES_DIR,
+      authority,
+      leafTtlSeconds: leaf.ttlSeconds,
+      record: (certificates) => recordCertificates(store, { issuerId: authority.issuing.id, certificates }),
+      clock,
+      ids,
+    });
+    logger.info({ services }, "service identities written");
+  } finally {
+    await store.stop(AbortSignal.timeout(5_000));
+  }
+}

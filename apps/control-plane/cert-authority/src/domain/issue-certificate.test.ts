@@ -1,0 +1,85 @@
+import { createCsr, createLeafIssuer, generateKeyPair, parseCertificate, type LeafIssuer } from "@drawbridge/pki";
+import { createTestCa, FakeClock } from "@drawbridge/testkit";
+import { expect, test } from "vitest";
+import type { SignedCertificate } from "./certificate.ts";
+import { createGroupCommit } from "./group-commit.ts";
+import { createIssueCertificate, type IssueRequest, type RecordOutcome } from "./issue-certificate.ts";
+
+const ca = await createTestCa();
+const clock = new FakeClock(new Date());
+const issuer = createLeafIssuer(ca.issuing);
+const keyPair = await generateKeyPair();
+const request: IssueRequest = {
+  requestId: "018f0000-0000-7000-8000-000000000001",
+  csrDer: await createCsr(keyPair),
+  spiffeId: "spiffe://drawbridge.local/cp/activation",
+  fabricId: undefined,
+  traceparent: "",
+};
+
+/** A table in memory with the rule of the real one: a request id is recorded once. */
+function createIssue(options: { readonly limit?: number; readonly issuer?: LeafIssuer } = {}) {
+  const table = new Map<string, SignedCertificate>();
+  const queue = createGroupCommit<SignedCertificate, RecordOutcome>({
+    limit: options.limit ?? 10,
+    maxGroup: 10,
+    retryAfterMs: 1,
+    write: (group) =>
+      Promise.resolve(
+        group.map((certificate): RecordOutcome => {
+          const found = table.get(certificate.requestId);
+          if (found) return { outcome: "replayed", certificate: found };
+          table.set(certificate.requestId, certificate);
+          return { outcome: "recorded" };
+        }),
+      ),
+  });
+  const issue = createIssueCertificate({ issuer: () => options.issuer ?? issuer, leafTtlSeconds: 3600, queue, clock });
+  return { issue, table, queue };
+}
+
+test("records what it answers", async () => {
+  const { issue, table } = createIssue();
+  const certificate = await issue(request);
+  expect(table.get(request.requestId)?.serialNumber).toBe(certificate.serialNumber);
+  expect(parseCertificate(certificate.certificateDer).subjectAltName).toBe(`URI:${request.spiffeId}`);
+});
+
+test("the same request gives the same certificate, also when the two run at once", async () => {
+  const { issue } = createIssue();
+  const [first, second] = await Promise.all([issue(request), issue(request)]);
+  const third = await issue(request);
+  expect([second.serialNumber, third.serialNumber]).toEqual([first.serialNumber, first.serialNumber]);
+});
+
+test("refuses a used request id with another key or another name", async () => {
+  const { issue } = createIssue();
+  await issue(request);
+  const reused = { kind: "already_exists", code: "REQUEST_ID_REUSED" };
+  const csrDer = await createCsr(await generateKeyPair());
+  await expect(issue({ ...request, csrDer })).rejects.toMatchObject(reused);
+  const spiffeId = "spiffe://drawbridge.local/cp/runtime-manager";
+  await expect(issue({ ...request, spiffeId })).rejects.toMatchObject(reused);
+});
+
+test("a refused CSR gives its place in the queue back", async () => {
+  const { issue, queue } = createIssue({ limit: 1 });
+  await expect(issue({ ...request, csrDer: new Uint8Array(3) })).rejects.toMatchObject({ code: "CSR_MALFORMED" });
+  expect(queue.pending).toBe(0);
+  await expect(issue(request)).resolves.toBeDefined();
+});
+
+test("an overloaded authority does no cryptography (R14)", async () => {
+  let signatures = 0;
+  const counting: LeafIssuer = {
+    issue: (leaf) => {
+      signatures += 1;
+      return issuer.issue(leaf);
+    },
+  };
+  const { issue, queue } = createIssue({ limit: 1, issuer: counting });
+  const place = queue.admit();
+  await expect(issue({ ...request, csrDer: new Uint8Array(3) })).rejects.toMatchObject({ code: "ISSUE_OVERLOADED" });
+  place.release();
+  expect(signatures).toBe(0);
+});

@@ -1,0 +1,115 @@
+import { CertificateAuthorityServiceService } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Clock } from "@drawbridge/lifecycle";
+import type { PeerIdentity } from "@drawbridge/pki";
+import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import { currentTraceparent } from "@drawbridge/telemetry";
+import type { Authority } from "../ca/authority.ts";
+import type { CertificateRecord } from "../domain/certificate.ts";
+import { fabricCertificateName } from "../domain/certificate-name.ts";
+import type { IssueCertificate } from "../domain/issue-certificate.ts";
+import type { CertificateRepository } from "../store/certificate-repository.ts";
+import {
+  fabricNameFromProto,
+  listQueryFromProto,
+  requireSerialNumber,
+  requireUuid,
+  revocationFromProto,
+} from "./requests.ts";
+import { issuedToProto, recordToProto, trustBundleToProto } from "./responses.ts";
+
+export interface CertificateAuthorityRpcDeps {
+  readonly authority: Pick<Authority, "get">;
+  readonly issueCertificate: IssueCertificate;
+  readonly certificates: Pick<CertificateRepository, "find" | "activate" | "revoke" | "list">;
+  readonly clock: Pick<Clock, "now">;
+}
+
+const activation = { service: "activation" } as const;
+const runtimeManager = { service: "runtime-manager" } as const;
+const configResolver = { service: "config-resolver" } as const;
+const managementApi = { service: "management-api" } as const;
+
+export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps): GrpcServiceDefinition {
+  const { authority, certificates, clock, issueCertificate } = deps;
+  return defineGrpcService(CertificateAuthorityServiceService, {
+    allow: {
+      issueFabricCertificate: [activation, runtimeManager],
+      issueServiceCertificate: ["any-service"],
+      getTrustBundle: ["any-service"],
+      getCertificate: [runtimeManager, configResolver, managementApi],
+      activateCertificate: [runtimeManager],
+      revokeCertificates: [activation, runtimeManager, managementApi],
+      listCertificates: [managementApi, runtimeManager],
+    },
+    handlers: {
+      issueFabricCertificate: async (request) => {
+        const { issuing, trustBundle } = authority.get();
+        const name = fabricNameFromProto(request);
+        const certificate = await issueCertificate({
+          requestId: requireUuid("request_id", request.requestId),
+          csrDer: request.csrDer,
+          spiffeId: fabricCertificateName(trustBundle.trustDomain, name),
+          fabricId: name.fabricId,
+          traceparent: currentTraceparent(),
+        });
+        return {
+          certificate: issuedToProto(certificate, issuing.certificateDer),
+          trustBundle: trustBundleToProto(trustBundle),
+        };
+      },
+      issueServiceCertificate: async (request, { peer }) => {
+        const { issuing, trustBundle } = authority.get();
+        const certificate = await issueCertificate({
+          requestId: requireUuid("request_id", request.requestId),
+          csrDer: request.csrDer,
+          spiffeId: callerOf(peer).spiffeId, // a service renews its own name and no other
+          fabricId: undefined,
+          traceparent: currentTraceparent(),
+        });
+        return {
+          certificate: issuedToProto(certificate, issuing.certificateDer),
+          trustBundle: trustBundleToProto(trustBundle),
+        };
+      },
+      getTrustBundle: () => Promise.resolve({ trustBundle: trustBundleToProto(authority.get().trustBundle) }),
+      getCertificate: async (request) => {
+        const serialNumber = requireSerialNumber(request.serialNumber);
+        return { certificate: recordToProto(found(await certificates.find(serialNumber), serialNumber)) };
+      },
+      activateCertificate: async (request) => {
+        const serialNumber = requireSerialNumber(request.serialNumber);
+        const record = await certificates.activate(serialNumber, clock.now());
+        return { certificate: recordToProto(found(record, serialNumber)) };
+      },
+      revokeCertificates: async (request, { peer }) => {
+        const { target, reason } = revocationFromProto(request);
+        const revokedBy = callerOf(peer).spiffeId;
+        const serialNumbers = await certificates.revoke({ target, reason, revokedBy, now: clock.now() });
+        if (serialNumbers.length === 0 && target.kind === "serial_number") {
+          found(await certificates.find(target.serialNumber), target.serialNumber);
+        }
+        return { serialNumbers: [...serialNumbers] };
+      },
+      listCertificates: async (request) => {
+        const page = await certificates.list(listQueryFromProto(request));
+        return { certificates: page.certificates.map(recordToProto), nextPageToken: page.nextPageToken };
+      },
+    },
+  });
+}
+
+function found(record: CertificateRecord | undefined, serialNumber: string): CertificateRecord {
+  if (record) return record;
+  throw new DrawbridgeError({
+    kind: "not_found",
+    code: "CERTIFICATE_NOT_FOUND",
+    message: "this authority has not issued a certificate with this serial number",
+    details: { serialNumber },
+  });
+}
+
+function callerOf(peer: PeerIdentity | undefined): PeerIdentity {
+  if (peer) return peer;
+  throw new Error("the listener lets nobody in without a client certificate");
+}

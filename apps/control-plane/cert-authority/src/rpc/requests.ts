@@ -1,0 +1,88 @@
+import {
+  FabricProfile,
+  type IssueFabricCertificateRequest,
+  type ListCertificatesRequest,
+  type RevokeCertificatesRequest,
+} from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { DrawbridgeError } from "@drawbridge/errors";
+import { fieldDetail } from "@drawbridge/rpc";
+import type { FabricNameRequest } from "../domain/certificate-name.ts";
+import type { RevocationTarget } from "../store/certificate-repository.ts";
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const serialPattern = /^[0-9a-f]{2,40}$/;
+const longestReason = 200;
+const pageSize = { default: 100, maximum: 500 };
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function requireUuid(field: string, value: string): string {
+  if (uuidPattern.test(value)) return value;
+  throw invalid(field, "must be a UUID in lower case");
+}
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function requireSerialNumber(value: string): string {
+  if (serialPattern.test(value)) return value;
+  throw invalid("serial_number", "must be lower-case hex of at most 20 octets");
+}
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function fabricNameFromProto(request: IssueFabricCertificateRequest): FabricNameRequest {
+  const { org, subjectId } = request;
+  return {
+    profile: profileFromProto(request.profile),
+    org,
+    fabricId: requireUuid("fabric_id", request.fabricId),
+    subjectId,
+  };
+}
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function revocationFromProto(request: RevokeCertificatesRequest): {
+  readonly target: RevocationTarget;
+  readonly reason: string;
+} {
+  const { reason, target } = request;
+  if (reason.length === 0 || reason.length > longestReason)
+    throw invalid("reason", `must have 1 to ${longestReason} characters`);
+  if (!target) throw invalid("target", "must be a serial number or a fabric");
+  if (target.$case === "fabricId") {
+    return { reason, target: { kind: "fabric", fabricId: requireUuid("fabric_id", target.value) } };
+  }
+  return { reason, target: { kind: "serial_number", serialNumber: requireSerialNumber(target.value) } };
+}
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function listQueryFromProto(request: ListCertificatesRequest) {
+  if (request.pageSize < 0 || request.pageSize > pageSize.maximum) {
+    throw invalid("page_size", `must be 1 to ${pageSize.maximum}, or 0 for ${pageSize.default}`);
+  }
+  return {
+    fabricId: request.fabricId === "" ? undefined : requireUuid("fabric_id", request.fabricId),
+    pageSize: request.pageSize === 0 ? pageSize.default : request.pageSize,
+    pageToken: request.pageToken,
+  };
+}
+
+function profileFromProto(profile: FabricProfile): FabricNameRequest["profile"] {
+  switch (profile) {
+    case FabricProfile.FABRIC_PROFILE_AGENT:
+      return "agent";
+    case FabricProfile.FABRIC_PROFILE_COLLECTOR:
+      return "collector";
+    case FabricProfile.FABRIC_PROFILE_GATEWAY:
+      return "gateway";
+    case FabricProfile.FABRIC_PROFILE_UNSPECIFIED:
+    case FabricProfile.UNRECOGNIZED:
+      throw invalid("profile", "must say what the certificate is for");
+  }
+}
+
+function invalid(field: string, message: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "invalid_argument",
+    code: "REQUEST_INVALID",
+    message: `${field} ${message}`,
+    details: { [fieldDetail(field)]: message },
+  });
+}

@@ -1,0 +1,160 @@
+import { connectBus } from "@drawbridge/bus";
+import {
+  createHealth,
+  type Clock,
+  type Component,
+  type Health,
+  type IdSource,
+  type Random,
+} from "@drawbridge/lifecycle";
+import { createGrpcServer, createHttpServer, createOpsServer, createServiceIdentity } from "@drawbridge/rpc";
+import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
+import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createAuthority } from "./ca/authority.ts";
+import { createRevocationListCache } from "./ca/revocation-list-cache.ts";
+import { parseKeyEncryptionKey } from "./ca/sealed-key.ts";
+import type { CertAuthorityConfig } from "./config.ts";
+import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
+import { createIssueQueue } from "./store/issue-queue.ts";
+import { createIssueCertificate } from "./domain/issue-certificate.ts";
+import { publicRoutes } from "./http/public-routes.ts";
+import { createCertificateAuthorityRpc } from "./rpc/certificate-authority-rpc.ts";
+import { readAuthority } from "./store/ca-key-repository.ts";
+import { createCertificateRepository } from "./store/certificate-repository.ts";
+import type { CertAuthorityDb } from "./store/schema.ts";
+
+export interface CertAuthorityDeps {
+  readonly config: CertAuthorityConfig;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: IdSource;
+}
+
+export interface CertAuthorityService {
+  readonly components: readonly Component[];
+  readonly health: Health;
+  /** Where it listens; after the start. */
+  addresses(): { readonly internal: ListenAddress; readonly public: ListenAddress };
+}
+
+type ListenAddress = CertAuthorityConfig["INTERNAL_LISTEN"];
+
+export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthorityService {
+  const { config, logger, telemetry, clock, random, ids } = deps;
+  const { metrics } = telemetry;
+  const health = createHealth();
+  const kek = parseKeyEncryptionKey(config.KEY_ENCRYPTION_KEY_FILE.reveal());
+  const leaf = { ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE };
+
+  // outbound
+  const store = openStore<CertAuthorityDb>({
+    url: config.DATABASE_URL_FILE,
+    schema: "cert_authority",
+    logger,
+    clock,
+    random,
+  });
+  const bus = connectBus({
+    url: config.NATS_URL,
+    credentials: config.NATS_CREDENTIALS_FILE,
+    name: config.REPLICA,
+    logger,
+    clock,
+    random,
+  });
+  const identity = createServiceIdentity({
+    dir: config.IDENTITY_DIR,
+    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    clock,
+    random,
+    ids,
+    logger,
+  });
+  const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, random, logger });
+  const certificates = createCertificateRepository(store);
+
+  // domain
+  const authority = createAuthority({
+    read: () => readAuthority(store.db, kek),
+    trustDomain: config.TRUST_DOMAIN,
+    leaf,
+    clock,
+    random,
+    logger,
+  });
+  const queue = createIssueQueue({ store, authority, limit: config.ISSUE_QUEUE_LIMIT, metrics });
+  const issueCertificate = createIssueCertificate({
+    issuer: () => authority.get().issuer,
+    leafTtlSeconds: leaf.ttlSeconds,
+    queue,
+    clock,
+  });
+  const revocationList = createRevocationListCache({ authority, certificates, clock });
+
+  // inbound
+  const internal = createGrpcServer({
+    name: "internal",
+    listen: config.INTERNAL_LISTEN,
+    identity: identity.holder,
+    clientCertificate: "required",
+    services: [createCertificateAuthorityRpc({ authority, issueCertificate, certificates, clock })],
+    maxConcurrentStreams: 1_000,
+    health,
+    logger,
+    metrics,
+    clock,
+    ids,
+  });
+  const publicHttp = createHttpServer({
+    name: "public",
+    listen: config.FABRIC_LISTEN,
+    identity: identity.holder,
+    clientCertificate: "none",
+    allow: ["anyone"],
+    register: publicRoutes({ authority, revocationList }),
+    bodyLimitBytes: 1024,
+    logger,
+    metrics,
+    clock,
+    ids,
+  });
+  const fabricDeleted = createFabricDeletedConsumer({ bus, store, certificates, logger, clock });
+  const inboxCleaner = createInboxCleaner({ store, clock, logger });
+  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
+
+  metrics.gauge(
+    "issuing_ca_not_after_seconds",
+    { description: "when the issuing CA expires, seconds since 1970" },
+    () => (authority.health() === undefined ? authority.get().issuing.notAfter.getTime() / 1000 : 0),
+  );
+  for (const [name, check] of Object.entries({
+    database: store.health,
+    bus: bus.health,
+    outbox: outbox.health,
+    identity: identity.health,
+    authority: authority.health,
+  })) {
+    health.register(name, check);
+  }
+
+  return {
+    // Start order; stop runs it backwards. The store comes before the bus: certificates are issued without the bus too.
+    components: [
+      telemetry,
+      ops,
+      store,
+      authority,
+      identity,
+      internal,
+      publicHttp,
+      bus,
+      outbox,
+      inboxCleaner,
+      fabricDeleted,
+    ],
+    health,
+    addresses: () => ({ internal: internal.address(), public: publicHttp.address() }),
+  };
+}

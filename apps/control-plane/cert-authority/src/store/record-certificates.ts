@@ -1,0 +1,93 @@
+import { enqueueEvents, sql, type Store, type Transaction } from "@drawbridge/store";
+import { eventScopeOf, type SignedCertificate } from "../domain/certificate.ts";
+import type { RecordOutcome } from "../domain/issue-certificate.ts";
+import type { CertAuthorityDb } from "./schema.ts";
+
+/**
+ * Record a group of certificates and their events in one transaction: three statements, however many there are. A
+ * request id that was used before keeps what it got then.
+ */
+export async function recordCertificates(
+  store: Pick<Store<CertAuthorityDb>, "transaction">,
+  options: { readonly issuerId: string; readonly certificates: readonly SignedCertificate[] },
+): Promise<readonly RecordOutcome[]> {
+  const { certificates, issuerId } = options;
+  return store.transaction(async (tx) => {
+    const inserted = await insertNew(tx, issuerId, certificates);
+    const recorded = certificates.filter(({ serialNumber }) => inserted.has(serialNumber));
+    await enqueueEvents(
+      tx,
+      recorded.map((certificate) => ({
+        type: "certs.certificate.issued.v1" as const,
+        scope: eventScopeOf(certificate),
+        occurredAt: certificate.issuedAt,
+        traceparent: certificate.traceparent,
+        payload: {
+          serialNumber: certificate.serialNumber,
+          spiffeId: certificate.spiffeId,
+          notAfter: certificate.notAfter,
+        },
+      })),
+    );
+    const replayed = await readByRequestId(
+      tx,
+      certificates.filter(({ serialNumber }) => !inserted.has(serialNumber)).map(({ requestId }) => requestId),
+    );
+    return certificates.map(({ serialNumber, requestId }): RecordOutcome => {
+      if (inserted.has(serialNumber)) return { outcome: "recorded" };
+      const certificate = replayed.get(requestId);
+      if (!certificate) throw new Error("a certificate was neither recorded nor found");
+      return { outcome: "replayed", certificate };
+    });
+  });
+}
+
+async function insertNew(
+  tx: Transaction<CertAuthorityDb>,
+  issuerId: string,
+  rows: readonly SignedCertificate[],
+): Promise<ReadonlySet<string>> {
+  const { rows: inserted } = await sql<{ serial_number: string }>`
+    INSERT INTO certificate (serial_number, request_id, issuer_id, spiffe_id, fabric_id, spki_sha256, certificate_der,
+      not_before, not_after, issued_at)
+    SELECT row.serial_number, row.request_id, ${issuerId}::uuid, row.spiffe_id, row.fabric_id, row.spki_sha256,
+      row.certificate_der, row.not_before, row.not_after, row.issued_at
+    FROM unnest(
+      ${rows.map((row) => row.serialNumber)}::text[],
+      ${rows.map((row) => row.requestId)}::uuid[],
+      ${rows.map((row) => row.spiffeId)}::text[],
+      ${rows.map((row) => row.fabricId ?? null)}::uuid[],
+      ${rows.map((row) => row.spkiSha256)}::text[],
+      ${rows.map((row) => Buffer.from(row.certificateDer))}::bytea[],
+      ${rows.map((row) => row.notBefore)}::timestamptz[],
+      ${rows.map((row) => row.notAfter)}::timestamptz[],
+      ${rows.map((row) => row.issuedAt)}::timestamptz[]
+    ) AS row (serial_number, request_id, spiffe_id, fabric_id, spki_sha256, certificate_der, not_before, not_after,
+      issued_at)
+    ON CONFLICT (request_id) DO NOTHING
+    RETURNING serial_number
+  `.execute(tx);
+  return new Set(inserted.map((row) => row.serial_number));
+}
+
+async function readByRequestId(tx: Transaction<CertAuthorityDb>, requestIds: readonly string[]) {
+  if (requestIds.length === 0) return new Map<string, never>();
+  const rows = await tx
+    .selectFrom("certificate")
+    .select(["request_id", "serial_number", "spiffe_id", "spki_sha256", "certificate_der", "not_before", "not_after"])
+    .where("request_id", "in", [...requestIds])
+    .execute();
+  return new Map(
+    rows.map((row) => [
+      row.request_id,
+      {
+        serialNumber: row.serial_number,
+        spiffeId: row.spiffe_id,
+        spkiSha256: row.spki_sha256,
+        certificateDer: row.certificate_der,
+        notBefore: row.not_before,
+        notAfter: row.not_after,
+      },
+    ]),
+  );
+}
