@@ -44,9 +44,9 @@ export function createFrontServer(options: {
   return {
     listen: (address, port) => listenOn(server, address, port),
     close: async () => {
-      let isClosed = false;
-      server.close(() => (isClosed = true));
-      while (!isClosed) {
+      const closed = new AbortController();
+      server.close(() => closed.abort());
+      while (!closed.signal.aborted) {
         server.closeIdleConnections(); // also those that have just become idle
         await options.clock.sleep(closePollMs);
       }

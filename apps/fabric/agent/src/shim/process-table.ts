@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 
 /**
  * A process that cannot be mistaken for a later one with the same pid: pids are reused, pairs of pid and start time
@@ -113,9 +113,14 @@ export function findByEnvironment(variables: Readonly<Record<string, string>>): 
   });
 }
 
-/** Living processes with an argument for which `matches` holds. */
+/**
+ * Living processes of our own user with an argument for which `matches` holds. Others' do not count: an app that runs as
+ * another user could pretend to be anything.
+ */
 export function findByArgument(matches: (argument: string) => boolean): readonly number[] {
-  return listPids().filter((pid) => readProcFile(pid, "cmdline")?.split("\0").some(matches) === true && isRunning(pid));
+  return listPids().filter(
+    (pid) => readProcFile(pid, "cmdline")?.split("\0").some(matches) === true && isRunning(pid) && isOurs(pid),
+  );
 }
 
 /** Name of the program, without arguments, which may hold secrets; `undefined` if unknown. */
@@ -156,6 +161,14 @@ function childrenOf(pid: number): readonly number[] {
     const children = readProcFile(pid, `task/${thread}/children`) ?? "";
     return children.split(" ").filter(Boolean).map(Number);
   });
+}
+
+function isOurs(pid: number): boolean {
+  try {
+    return statSync(`/proc/${pid}`).uid === process.getuid?.();
+  } catch {
+    return false;
+  }
 }
 
 function isRunning(pid: number): boolean {

@@ -1,0 +1,94 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { endpointsPath } from "../../front/front-files.ts";
+import { jsonFields } from "../../shim/json-fields.ts";
+import { readStateFile, writeStateFile } from "../../shim/state-file.ts";
+
+const appIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
+
+/** Is it safe to name a folder after it? */
+export function isAppId(text: string): boolean {
+  return appIdPattern.test(text);
+}
+
+export function appsDirectory(stateDirectory: string): string {
+  return join(stateDirectory, "apps");
+}
+
+/** Everything that the driver keeps of one app. */
+export function appPaths(stateDirectory: string, appId: string) {
+  const directory = join(appsDirectory(stateDirectory), appId);
+  return {
+    directory,
+    record: join(directory, "app.json"),
+    endpoints: endpointsPath(directory),
+    replicas: join(directory, "replicas"),
+    fronts: join(directory, "fronts"),
+  } as const;
+}
+
+export type AppPaths = ReturnType<typeof appPaths>;
+
+export function unitDirectory(paths: AppPaths, kind: "replica" | "front", unitId: string): string {
+  return join(kind === "replica" ? paths.replicas : paths.fronts, unitId);
+}
+
+export function listAppIds(stateDirectory: string): readonly string[] {
+  return listFolders(appsDirectory(stateDirectory)).filter(isAppId);
+}
+
+/** Names of unit folders; what begins with a dot is not finished. */
+export function listUnitIds(directory: string): readonly string[] {
+  return listFolders(directory).filter((name) => !name.startsWith("."));
+}
+
+/** What outlives every replica of an app. */
+export interface AppRecord {
+  readonly appId: string;
+  readonly name: string;
+  readonly environmentName: string;
+  /** Kept for the app's life, also while it is stopped. */
+  readonly port: number | undefined;
+  /** A front has listened on it: clients may know it, so that the driver does not choose another. */
+  readonly isPortInUse: boolean;
+  readonly appliedSpecDigest: string;
+  readonly appliedGeneration: bigint;
+}
+
+export function writeAppRecord(paths: AppPaths, record: AppRecord): void {
+  writeStateFile(paths.record, {
+    ...record,
+    isPortInUse: record.isPortInUse ? "yes" : "no",
+    appliedGeneration: String(record.appliedGeneration),
+  });
+}
+
+/** `undefined` if the app is not known here. */
+export function readAppRecord(paths: AppPaths): AppRecord | undefined {
+  const value = readStateFile(paths.record);
+  if (value === undefined) return undefined;
+  try {
+    const json = jsonFields(value);
+    return {
+      appId: json.text("appId"),
+      name: json.text("name"),
+      environmentName: json.text("environmentName"),
+      port: json.optional("port", json.number),
+      isPortInUse: json.oneOf("isPortInUse", ["yes", "no"]) === "yes",
+      appliedSpecDigest: json.text("appliedSpecDigest"),
+      appliedGeneration: BigInt(json.text("appliedGeneration")),
+    };
+  } catch {
+    return undefined; // cut short by a crash: applied again, it is written again
+  }
+}
+
+function listFolders(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  } catch {
+    return []; // none yet
+  }
+}

@@ -1,0 +1,208 @@
+import { mkdir, rm } from "node:fs/promises";
+import { frontConfigPath, writeEndpoints, writeFrontConfig } from "../../front/front-files.ts";
+import { unitPaths } from "../../shim/unit-files.ts";
+import type { DesiredApp } from "../cluster-driver.ts";
+import { appPaths, readAppRecord, unitDirectory, writeAppRecord, type AppPaths } from "./app-folder.ts";
+import type { CurrentApp } from "./current-app.ts";
+import { frontError, rolloutError, translateWriteError } from "./driver-errors.ts";
+import type { ResolvedOptions } from "./driver-options.ts";
+import { createUnitFolder, startShim } from "./launch-unit.ts";
+import { planSteps, type DesiredRollout, type Step } from "./plan-steps.ts";
+import { resolvePublicPort, updateAppRecord } from "./public-port.ts";
+import { readCurrentApp } from "./read-current-app.ts";
+import { signalStop, terminateUnit, writeWish } from "./terminate-unit.ts";
+import { frontSpec, frontUnitId, replicaSpec, templateDigest } from "./unit-specs.ts";
+
+const pollMs = 50;
+/** Time for an app that never served to end on SIGTERM. */
+const failedGraceMs = 2_000;
+
+type Executors = { readonly [A in Step["action"]]: (step: Extract<Step, { action: A }>) => Promise<void> };
+
+/*
+ * Invariants: one convergence at a time per app (the driver sees to it). Nothing is remembered between steps that is not on
+ * disk or in the process table, so that it can end after any step and be taken up by another agent.
+ */
+export async function convergeApp(app: DesiredApp, options: ResolvedOptions, signal: AbortSignal): Promise<void> {
+  const paths = appPaths(options.stateDirectory, app.appId);
+  await openAppFolder(app, paths);
+  const takenPorts = new Set<number>();
+  let desired = await desiredRollout(app, paths, { ...options, without: takenPorts });
+  for (;;) {
+    signal.throwIfAborted();
+    if (desired.port !== undefined && takenPorts.has(desired.port)) {
+      desired = await desiredRollout(app, paths, { ...options, without: takenPorts });
+    }
+    const current = readCurrentApp(paths);
+    const steps = planSteps(current, desired, options.clock.now());
+    if (steps.length === 0) break;
+    const executors = createExecutors({ app, paths, options, current, takenPorts, signal });
+    await executeAll(executors, steps);
+  }
+  updateAppRecord(paths, {
+    name: app.name,
+    environmentName: app.environmentName,
+    appliedSpecDigest: app.specDigest,
+    appliedGeneration: app.generation,
+    ...(app.desiredState === "running" && app.publicPort !== 0 && { port: app.publicPort }),
+    ...(app.desiredState === "running" && { isPortInUse: true }),
+  });
+}
+
+async function openAppFolder(app: DesiredApp, paths: AppPaths): Promise<void> {
+  try {
+    for (const folder of [paths.directory, paths.replicas, paths.fronts]) {
+      await mkdir(folder, { recursive: true, mode: 0o711 });
+    }
+    if (readAppRecord(paths) !== undefined) return;
+    writeAppRecord(paths, {
+      appId: app.appId,
+      name: app.name,
+      environmentName: app.environmentName,
+      port: undefined,
+      isPortInUse: false,
+      appliedSpecDigest: "",
+      appliedGeneration: 0n,
+    });
+  } catch (error) {
+    throw translateWriteError(error, paths.directory);
+  }
+}
+
+async function desiredRollout(
+  app: DesiredApp,
+  paths: AppPaths,
+  options: ResolvedOptions & { readonly without: ReadonlySet<number> },
+): Promise<DesiredRollout> {
+  const isRunning = app.desiredState === "running";
+  return {
+    templateDigest: templateDigest(app),
+    replicas: isRunning ? app.replicas : 0,
+    port: isRunning ? await resolvePublicPort(app, paths, options) : undefined,
+    maxSurge: Math.max(1, app.strategy.maxSurge),
+    readyTimeoutMs: app.strategy.readyTimeoutSeconds * 1_000,
+    keepStopped: options.keepStopped,
+  };
+}
+
+/** In order, but replicas start side by side. */
+async function executeAll(executors: Executors, steps: readonly Step[]): Promise<void> {
+  const starts = steps.filter((step) => step.action === "start_replica");
+  for (const started of await Promise.allSettled(starts.map((step) => execute(executors, step)))) {
+    if (started.status === "rejected") throw started.reason;
+  }
+  for (const step of steps) if (step.action !== "start_replica") await execute(executors, step);
+}
+
+/** One call of the executor that the step's own action names. */
+async function execute<A extends Step["action"]>(
+  executors: Executors,
+  step: Extract<Step, { action: A }>,
+): Promise<void> {
+  const action: A = step.action;
+  // The map's type ties each action to its step; the compiler cannot follow that through a union.
+  const executor = executors[action] as (step: Extract<Step, { action: A }>) => Promise<void>;
+  await executor(step);
+}
+
+function createExecutors(context: {
+  readonly app: DesiredApp;
+  readonly paths: AppPaths;
+  readonly options: ResolvedOptions;
+  readonly current: CurrentApp;
+  readonly takenPorts: Set<number>;
+  readonly signal: AbortSignal;
+}): Executors {
+  const { app, paths, options, current, signal } = context;
+  const { clock } = options;
+  const logger = { app_id: app.appId, revision: String(app.revision) };
+  const drainMs = app.strategy.drainTimeoutSeconds * 1_000;
+
+  function writing<T>(path: string, write: () => T): T {
+    try {
+      return write();
+    } catch (error) {
+      throw translateWriteError(error, path);
+    }
+  }
+  function publish(replicaIds: readonly string[]): void {
+    const sequence = current.endpoints.sequence + 1;
+    writing(paths.endpoints, () => writeEndpoints(paths.endpoints, { sequence, replicaIds }));
+  }
+  function terminate(kind: "replica" | "front", unitId: string, graceMs: number): Promise<void> {
+    return terminateUnit({ directory: unitDirectory(paths, kind, unitId), appId: app.appId, unitId, graceMs, clock });
+  }
+  /** Ask a unit to end, with the time that is left of its drain. */
+  function stop(kind: "replica" | "front", unitId: string, deadlineAt: Date | undefined): void {
+    const directory = unitDirectory(paths, kind, unitId);
+    const since = clock.now();
+    const wish = { wish: "stop", since, deadlineAt: deadlineAt ?? new Date(since.getTime() + drainMs) } as const;
+    writing(directory, () => writeWish(unitPaths(directory), wish));
+    signalStop(directory);
+  }
+
+  return {
+    recover_unit: async ({ kind, unitId }) => {
+      options.logger.warn({ ...logger, replica_id: unitId }, "supervisor died, starting another");
+      const replica = current.replicas.find((candidate) => candidate.unitId === unitId);
+      // Of an older template the secrets are not known any more: what runs is watched, but not started again.
+      const isWatchedOnly = kind === "replica" && replica?.templateDigest !== templateDigest(app);
+      const secrets = kind === "front" ? {} : app.secrets;
+      await startShim(unitDirectory(paths, kind, unitId), isWatchedOnly ? undefined : secrets, options);
+    },
+    start_front: async ({ port }) => {
+      const unitId = frontUnitId(port);
+      const directory = unitDirectory(paths, "front", unitId);
+      await rm(directory, { recursive: true, force: true });
+      await createUnitFolder(directory, frontSpec(app, { ...options, unitId, directory }), (folder) =>
+        writeFrontConfig(frontConfigPath(folder.directory), {
+          appName: app.name,
+          address: options.address,
+          port,
+          endpointsPath: paths.endpoints,
+          replicasDirectory: paths.replicas,
+        }),
+      );
+      await startShim(directory, {}, options);
+      options.logger.info({ ...logger, port }, "front started");
+    },
+    stop_front: async ({ unitId }) => stop("front", unitId, undefined),
+    fail_front: async ({ unitId, port, why }) => {
+      const record = readAppRecord(paths);
+      const isKnownToClients = record?.port === port && record.isPortInUse;
+      // A front at its old port goes on trying, so that the app is back as soon as the port is.
+      if (!isKnownToClients) await terminate("front", unitId, 0);
+      context.takenPorts.add(port);
+      if (app.publicPort === 0 && !isKnownToClients) return; // the next plan has another port
+      throw frontError(why, { name: app.name, port });
+    },
+    start_replica: async () => {
+      const replicaId = `r${app.revision}-${options.ids.next().slice(-8)}`;
+      const directory = unitDirectory(paths, "replica", replicaId);
+      await createUnitFolder(directory, replicaSpec(app, { ...options, replicaId }));
+      await startShim(directory, app.secrets, options);
+      options.logger.info({ ...logger, replica_id: replicaId }, "replica started");
+    },
+    publish_endpoints: async ({ replicaIds }) => publish(replicaIds),
+    drain_replica: async ({ replicaId }) => {
+      const directory = unitDirectory(paths, "replica", replicaId);
+      const since = clock.now();
+      const deadlineAt = new Date(since.getTime() + drainMs);
+      writing(directory, () => writeWish(unitPaths(directory), { wish: "drain", since, deadlineAt }));
+    },
+    stop_replica: async ({ replicaId }) => {
+      const replica = current.replicas.find((candidate) => candidate.unitId === replicaId);
+      stop("replica", replicaId, replica?.wish?.deadlineAt);
+    },
+    kill_unit: ({ kind, unitId }) => terminate(kind, unitId, 0),
+    discard_unit: ({ kind, unitId }) => rm(unitDirectory(paths, kind, unitId), { recursive: true, force: true }),
+    fail_rollout: async ({ replicaIds, why }) => {
+      publish(current.endpoints.replicaIds.filter((replicaId) => !replicaIds.includes(replicaId)));
+      await Promise.all(replicaIds.map((replicaId) => terminate("replica", replicaId, failedGraceMs)));
+      const { readyTimeoutSeconds } = app.strategy;
+      const readinessPath = app.manifest.readiness.path;
+      throw rolloutError(why, { name: app.name, revision: app.revision, readyTimeoutSeconds, readinessPath });
+    },
+    wait: () => clock.sleep(pollMs, signal),
+  };
+}

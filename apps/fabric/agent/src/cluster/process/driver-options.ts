@@ -1,0 +1,49 @@
+import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
+import type { PortRange } from "../../shim/unit-files.ts";
+
+/** The part of a pino logger that the driver needs. */
+export interface DriverLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface ProcessDriverOptions {
+  /** Absolute. The driver's own: everything in it is the driver's to remove. */
+  readonly stateDirectory: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: IdSource;
+  readonly logger: DriverLogger;
+  /** Address on which apps are served. Default 127.0.0.1: only this machine. */
+  readonly address?: string;
+  /** Where the driver chooses the port of an app whose spec names none. Default 18000 to 18999. */
+  readonly publicPorts?: PortRange;
+  /** Ports of replicas. Default 20000 to 29999, below the range from which the system takes ports for connections. */
+  readonly replicaPorts?: PortRange;
+  /** PATH of the apps. Default: the folder of the running Node.js, then the system's. */
+  readonly appPath?: string;
+  /** User of the apps; takes an agent that runs as root. Default: the agent's own. */
+  readonly runAs?: { readonly uid: number; readonly gid: number };
+  /** cgroup v2 folder delegated to the agent's user, for memory limits that the kernel keeps. */
+  readonly cgroupParent?: string;
+  /** Log files per replica. Default 5 of 10 MiB. */
+  readonly logs?: { readonly maxFileBytes: number; readonly maxFiles: number };
+  /** Restarts of an app that ended. Default full jitter from 250 ms to 60 s, anew after 60 s without an end. */
+  readonly restart?: { readonly baseMs: number; readonly capMs: number; readonly resetAfterMs: number };
+  /** Stopped replicas whose logs are kept, per app. Default 3. */
+  readonly keepStopped?: number;
+  /** Entry points of shim and front, for a bundled agent. Default: the sources beside this file. */
+  readonly entryPoints?: { readonly shim: string; readonly front: string };
+}
+
+export type ResolvedOptions = Required<Omit<ProcessDriverOptions, "runAs" | "cgroupParent">> &
+  Pick<ProcessDriverOptions, "runAs" | "cgroupParent">;
+
+export const defaultOptions = {
+  address: "127.0.0.1",
+  publicPorts: { from: 18_000, to: 18_999 },
+  replicaPorts: { from: 20_000, to: 29_999 },
+  logs: { maxFileBytes: 10_485_760, maxFiles: 5 },
+  restart: { baseMs: 250, capMs: 60_000, resetAfterMs: 60_000 },
+  keepStopped: 3,
+} as const;

@@ -1,0 +1,90 @@
+import {
+  frontConfigPath,
+  frontStatusPath,
+  readEndpoints,
+  readFrontConfig,
+  readFrontStatus,
+} from "../../front/front-files.ts";
+import { findByArgument, isAlive } from "../../shim/process-table.ts";
+import {
+  initialUnitState,
+  readUnitSpec,
+  readUnitState,
+  readUnitWish,
+  shimArgument,
+  unitPaths,
+  type UnitPaths,
+  type UnitState,
+} from "../../shim/unit-files.ts";
+import { listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
+import type { CurrentApp, CurrentFront, CurrentReplica } from "./current-app.ts";
+
+/** What runs and lies there now, from the state files checked against the process table. */
+export function readCurrentApp(paths: AppPaths): CurrentApp {
+  const endpoints = readEndpoints(paths.endpoints);
+  return {
+    replicas: listUnitIds(paths.replicas).flatMap((unitId) => readReplica(paths, unitId) ?? []),
+    fronts: listUnitIds(paths.fronts).flatMap((unitId) => readFront(paths, unitId) ?? []),
+    endpoints: { sequence: endpoints?.sequence ?? 0, replicaIds: endpoints?.replicaIds ?? [] },
+  };
+}
+
+function readReplica(app: AppPaths, unitId: string): CurrentReplica | undefined {
+  const paths = unitPaths(unitDirectory(app, "replica", unitId));
+  const spec = readUnitSpec(paths);
+  if (spec === undefined) return undefined;
+  const state = readUnitState(paths) ?? initialUnitState;
+  return {
+    ...readUnit(paths, { unitId, createdAt: spec.createdAt, state }),
+    revision: BigInt(spec.revision),
+    templateDigest: spec.templateDigest,
+    restarts: state.restarts,
+    startedAt: state.startedAt,
+    lastReadyAt: state.lastReadyAt,
+  };
+}
+
+function readFront(app: AppPaths, unitId: string): CurrentFront | undefined {
+  const directory = unitDirectory(app, "front", unitId);
+  const paths = unitPaths(directory);
+  const spec = readUnitSpec(paths);
+  const config = readFrontConfig(frontConfigPath(directory));
+  if (spec === undefined || config === undefined) return undefined;
+  const state = readUnitState(paths) ?? initialUnitState;
+  const status = readFrontStatus(frontStatusPath(directory));
+  // What an earlier process of this front wrote says nothing about the present one.
+  const current = isAlive(status?.process) ? status : undefined;
+  return {
+    ...readUnit(paths, { unitId, createdAt: spec.createdAt, state }),
+    port: config.port,
+    address: config.address,
+    status: current?.phase ?? "starting",
+    detail: current?.detail ?? "",
+    sequence: current?.sequence ?? 0,
+    draining: current?.draining ?? {},
+  };
+}
+
+function readUnit(
+  paths: UnitPaths,
+  { unitId, createdAt, state }: { readonly unitId: string; readonly createdAt: Date; readonly state: UnitState },
+) {
+  return {
+    unitId,
+    createdAt,
+    phase: state.phase,
+    hasShim: hasShim(paths, state),
+    hasProcess: isAlive(state.app),
+    wish: readUnitWish(paths),
+    exits: state.exits,
+    lastExit: state.lastExit,
+  };
+}
+
+/** The process table is asked only where the state file names no living shim: on a full disk it may be out of date. */
+function hasShim(paths: UnitPaths, state: UnitState): boolean {
+  if (isAlive(state.shim)) return true;
+  if (state.phase === "stopped") return false;
+  const argument = shimArgument(paths.directory);
+  return findByArgument((candidate) => candidate === argument).length > 0;
+}

@@ -1,0 +1,44 @@
+import { realpathSync } from "node:fs";
+import { systemClock, type Clock } from "@drawbridge/lifecycle";
+import { findByArgument, sendSignal } from "../../shim/process-table.ts";
+import { shimArgument } from "../../shim/unit-files.ts";
+import { appPaths, appsDirectory, listAppIds, listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
+import { terminateUnit } from "./terminate-unit.ts";
+
+/** Stop every process of an app: replicas first, so that the front answers until the last request has ended. */
+export async function stopApp(
+  paths: AppPaths,
+  appId: string,
+  { graceMs, clock }: { readonly graceMs: number; readonly clock: Clock },
+): Promise<void> {
+  const terminateAll = (kind: "replica" | "front", folder: string, limitMs: number) =>
+    Promise.all(
+      listUnitIds(folder).map((unitId) =>
+        terminateUnit({ directory: unitDirectory(paths, kind, unitId), appId, unitId, graceMs: limitMs, clock }),
+      ),
+    );
+  await terminateAll("replica", paths.replicas, graceMs);
+  await terminateAll("front", paths.fronts, Math.min(graceMs, 1_000));
+}
+
+/**
+ * Stop all apps of a state folder, whoever started them, and with them their fronts and shims. For the end of a local stack and
+ * for tests; the agent must not run, or it would start them again. The next `apply` brings them up anew.
+ */
+export async function stopEverything(
+  stateDirectory: string,
+  { graceMs = 3_000, clock = systemClock }: { readonly graceMs?: number; readonly clock?: Clock } = {},
+): Promise<void> {
+  let directory: string;
+  try {
+    directory = realpathSync(stateDirectory);
+  } catch {
+    return; // no folder: nothing was ever started
+  }
+  await Promise.all(
+    listAppIds(directory).map((appId) => stopApp(appPaths(directory, appId), appId, { graceMs, clock })),
+  );
+  // A shim whose folder was removed from under it is still a shim.
+  const prefix = shimArgument(`${appsDirectory(directory)}/`);
+  for (const pid of findByArgument((argument) => argument.startsWith(prefix))) sendSignal(pid, "SIGTERM");
+}

@@ -1,0 +1,70 @@
+import { createHash } from "node:crypto";
+import { frontArgument } from "../../front/front-files.ts";
+import type { UnitSpec } from "../../shim/unit-files.ts";
+import type { DesiredApp } from "../cluster-driver.ts";
+import type { ResolvedOptions } from "./driver-options.ts";
+
+/** Two specs with the same template are served by the same replicas: scaling or another port replaces nothing. */
+export function templateDigest(app: DesiredApp): string {
+  const template = JSON.stringify([String(app.revision), app.restartNonce, app.bundleDigest]);
+  return `sha256:${createHash("sha256").update(template).digest("hex")}`;
+}
+
+export function replicaSpec(app: DesiredApp, options: ResolvedOptions & { readonly replicaId: string }): UnitSpec {
+  const { manifest } = app;
+  const firstPort = manifest.ports[0]?.name ?? ""; // the manifest's schema asks for at least one
+  return {
+    kind: "replica",
+    unitId: options.replicaId,
+    appId: app.appId,
+    revision: String(app.revision),
+    templateDigest: templateDigest(app),
+    createdAt: options.clock.now(),
+    command: manifest.runtime.command,
+    workingDirectory: app.bundleDirectory,
+    environment: { ...app.environment, DRAWBRIDGE_APP: app.name, DRAWBRIDGE_VERSION: manifest.version },
+    ports: manifest.ports.map(({ name, env }) => ({ name, variable: env })),
+    portRange: options.replicaPorts,
+    probe: { kind: "http", portName: manifest.readiness.port ?? firstPort, path: manifest.readiness.path },
+    memoryLimitBytes: manifest.resources.memoryMiB * 1_048_576,
+    cgroupParent: options.cgroupParent,
+    drainMs: app.strategy.drainTimeoutSeconds * 1_000,
+    runAs: options.runAs,
+    logs: options.logs,
+    restart: options.restart,
+  };
+}
+
+export function frontSpec(
+  app: DesiredApp,
+  options: ResolvedOptions & { readonly unitId: string; readonly directory: string },
+): UnitSpec {
+  return {
+    kind: "front",
+    unitId: options.unitId,
+    appId: app.appId,
+    revision: "0",
+    templateDigest: "front",
+    createdAt: options.clock.now(),
+    command: [process.execPath, ...runtimeFlags, options.entryPoints.front, frontArgument(options.directory)],
+    workingDirectory: options.stateDirectory,
+    environment: {},
+    ports: [],
+    portRange: options.replicaPorts,
+    probe: { kind: "none" },
+    memoryLimitBytes: undefined,
+    cgroupParent: undefined,
+    drainMs: app.strategy.drainTimeoutSeconds * 1_000,
+    runAs: undefined,
+    logs: options.logs,
+    // A front that fell is back before its clients have given up.
+    restart: { baseMs: 50, capMs: 5_000, resetAfterMs: 10_000 },
+  };
+}
+
+export function frontUnitId(port: number): string {
+  return `front-${port}`;
+}
+
+/** A signal must not open a debugger on a process that holds secrets. */
+export const runtimeFlags = ["--disable-sigusr1"] as const;
