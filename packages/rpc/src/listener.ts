@@ -73,7 +73,7 @@ export function createListener(options: ListenerOptions): Listener {
   ]);
 
   const server: Server = createServer({ noDelay: true }, accept);
-  const tlsServer = tls && createTls(tls);
+  let tlsServer: TlsServer | undefined; // made in listen(): the identity is loaded by a component that starts before us
   let isOverloaded = false;
 
   function accept(socket: Socket): void {
@@ -170,6 +170,7 @@ export function createListener(options: ListenerOptions): Listener {
 
   return {
     listen: async () => {
+      tlsServer = tls && createTls(tls);
       server.listen({ host: options.listen.host, port: options.listen.port });
       try {
         await once(server, "listening");
