@@ -13,6 +13,8 @@ export interface BusInternals {
 }
 
 export interface Subscription {
+  /** Resolves when the server knows of the subscription: what is sent from then on arrives. */
+  readonly ready: Promise<void>;
   /** No more messages; resolves when the handlers under way are done. */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import type { JetStreamClient, JsMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/nats-core";
-import { messageIdHeader, occurredAtHeader, parseEventSubject, traceparentHeader } from "./event-message.ts";
+import { occurredAtHeader, parseEventSubject, traceparentHeader } from "./event-message.ts";
 import { deadStreamName } from "./stream.ts";
 
 /** Where a dead letter says what happened. */
@@ -24,9 +24,9 @@ export async function publishDeadLetter(
   const { type, scope } = parseEventSubject(message.subject);
   const domain = type.split(".")[0] ?? "unknown";
   const copy = headers();
-  for (const name of [messageIdHeader, occurredAtHeader, traceparentHeader]) {
+  for (const name of [occurredAtHeader, traceparentHeader]) {
     const value = message.headers?.get(name) ?? "";
-    if (value !== "" && name !== messageIdHeader) copy.set(name, value);
+    if (value !== "") copy.set(name, value);
   }
   copy.set(deadLetterHeaders.consumer, facts.consumer);
   copy.set(deadLetterHeaders.reason, facts.reason);

@@ -2,7 +2,7 @@ export { type Bus, type BusMessage, type SubscribeOptions, type Subscription } f
 export { type BusLogger } from "./bus-logger.ts";
 export { connectBus, type ConnectBusOptions } from "./connect-bus.ts";
 export { createConsumer, type ConsumerOptions } from "./create-consumer.ts";
-export { deadLetterHeaders } from "./dead-letter.ts";
+export { listDeadLetters, type DeadLetter } from "./list-dead-letters.ts";
 export { type OutgoingEvent } from "./event-message.ts";
 export {
   type KeyValue,

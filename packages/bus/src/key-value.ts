@@ -108,6 +108,7 @@ async function watch(
     }
   })();
   return {
+    ready: Promise.resolve(),
     close: async () => {
       changes.stop();
       await done;

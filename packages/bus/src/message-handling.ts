@@ -59,6 +59,8 @@ function forEachMessage(
   }
   const done = run();
   return {
+    // After an outage in between, the client subscribes again by itself.
+    ready: nc.flush().catch(() => undefined),
     close: async () => {
       subscription.unsubscribe();
       await done;

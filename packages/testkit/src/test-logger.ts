@@ -11,7 +11,7 @@ export interface TestLogger {
   readonly logger: Logger;
   readonly records: readonly LogRecord[];
   /** The records with this message. */
-  withMessage(message: string): readonly LogRecord[];
+  readonly withMessage: (message: string) => readonly LogRecord[];
 }
 
 /** The real logger, whose records are kept instead of printed. */
