@@ -1,0 +1,2 @@
+-- Events of other services become audit records exactly once.
+-- drawbridge:include inbox.v1

@@ -1,0 +1,48 @@
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import type { GrpcCalls } from "@drawbridge/rpc";
+
+/** The services that we ask, and what each is for, in words of an operator. */
+const purposes = {
+  "runtime-manager": "which keeps fabrics and what their apps should be",
+  activation: "which makes and keeps activation tokens",
+  "config-resolver": "which keeps bundles and configuration",
+  "cert-authority": "which issues certificates",
+} as const;
+
+export type PeerName = keyof typeof purposes;
+export const peerNames = Object.keys(purposes) as readonly PeerName[]; // the keys of the object above
+
+/** Long enough for a restarted process to be back. */
+const retryAfterMs = 2_000;
+
+/** The error for a peer that is away: `PEER_UNAVAILABLE` (unavailable). */
+export function peerUnavailable(peer: PeerName, cause: unknown): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "unavailable",
+    code: "PEER_UNAVAILABLE",
+    message: `the ${peer} service, ${purposes[peer]}, cannot be reached at the moment; apps that run go on running. Try again in a moment`,
+    details: { service: peer },
+    retryAfterMs,
+    cause,
+  });
+}
+
+/** Say of a failed transport which service is away and what that means; other errors pass as they are. */
+export function describePeerFailure(peer: PeerName, error: unknown): unknown {
+  return isDrawbridgeError(error, "PEER_UNAVAILABLE") ? peerUnavailable(peer, error) : error;
+}
+
+/** The same calls, whose rejections say which peer is away. Streams are as they were. */
+export function describeFailures<D>(peer: PeerName, calls: GrpcCalls<D>): GrpcCalls<D> {
+  const wrapped = Object.entries(calls).map(([name, call]) => [
+    name,
+    (...args: readonly unknown[]): unknown => {
+      const answer: unknown = (call as (...args: readonly unknown[]) => unknown)(...args); // every member is a method
+      if (!(answer instanceof Promise)) return answer;
+      return answer.catch((error: unknown) => {
+        throw describePeerFailure(peer, error);
+      });
+    },
+  ]);
+  return Object.fromEntries(wrapped) as GrpcCalls<D>; // the same names, the same parameters, the same answers
+}

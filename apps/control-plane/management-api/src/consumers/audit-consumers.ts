@@ -1,0 +1,44 @@
+import { type Bus, createConsumer } from "@drawbridge/bus";
+import type { Clock, Component } from "@drawbridge/lifecycle";
+import { consumeOnce, type Store } from "@drawbridge/store";
+import type { Logger } from "@drawbridge/telemetry";
+import { cleanEntry } from "../domain/clean-entry.ts";
+import type { AuditRepository } from "../store/audit-repository.ts";
+import type { Database } from "../store/database.ts";
+import { type AuditedEvent, auditedEvents, type AuditedStream, eventToEntry } from "./event-record.ts";
+
+const durable = "management-api";
+
+/** Facts of other services become audit records, each exactly once: the inbox is in the transaction of the record. */
+export function createAuditConsumers(deps: {
+  readonly bus: Bus;
+  readonly store: Pick<Store<Database>, "transaction">;
+  readonly audit: Pick<AuditRepository, "append">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): readonly Component[] {
+  const { bus, store, audit, clock, logger } = deps;
+
+  async function record(event: AuditedEvent): Promise<void> {
+    await store.transaction(async (tx) => {
+      if ((await consumeOnce(tx, { consumer: durable, eventId: event.id })) === "duplicate") return;
+      await audit.append(tx, cleanEntry(eventToEntry(event)));
+    });
+  }
+
+  // The keys of the object are exactly the streams.
+  return (Object.keys(auditedEvents) as AuditedStream[]).map((stream) =>
+    createConsumer({
+      bus,
+      stream,
+      durable,
+      types: auditedEvents[stream],
+      // The consumer hands out only events of `types`, whose union is AuditedEvent.
+      handle: (event) => record(event as AuditedEvent),
+      clock,
+      logger,
+      // Every record waits for the lock on the chain: more at once would only hold connections.
+      maxInFlight: 2,
+    }),
+  );
+}

@@ -1,0 +1,38 @@
+import { buildOpenApi } from "./openapi.ts";
+import { definePublicRoute, type Route } from "./route.ts";
+import { accountRoutes } from "./routes/account-routes.ts";
+import { appLogRoutes } from "./routes/app-log-routes.ts";
+import { appRoutes } from "./routes/app-routes.ts";
+import { bundleRoutes } from "./routes/bundle-routes.ts";
+import { environmentRoutes } from "./routes/environment-routes.ts";
+import { fabricRoutes } from "./routes/fabric-routes.ts";
+import { operationRoutes } from "./routes/operation-routes.ts";
+import { openApiSchema } from "./schemas/operations.ts";
+import type { RouteServices } from "./services.ts";
+
+/** Of the REST API; the path says the major version. */
+const apiVersion = "1.0.0";
+
+/** Every route there is. */
+export function allRoutes(services: RouteServices): readonly Route[] {
+  const routes: Route[] = [
+    ...accountRoutes(services),
+    ...environmentRoutes(services),
+    ...fabricRoutes(services),
+    ...bundleRoutes(services),
+    ...appRoutes(services),
+    ...appLogRoutes(services),
+    ...operationRoutes(services),
+    definePublicRoute({
+      method: "GET",
+      path: "/v1/openapi.json",
+      action: "openapi.show",
+      summary: "Get this document",
+      responses: { 200: { description: "OpenAPI 3.1.", body: openApiSchema } },
+      errors: [],
+      handle: async () => ({ status: 200, body: document }),
+    }),
+  ];
+  const document = openApiSchema.parse(buildOpenApi(routes, apiVersion));
+  return routes;
+}

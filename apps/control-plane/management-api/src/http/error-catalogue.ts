@@ -1,0 +1,98 @@
+import type { ErrorKind } from "@drawbridge/errors";
+
+interface ErrorEntry {
+  readonly kind: ErrorKind;
+  /** HTTP status where it is not the kind's own. */
+  readonly status?: number;
+  /** One sentence for the OpenAPI document and docs/errors.md. */
+  readonly meaning: string;
+}
+
+/** Codes that are ours: each has a row in docs/errors.d/management-api.md. */
+export const ownErrors = {
+  REQUEST_INVALID: {
+    kind: "invalid_argument",
+    meaning: "a part of the request is not valid; `errors` names each field",
+  },
+  LOGIN_REQUIRED: { kind: "unauthenticated", meaning: "the request has no access token" },
+  LOGIN_FAILED: { kind: "unauthenticated", meaning: "user name or password is wrong" },
+  LOGIN_THROTTLED: { kind: "resource_exhausted", meaning: "too many failed logins of this user or from this address" },
+  LOGIN_OVERLOADED: { kind: "resource_exhausted", meaning: "too many logins at once" },
+  ACCESS_TOKEN_INVALID: { kind: "unauthenticated", meaning: "the access token is not one of ours" },
+  ACCESS_TOKEN_EXPIRED: { kind: "unauthenticated", meaning: "the access token has expired" },
+  ACCESS_TOKEN_REVOKED: { kind: "unauthenticated", meaning: "the access token was revoked" },
+  ACCESS_TOKEN_NOT_FOUND: { kind: "not_found", meaning: "there is no such API token, or it is somebody else's" },
+  SESSION_REQUIRED: { kind: "permission_denied", meaning: "this needs a login; an API token cannot do it" },
+  PERMISSION_DENIED: { kind: "permission_denied", meaning: "the caller's roles do not allow this" },
+  RATE_LIMITED: { kind: "resource_exhausted", meaning: "too many requests by this token or from this address" },
+  USER_EXISTS: { kind: "already_exists", meaning: "there is already a user of this name" },
+  USER_NOT_FOUND: { kind: "not_found", meaning: "there is no such user" },
+  LAST_ADMINISTRATOR: {
+    kind: "failed_precondition",
+    meaning: "this would leave nobody who is administrator of everything",
+  },
+  ENVIRONMENT_EXISTS: { kind: "already_exists", meaning: "there is already an environment of this name" },
+  ENVIRONMENT_NOT_FOUND: { kind: "not_found", meaning: "there is no such environment" },
+  TOO_MANY_ENVIRONMENTS: { kind: "failed_precondition", meaning: "the limit of environments is reached" },
+  APP_NAME_MISMATCH: { kind: "invalid_argument", meaning: "the path names another app than the bundle's manifest" },
+  CONFIGURATION_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the properties do not fit the manifest; `errors` names each",
+  },
+  CONFIGURATION_REQUIRED: {
+    kind: "failed_precondition",
+    meaning: "the new version declares other properties, so that the earlier values cannot be kept",
+  },
+  REQUEST_ID_REUSED: {
+    kind: "already_exists",
+    meaning: "the Idempotency-Key already made a token, whose secret is not kept",
+  },
+  PEER_UNAVAILABLE: { kind: "unavailable", meaning: "another service of the control plane cannot be reached" },
+} satisfies Record<string, ErrorEntry>;
+
+/** Codes that come from other services and packages and pass through. */
+export const passedErrors = {
+  ROUTE_NOT_FOUND: { kind: "not_found", meaning: "there is no such path" },
+  BODY_MALFORMED: { kind: "invalid_argument", meaning: "the body is not JSON, or cut short" },
+  BODY_TOO_LARGE: { kind: "invalid_argument", status: 413, meaning: "the body is larger than 1 MiB" },
+  MEDIA_TYPE_UNSUPPORTED: {
+    kind: "invalid_argument",
+    status: 415,
+    meaning: "the route does not take this content type",
+  },
+  STORE_UNAVAILABLE: { kind: "unavailable", meaning: "the database cannot be reached" },
+  STORE_FAILED: { kind: "internal", meaning: "the database refused a statement: a bug on our side" },
+  STORE_CONFLICT: { kind: "aborted", meaning: "another transaction was faster; repeat the request" },
+  STORE_TIMEOUT: { kind: "deadline_exceeded", meaning: "the database took too long" },
+  CALL_CANCELLED: { kind: "cancelled", meaning: "the caller hung up" },
+  DEADLINE_EXCEEDED: { kind: "deadline_exceeded", meaning: "another service did not answer in time" },
+  PEER_FAILED: { kind: "internal", meaning: "another service failed" },
+  INTERNAL: { kind: "internal", meaning: "a bug on our side; the log has the details" },
+  FABRIC_NOT_FOUND: { kind: "not_found", meaning: "there is no such fabric" },
+  FABRIC_NAME_INVALID: { kind: "invalid_argument", meaning: "the fabric's name is not valid" },
+  FABRIC_HAS_APPS: {
+    kind: "failed_precondition",
+    meaning: "apps are deployed to the fabric; `force=true` deletes it all the same",
+  },
+  FABRIC_NOT_CONNECTED: { kind: "unavailable", meaning: "the fabric's tunnel is down" },
+  APP_NOT_FOUND: { kind: "not_found", meaning: "there is no such app" },
+  APP_NAME_INVALID: { kind: "invalid_argument", meaning: "the app's name is not valid" },
+  APP_ON_OTHER_FABRIC: { kind: "failed_precondition", meaning: "the app is deployed to another fabric" },
+  ENVIRONMENT_NOT_ON_FABRIC: {
+    kind: "failed_precondition",
+    meaning: "the fabric does not run apps of this environment",
+  },
+  PUBLIC_PORT_TAKEN: { kind: "already_exists", meaning: "another app of the fabric has this port" },
+  REPLICAS_OUT_OF_RANGE: { kind: "invalid_argument", meaning: "replicas must be 0 to 100" },
+  REVISION_NOT_FOUND: { kind: "not_found", meaning: "there is no such revision" },
+  LOGS_NOT_ALLOWED: { kind: "permission_denied", meaning: "the fabric's owner does not allow operators to read logs" },
+  ACTIVATION_TOKEN_NOT_FOUND: { kind: "not_found", meaning: "there is no such activation token" },
+  ACTIVATION_TOKEN_USED: { kind: "failed_precondition", meaning: "the activation token was redeemed" },
+  TOKEN_TTL_OUT_OF_RANGE: { kind: "invalid_argument", meaning: "an activation token lives 300 to 86400 seconds" },
+  BUNDLE_NOT_FOUND: { kind: "not_found", meaning: "there is no bundle with this digest; upload it first" },
+  CONFIGURATION_TOO_LARGE: { kind: "invalid_argument", meaning: "a configuration may have 1 MiB" },
+} satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ownErrors | keyof typeof passedErrors;
+
+export const errorCatalogue: Readonly<Record<ErrorCode, ErrorEntry>> = { ...ownErrors, ...passedErrors };

@@ -1,0 +1,169 @@
+import { Readable } from "node:stream";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import { httpContext } from "@drawbridge/rpc";
+import type { Logger } from "@drawbridge/telemetry";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { AuditTrail } from "../audit/audit-trail.ts";
+import { describePermission, isPermitted } from "../domain/permission.ts";
+import { requestIdFromKey } from "../domain/request-id.ts";
+import type { Authenticate } from "./authentication.ts";
+import { createRequestAudit, type RequestAudit } from "./request-audit.ts";
+import { createRequestLimits, type RequestLimits, type RequestRates } from "./request-limits.ts";
+import type { RequestState } from "./request-state.ts";
+import type { Route } from "./route.ts";
+
+export interface RegisterOptions {
+  readonly routes: readonly Route[];
+  readonly authenticate: Authenticate;
+  readonly trail: AuditTrail;
+  readonly rates: RequestRates;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+}
+
+/** A body that is not an upload must have arrived by then: slow senders hold a connection no longer. */
+const bodyTimeoutMs = 30_000;
+const maxIdempotencyKey = 200;
+
+/**
+ * Put routes on the server. In this order, for each: rate limit by address, authentication, rate limit by token,
+ * permission, (body), audit intent, validation, handler, audit record, answer. What is refused never reads the body.
+ */
+export async function registerRoutes(app: FastifyInstance, options: RegisterOptions): Promise<void> {
+  const limits = await createRequestLimits(app, options.rates);
+  const audit = createRequestAudit({ trail: options.trail, logger: options.logger });
+  const states = new WeakMap<FastifyRequest, RequestState>();
+
+  app.addHook("onRequest", (request) => limits.admitAddress(request));
+  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
+
+  for (const route of options.routes) {
+    app.route({
+      method: route.method,
+      url: route.path.replaceAll(/\{(\w+)\}/g, ":$1"),
+      exposeHeadRoute: false,
+      onRequest: async (request, reply) => {
+        const state = openState(route, request, reply, options.ids);
+        states.set(request, state);
+        if (!route.upload) boundBody(request, options.clock);
+        await admit(request, state, limits, options.authenticate);
+      },
+      handler: async (request, reply) => {
+        const state = stateOf(states, request);
+        return runRoute(request, reply, state, audit);
+      },
+      onSend: async (request, reply, payload) => {
+        const state = states.get(request);
+        if (state) await audit.conclude(state, reply.statusCode, payload);
+        return payload;
+      },
+    });
+  }
+}
+
+function openState(route: Route, request: FastifyRequest, reply: FastifyReply, ids: IdSource): RequestState {
+  const gone = new AbortController();
+  reply.raw.once("close", () => {
+    if (reply.raw.writableFinished) return;
+    gone.abort(new DrawbridgeError({ kind: "cancelled", code: "CALL_CANCELLED", message: "the caller hung up" }));
+  });
+  return {
+    route,
+    address: httpContext(request).remoteAddress,
+    gone: gone.signal,
+    target: route.target(paramsOf(request)),
+    facts: {},
+    requestId: ids.next(),
+    caller: undefined,
+  };
+}
+
+/** Who calls, may he, and is it too often? Throws if not. */
+async function admit(
+  request: FastifyRequest,
+  state: RequestState,
+  limits: RequestLimits,
+  authenticate: Authenticate,
+): Promise<void> {
+  const { route } = state;
+  if (route.permission.scope === "public") return;
+  await limits.admitAuthentication(request);
+  try {
+    state.caller = await authenticate(request.headers.authorization);
+  } catch (error) {
+    if (isDrawbridgeError(error) && error.kind === "unauthenticated") await limits.countRefusal(request);
+    throw error;
+  }
+  const { username, bindings, token } = state.caller;
+  await limits.admitToken(request, token.id);
+  state.requestId = requestIdOf(request, route, username) ?? state.requestId;
+  const environment = paramsOf(request)["environment"];
+  if (isPermitted(route.permission, bindings, environment)) return;
+  throw new DrawbridgeError({
+    kind: "permission_denied",
+    code: "PERMISSION_DENIED",
+    message: `${route.action} needs ${describePermission(route.permission, environment)}, which ${username} does not have`,
+  });
+}
+
+async function runRoute(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  state: RequestState,
+  audit: RequestAudit,
+): Promise<FastifyReply> {
+  const { route } = state;
+  await audit.begin(state);
+  const answer = await route.run({
+    params: request.params,
+    query: request.query,
+    headers: request.headers,
+    body: route.upload ? undefined : request.body,
+    bytes: request.body instanceof Readable ? request.body : undefined,
+    caller: state.caller,
+    requestId: state.requestId,
+    address: state.address,
+    signal: state.gone,
+    note: (facts) => void Object.assign(state.facts, facts),
+  });
+  void reply.code(answer.status).headers(answer.headers ?? {});
+  if (answer.stream) return reply.type("application/x-ndjson").send(answer.stream);
+  return answer.body === undefined ? reply.send() : reply.type("application/json").send(answer.body);
+}
+
+/** Cut a connection whose body drips in; a body that has arrived, or an answer, ends the watch. */
+function boundBody(request: FastifyRequest, clock: Clock): void {
+  const arrived = new AbortController();
+  const end = (): void => arrived.abort();
+  request.raw.once("end", end).once("close", end);
+  clock.sleep(bodyTimeoutMs, arrived.signal).then(
+    () => request.raw.destroy(),
+    () => undefined, // it arrived
+  );
+}
+
+function requestIdOf(request: FastifyRequest, route: Route, username: string): string | undefined {
+  const key = request.headers["idempotency-key"];
+  if (key === undefined || route.method === "GET" || route.method === "HEAD") return undefined;
+  if (typeof key !== "string" || key === "" || key.length > maxIdempotencyKey) {
+    throw new DrawbridgeError({
+      kind: "invalid_argument",
+      code: "REQUEST_INVALID",
+      message: `the header Idempotency-Key must be one text of 1 to ${maxIdempotencyKey} characters`,
+    });
+  }
+  return requestIdFromKey(key, { username, route: `${route.method} ${request.url}` });
+}
+
+function paramsOf(request: FastifyRequest): Readonly<Record<string, string>> {
+  const { params } = request;
+  return typeof params === "object" && params !== null ? Object.fromEntries(Object.entries(params)) : {};
+}
+
+function stateOf(states: WeakMap<FastifyRequest, RequestState>, request: FastifyRequest): RequestState {
+  const state = states.get(request);
+  if (!state) throw new Error("a handler ran without its onRequest hook");
+  return state;
+}

@@ -1,0 +1,15 @@
+import type { Caller, Route } from "./route.ts";
+
+/** What is known of a request while it is handled. */
+export interface RequestState {
+  readonly route: Route;
+  readonly address: string;
+  /** What it is about, for the audit record. */
+  readonly target: string;
+  /** Aborts when the client goes away before its answer. */
+  readonly gone: AbortSignal;
+  /** Further facts for the audit record, added by the route. */
+  readonly facts: Record<string, string>;
+  requestId: string;
+  caller: Caller | undefined;
+}

@@ -1,0 +1,28 @@
+import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import type { TrustBundle } from "@drawbridge/pki";
+import type { AccountService } from "../account/account-service.ts";
+import type { BundleTransfer } from "../clients/bundle-transfer.ts";
+import type { AppCalls, ConfigurationCalls, FabricCalls, FabricTokenCalls } from "../clients/peers.ts";
+import type { StatusProbe } from "../clients/status-probe.ts";
+import type { AuditRepository } from "../store/audit-repository.ts";
+import type { EnvironmentRepository } from "../store/environment-repository.ts";
+
+/** What the routes work with. */
+export interface RouteServices {
+  /** Organisation slug: one per installation. */
+  readonly org: string;
+  readonly accounts: AccountService;
+  readonly environments: EnvironmentRepository;
+  readonly audit: Pick<AuditRepository, "list">;
+  readonly apps: AppCalls;
+  readonly fabrics: FabricCalls;
+  readonly fabricTokens: FabricTokenCalls;
+  readonly configuration: ConfigurationCalls;
+  readonly bundles: BundleTransfer;
+  readonly status: StatusProbe;
+  readonly trustBundle: () => TrustBundle;
+  /** Aborts when this process stops: streams without an end are cut then. */
+  readonly stopping: AbortSignal;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+}

@@ -1,0 +1,201 @@
+import { connectBus } from "@drawbridge/bus";
+import {
+  type Clock,
+  type Component,
+  createHealth,
+  type Health,
+  type IdSource,
+  type Random,
+} from "@drawbridge/lifecycle";
+import { createHttpServer, createOpsServer, createServiceIdentity, type HttpServer } from "@drawbridge/rpc";
+import { createInboxCleaner, openStore } from "@drawbridge/store";
+import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createAccountService } from "./account/account-service.ts";
+import { createBootstrapAdministrator } from "./account/bootstrap-administrator.ts";
+import { createLoginGate } from "./account/login-gate.ts";
+import { createTokenCleaner } from "./account/token-cleaner.ts";
+import { createAuditTrail } from "./audit/audit-trail.ts";
+import { createBundleTransfer } from "./clients/bundle-transfer.ts";
+import { createPeers } from "./clients/peers.ts";
+import { createStatusProbe } from "./clients/status-probe.ts";
+import type { ManagementApiConfig } from "./config.ts";
+import { createAuditConsumers } from "./consumers/audit-consumers.ts";
+import { createPasswordHasher } from "./credentials/password-hash.ts";
+import { createAuthenticator } from "./http/authentication.ts";
+import { allRoutes } from "./http/all-routes.ts";
+import { registerRoutes } from "./http/register-routes.ts";
+import { createAccessTokenRepository } from "./store/access-token-repository.ts";
+import { createAuditRepository } from "./store/audit-repository.ts";
+import type { Database } from "./store/database.ts";
+import { createEnvironmentRepository } from "./store/environment-repository.ts";
+import { createUserRepository } from "./store/user-repository.ts";
+
+export interface ManagementApiDeps {
+  readonly config: ManagementApiConfig;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: IdSource;
+}
+
+export interface ManagementApiService {
+  readonly components: readonly Component[];
+  readonly health: Health;
+  /** Where the REST API listens; after the start. */
+  address(): ReturnType<HttpServer["address"]>;
+}
+
+/** An upload on a slow line takes its time; other bodies have half a minute (`register-routes.ts`). */
+const requestTimeoutMs = 3_600_000;
+/** Room for a configuration of 1 MiB, which JSON makes longer. */
+const bodyLimitBytes = 1024 * 1024;
+
+export function createManagementApiService(deps: ManagementApiDeps): ManagementApiService {
+  const { config, logger, telemetry, clock, random, ids } = deps;
+  const { metrics } = telemetry;
+  const health = createHealth();
+  const stopping = new AbortController();
+
+  // outbound
+  const store = openStore<Database>({ url: config.DATABASE_URL_FILE, schema: "management_api", logger, clock, random });
+  const bus = connectBus({
+    url: config.NATS_URL,
+    credentials: config.NATS_CREDENTIALS_FILE,
+    name: config.REPLICA,
+    logger,
+    clock,
+    random,
+  });
+  const identity = createServiceIdentity({
+    dir: config.IDENTITY_DIR,
+    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    clock,
+    random,
+    ids,
+    logger,
+  });
+  const { holder } = identity;
+  const peers = createPeers({
+    identity: holder,
+    logger,
+    addresses: {
+      runtimeManager: config.RUNTIME_MANAGER_ADDRESS,
+      activation: config.ACTIVATION_ADDRESS,
+      configResolver: config.CONFIG_RESOLVER_ADDRESS,
+    },
+  });
+  const bundles = createBundleTransfer({ address: config.BUNDLE_UPLOAD_ADDRESS, identity: holder });
+  const status = createStatusProbe({
+    addresses: {
+      activation: config.ACTIVATION_ADDRESS,
+      "cert-authority": config.CERT_AUTHORITY_ADDRESS,
+      "config-resolver": config.CONFIG_RESOLVER_ADDRESS,
+      "runtime-manager": config.RUNTIME_MANAGER_ADDRESS,
+    },
+    identity: holder,
+    health,
+    logger,
+  });
+  const users = createUserRepository(store);
+  const tokens = createAccessTokenRepository(store);
+  const environments = createEnvironmentRepository(store);
+  const audit = createAuditRepository(store);
+
+  // domain
+  const passwords = createPasswordHasher();
+  const accounts = createAccountService({ users, tokens, passwords, gate: createLoginGate({ clock }), clock, ids });
+  const trail = createAuditTrail({ store, repository: audit, clock, ids, logger });
+  const bootstrap = createBootstrapAdministrator({
+    users,
+    passwords,
+    password: config.BOOTSTRAP_ADMIN_PASSWORD_FILE,
+    trail,
+    clock,
+    ids,
+    logger,
+  });
+
+  // inbound
+  const routes = allRoutes({
+    org: config.ORGANISATION,
+    accounts,
+    environments,
+    audit,
+    ...peers,
+    bundles,
+    status,
+    trustBundle: () => holder.get().trustBundle,
+    stopping: stopping.signal,
+    clock,
+    ids,
+  });
+  const api = createHttpServer({
+    name: "api",
+    listen: config.LISTEN,
+    identity: holder,
+    clientCertificate: "none",
+    allow: ["anyone"],
+    register: (app) =>
+      registerRoutes(app, {
+        routes,
+        authenticate: createAuthenticator({ tokens, clock }),
+        trail,
+        rates: {
+          perAddress: config.RATE_PER_ADDRESS,
+          perToken: config.RATE_PER_TOKEN,
+          refusedPerAddress: config.RATE_REFUSED_PER_ADDRESS,
+        },
+        clock,
+        ids,
+        logger,
+      }),
+    bodyLimitBytes,
+    requestTimeoutMs,
+    logger,
+    metrics,
+    clock,
+    ids,
+  });
+  const consumers = createAuditConsumers({ bus, store, audit, clock, logger });
+  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
+
+  // The bus is not among them: operators can work without it, and no event is lost while it is away.
+  health.register("database", store.health);
+  health.register("identity", identity.health);
+
+  return {
+    // Start order; stop runs it backwards. The bus comes after the API, which does not wait for it.
+    components: [
+      telemetry,
+      ops,
+      store,
+      identity,
+      bootstrap,
+      ...peers.components,
+      ...status.components,
+      bundles,
+      trail,
+      createTokenCleaner({ tokens, clock, logger }),
+      api,
+      endOfStreams(stopping),
+      bus,
+      createInboxCleaner({ store, clock, logger }),
+      ...consumers,
+    ],
+    health,
+    address: () => api.address(),
+  };
+}
+
+/** Followed logs have no end of their own: without this the API would wait for them until the deadline. */
+function endOfStreams(stopping: AbortController): Component {
+  return {
+    name: "log streams",
+    start: () => Promise.resolve(),
+    stop: () => {
+      stopping.abort(new Error("stopping"));
+      return Promise.resolve();
+    },
+  };
+}
