@@ -1,5 +1,5 @@
 import { loadConfig } from "@drawbridge/config";
-import { createHealth, cryptoRandom, runUntilSignal, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
+import { cryptoRandom, runUntilSignal, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import { createLogger, startTelemetry } from "@drawbridge/telemetry";
 import { configSchema } from "./config.ts";
 import { createActivationService } from "./service.ts";
@@ -13,14 +13,12 @@ const telemetry = startTelemetry({
   traceFile: config.TRACE_FILE,
   logger,
 });
-const health = createHealth();
-const components = createActivationService({
+const { components, health } = createActivationService({
   config,
   logger,
   telemetry,
-  health,
   clock: systemClock,
   random: cryptoRandom,
   ids: uuidV7Ids,
 });
-process.exit(await runUntilSignal([telemetry, ...components], { logger, health }));
+process.exit(await runUntilSignal(components, { logger, health }));

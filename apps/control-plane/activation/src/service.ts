@@ -1,9 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { connectBus } from "@drawbridge/bus";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
-import type { Clock, Component, Health, IdSource, Random } from "@drawbridge/lifecycle";
+import {
+  createHealth,
+  type Clock,
+  type Component,
+  type Health,
+  type IdSource,
+  type Random,
+} from "@drawbridge/lifecycle";
 import { parseCertificate, spkiPin } from "@drawbridge/pki";
-import { createGrpcClient, createGrpcServer, createOpsServer, createServiceIdentity } from "@drawbridge/rpc";
+import {
+  createGrpcClient,
+  createGrpcServer,
+  createOpsServer,
+  createServiceIdentity,
+  type ListenAddress,
+} from "@drawbridge/rpc";
 import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createFabricCertificates } from "./clients/fabric-certificates.ts";
@@ -23,16 +36,23 @@ export interface ActivationDeps {
   readonly config: ActivationConfig;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
-  readonly health: Health;
   readonly clock: Clock;
   readonly random: Random;
   readonly ids: IdSource;
 }
 
-/** In start order; stop runs it backwards. */
-export function createActivationService(deps: ActivationDeps): readonly Component[] {
-  const { config, logger, telemetry, health, clock, random, ids } = deps;
+export interface ActivationService {
+  /** In start order; stop runs it backwards. */
+  readonly components: readonly Component[];
+  readonly health: Health;
+  /** Where it listens; after the start. */
+  addresses(): { readonly fabric: ListenAddress; readonly internal: ListenAddress };
+}
+
+export function createActivationService(deps: ActivationDeps): ActivationService {
+  const { config, logger, telemetry, clock, random, ids } = deps;
   const { metrics } = telemetry;
+  const health = createHealth();
   // outbound
   const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
   const identity = createServiceIdentity({
@@ -129,5 +149,23 @@ export function createActivationService(deps: ActivationDeps): readonly Componen
   health.register("identity", identity.health);
   health.register("database", store.health);
   health.register("bus", bus.health);
-  return [ops, identity, store, bus, certAuthority, outbox, inboxCleaner, consumer, internalServer, fabricServer];
+  health.register("outbox", outbox.health);
+  return {
+    // The bus comes last: tokens are redeemed without it too, what is to be announced waits in the outbox.
+    components: [
+      telemetry,
+      ops,
+      identity,
+      store,
+      certAuthority,
+      internalServer,
+      fabricServer,
+      bus,
+      outbox,
+      inboxCleaner,
+      consumer,
+    ],
+    health,
+    addresses: () => ({ fabric: fabricServer.address(), internal: internalServer.address() }),
+  };
 }

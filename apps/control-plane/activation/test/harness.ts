@@ -1,0 +1,265 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { connectBus, createConsumer, type Bus } from "@drawbridge/bus";
+import { Secret } from "@drawbridge/config";
+import { ActivationServiceClient, type ActivateRequest } from "@drawbridge/contracts/activation/v1/activation_service";
+import { ActivationTokenServiceClient } from "@drawbridge/contracts/activation/v1/activation_token_service";
+import type { EventEnvelope, EventType } from "@drawbridge/contracts";
+import {
+  cryptoRandom,
+  startComponents,
+  systemClock,
+  uuidV7Ids,
+  type Clock,
+  type Component,
+} from "@drawbridge/lifecycle";
+import { createCsr, generateKeyPair, IdentityHolder, loadIdentityDir, pinnedTlsOptions } from "@drawbridge/pki";
+import { createGrpcClient } from "@drawbridge/rpc";
+import { startTelemetry } from "@drawbridge/telemetry";
+import {
+  createTestLogger,
+  startTestNats,
+  startTestPostgres,
+  tempDir,
+  type TestDatabase,
+  type TestLogger,
+  type TestNats,
+} from "@drawbridge/testkit";
+import { configSchema, type ActivationConfig } from "../src/config.ts";
+import { createActivationService } from "../src/service.ts";
+import { certAuthorityMigrations, startCertAuthority, type CertAuthorityProcess } from "./cert-authority-process.ts";
+
+const migrations = fileURLToPath(new URL("../migrations", import.meta.url));
+const forever = new AbortController().signal;
+
+/** Everything activation needs, real: PostgreSQL, NATS, cert-authority. One per test file. */
+export interface Environment extends AsyncDisposable {
+  readonly nats: TestNats;
+  readonly certAuthority: CertAuthorityProcess;
+  readonly bus: Bus;
+  readonly database: TestDatabase;
+  startService(options?: ServiceOptions): Promise<RunningService>;
+}
+
+export interface ServiceOptions {
+  readonly config?: Partial<ActivationConfig>;
+  readonly clock?: Clock;
+}
+
+export interface RunningService extends AsyncDisposable {
+  readonly log: TestLogger;
+  readonly fabricPort: number;
+  readonly tokens: ReturnType<typeof tokenClient>["call"];
+  activate(
+    request: ActivateRequest,
+    signal?: AbortSignal,
+  ): ReturnType<ReturnType<typeof activationClient>["call"]["activate"]>;
+}
+
+export async function startEnvironment(): Promise<Environment> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const dir = stack.use(await tempDir());
+    const postgres = stack.use(await startTestPostgres());
+    const nats = stack.use(await startTestNats());
+    const database = stack.use(await postgres.createDatabase({ schema: "activation", migrations }));
+    const caDatabase = stack.use(
+      await postgres.createDatabase({ schema: "cert_authority", migrations: certAuthorityMigrations }),
+    );
+    const certAuthority = stack.use(await startCertAuthority({ dir: dir.path, database: caDatabase, nats }));
+    const log = createTestLogger();
+    const bus = connectBus({ url: nats.url, credentials: nats.credentials, name: "test", logger: log.logger });
+    await bus.start(forever);
+    stack.defer(() => bus.stop(AbortSignal.timeout(5_000)));
+    return {
+      nats,
+      certAuthority,
+      bus,
+      database,
+      startService: (options = {}) => startService({ nats, database, certAuthority }, options),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function startService(
+  environment: {
+    readonly nats: TestNats;
+    readonly database: TestDatabase;
+    readonly certAuthority: CertAuthorityProcess;
+  },
+  options: ServiceOptions,
+): Promise<RunningService> {
+  const { nats, database, certAuthority } = environment;
+  const log = createTestLogger();
+  const anyPort = { host: "127.0.0.1", port: 0 };
+  const identityDir = join(certAuthority.identitiesDir, "activation");
+  const parsed = configSchema
+    .omit({ DATABASE_URL_FILE: true })
+    .parse({ IDENTITY_DIR: identityDir, CERT_AUTHORITY_ADDRESS: certAuthority.address, NATS_URL: nats.url });
+  const config: ActivationConfig = {
+    ...parsed,
+    DATABASE_URL_FILE: new Secret(database.url),
+    NATS_CREDENTIALS_FILE: new Secret(nats.credentials),
+    OPS_LISTEN: anyPort,
+    FABRIC_LISTEN: anyPort,
+    INTERNAL_LISTEN: anyPort,
+    // Everybody calls from 127.0.0.1; the limits have a test of their own.
+    ACTIVATIONS_PER_SECOND_PER_ADDRESS: 1_000,
+    ACTIVATION_BURST_PER_ADDRESS: 1_000,
+    ACTIVATIONS_PER_SECOND: 1_000,
+    ...options.config,
+  };
+  const telemetry = startTelemetry({ service: "activation", replica: "activation-0", logger: log.logger });
+  const service = createActivationService({
+    config,
+    logger: log.logger,
+    telemetry,
+    clock: options.clock ?? systemClock,
+    random: cryptoRandom,
+    ids: uuidV7Ids,
+  });
+  await startComponents(service.components, forever);
+  const { fabric, internal } = service.addresses();
+  const managementApi = new IdentityHolder(
+    await loadIdentityDir(join(certAuthority.identitiesDir, "management-api"), new Date()),
+  );
+  const tokens = tokenClient(`127.0.0.1:${internal.port}`, managementApi, log);
+  const { tlsOptions } = await pinnedTlsOptions(
+    { host: "127.0.0.1", port: fabric.port, pins: await pinsOf(tokens.call), expectedServer: "/cp/activation" },
+    AbortSignal.timeout(5_000),
+  );
+  const agents = activationClient(`127.0.0.1:${fabric.port}`, tlsOptions, log);
+  return {
+    log,
+    fabricPort: fabric.port,
+    tokens: tokens.call,
+    activate: (request, signal) => agents.call.activate(request, { timeoutMs: 20_000, ...(signal ? { signal } : {}) }),
+    [Symbol.asyncDispose]: async () => {
+      await agents.stop(forever);
+      await tokens.stop(forever);
+      await stopAll(service.components);
+    },
+  };
+}
+
+async function stopAll(components: readonly Component[]): Promise<void> {
+  for (const component of components.toReversed()) await component.stop(AbortSignal.timeout(5_000));
+}
+
+function tokenClient(address: string, identity: IdentityHolder, log: TestLogger) {
+  return createGrpcClient(ActivationTokenServiceClient, {
+    address,
+    identity,
+    expectedServer: "/cp/activation",
+    logger: log.logger,
+  });
+}
+
+function activationClient(
+  address: string,
+  tlsOptions: Awaited<ReturnType<typeof pinnedTlsOptions>>["tlsOptions"],
+  log: TestLogger,
+) {
+  return createGrpcClient(ActivationServiceClient, {
+    address,
+    identity: { tlsOptions },
+    expectedServer: "/cp/activation",
+    logger: log.logger,
+  });
+}
+
+/** The pins that a token of this service carries: what an agent starts from. */
+async function pinsOf(tokens: ReturnType<typeof tokenClient>["call"]): Promise<readonly string[]> {
+  const { secretToken } = await tokens.createActivationToken(aTokenRequest());
+  return claimsOf(secretToken).pins;
+}
+
+export interface Claims {
+  readonly v: number;
+  readonly cp: string;
+  readonly tid: string;
+  readonly exp: number;
+  readonly pins: readonly string[];
+}
+
+export function claimsOf(token: string): Claims {
+  const [, claims = ""] = token.split(".");
+  return JSON.parse(Buffer.from(claims, "base64url").toString("utf8")) as Claims; // our own token
+}
+
+export function aTokenRequest(
+  change: { readonly fabricId?: string; readonly ttlSeconds?: number; readonly requestId?: string } = {},
+) {
+  return {
+    requestId: change.requestId ?? crypto.randomUUID(),
+    fabricId: change.fabricId ?? crypto.randomUUID(),
+    fabricName: "edge-1",
+    org: "acme",
+    ttlSeconds: change.ttlSeconds ?? 0,
+    createdBy: "alice",
+  };
+}
+
+/** What an agent with fresh keys sends. */
+export async function anActivation(token: string): Promise<ActivateRequest> {
+  const [tunnel, monitoring, recovery] = [await generateKeyPair(), await generateKeyPair(), await generateKeyPair()];
+  return {
+    token,
+    csrDer: Buffer.from(await createCsr(tunnel)),
+    monitoringCsrDer: Buffer.from(await createCsr(monitoring)),
+    recoveryKeySpkiDer: Buffer.from(recovery.spkiDer),
+    agentVersion: "0.1.0",
+  };
+}
+
+export interface EventTap extends AsyncDisposable {
+  readonly events: readonly EventEnvelope[];
+  /** Resolves with the events that match, once there are `count`. */
+  until(count: number, matches: (event: EventEnvelope) => boolean): Promise<readonly EventEnvelope[]>;
+}
+
+/** Everything that activation announces from the beginning of the stream. */
+export async function tapEvents(bus: Bus): Promise<EventTap> {
+  const events: EventEnvelope[] = [];
+  const watchers = new Set<() => void>();
+  const types: EventType[] = [
+    "activation.token.created.v1",
+    "activation.token.redeemed.v1",
+    "activation.token.refused.v1",
+    "activation.token.revoked.v1",
+  ];
+  const consumer = createConsumer({
+    bus,
+    stream: "ACTIVATION",
+    durable: `tap-${randomBytes(4).toString("hex")}`,
+    types,
+    clock: systemClock,
+    logger: createTestLogger().logger,
+    handle: (event) => {
+      events.push(event);
+      for (const watcher of watchers) watcher();
+      return Promise.resolve();
+    },
+  });
+  await consumer.start(forever);
+  return {
+    events,
+    until: (count, matches) =>
+      new Promise((resolve) => {
+        const check = (): void => {
+          const found = events.filter(matches);
+          if (found.length < count) return;
+          watchers.delete(check);
+          resolve(found);
+        };
+        watchers.add(check);
+        check();
+      }),
+    [Symbol.asyncDispose]: () => consumer.stop(AbortSignal.timeout(5_000)),
+  };
+}
