@@ -3,7 +3,7 @@ import type { EventEnvelope } from "@drawbridge/contracts";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { systemClock, uuidV7Ids, type Component } from "@drawbridge/lifecycle";
 import { consumeOnce } from "@drawbridge/store";
-import { createTestLogger, startTestNats, startTestPostgres, type TestNats } from "@drawbridge/testkit";
+import { createTestLogger, startTestNats, startTestPostgres, type LogRecord, type TestNats } from "@drawbridge/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ledgerMigrations } from "./ledger-database.ts";
 import { openLedger, startAll, until } from "./ledger-fixture.ts";
@@ -136,8 +136,10 @@ test("moves an event to the dead letters that the handler refuses for good, and 
   const letter = await deadLetterOf("poison");
   expect(deliveries).toBe(1);
   expect(letter?.reason).toBe("DEPLOYMENT_UNKNOWN");
-  const alerts = records.filter((record) => record.level === "error" && record["subject"] === letter?.originalSubject);
-  expect(alerts).toHaveLength(1);
+  const alerts = (): readonly LogRecord[] =>
+    records.filter((record) => record.level === "error" && record["subject"] === letter?.originalSubject);
+  await until(() => alerts().length > 0);
+  expect(alerts()).toHaveLength(1);
 });
 
 test("handles scopes side by side, so that a slow one holds nobody up", async () => {

@@ -31,8 +31,17 @@ export async function findPostgresBinaries(options: {
 }): Promise<PostgresBinaries> {
   const native = nativeFolder();
   if (options.runAs.user === "self" || (await isReachableByAll(native.path))) return binariesIn(native.path);
-  const copy = join(options.cacheDir ?? sharedCacheDir, `postgres-${native.version}`);
-  if (!(await exists(copy))) await copyTree(native.path, copy, options.progress);
+  return copyBinaries(native, options.cacheDir ?? sharedCacheDir, options.progress);
+}
+
+/** The programs and what they need below `cacheDir`, copied unless an earlier call did. */
+export async function copyBinaries(
+  native: { readonly path: string; readonly version: string },
+  cacheDir: string,
+  progress: LocalProgress,
+): Promise<PostgresBinaries> {
+  const copy = join(cacheDir, `postgres-${native.version}`);
+  if (!(await exists(copy))) await copyTree(native.path, copy, progress);
   return binariesIn(copy);
 }
 

@@ -49,7 +49,8 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Mana
   let mayLinger = orphan.found !== "nothing";
 
   async function plan(): Promise<LaunchPlan> {
-    mayLinger = (await clearPostmaster(dataDir)).found !== "nothing" || mayLinger;
+    const isAfterCrash = (await clearPostmaster(dataDir)).found !== "nothing" || mayLinger;
+    mayLinger = false;
     return {
       command: binaries.postgres,
       args: ["-D", dataDirArgument(dataDir, runAs), ...settings(port, options.survives ?? "power-cut")],
@@ -57,7 +58,7 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Mana
       cwd: dataDir,
       ...(runAs.user === "other" ? { uid: runAs.uid, gid: runAs.gid } : {}),
       // The children of a killed server hold its shared memory until they notice.
-      retryForMs: mayLinger ? 15_000 : 0,
+      retryForMs: isAfterCrash ? 15_000 : 0,
     };
   }
 
