@@ -50,6 +50,7 @@ export interface ServiceOptions {
 export interface RunningService extends AsyncDisposable {
   readonly log: TestLogger;
   readonly fabricPort: number;
+  readonly internalPort: number;
   readonly tokens: ReturnType<typeof tokenClient>["call"];
   activate(
     request: ActivateRequest,
@@ -137,6 +138,7 @@ async function startService(
   return {
     log,
     fabricPort: fabric.port,
+    internalPort: internal.port,
     tokens: tokens.call,
     activate: (request, signal) => agents.call.activate(request, { timeoutMs: 20_000, ...(signal ? { signal } : {}) }),
     [Symbol.asyncDispose]: async () => {

@@ -8,6 +8,8 @@ import type { FabricCertificates } from "../domain/redeem-activation.ts";
 
 export type CertAuthorityClient = Pick<GrpcClient<CertificateAuthorityServiceService>, "call">;
 
+/** Less than an agent waits for its answer; within it the call is retried. */
+const timeoutMs = 5_000;
 const profiles = {
   agent: FabricProfile.FABRIC_PROFILE_AGENT,
   collector: FabricProfile.FABRIC_PROFILE_COLLECTOR,
@@ -27,7 +29,7 @@ export function createFabricCertificates(client: CertAuthorityClient): FabricCer
           fabricId,
           subjectId: request.profile === "agent" ? request.agentId : "",
         },
-        { signal, idempotent: true },
+        { signal, idempotent: true, timeoutMs },
       );
       if (!certificate?.notAfter) throw incomplete();
       return {
