@@ -27,6 +27,8 @@ export type BatchResult =
       readonly failures: ReadonlyMap<string, unknown>;
     };
 
+const kindsOfAbsence = ["unavailable", "deadline_exceeded", "resource_exhausted"] as const;
+
 interface OutboxRow {
   readonly position: string;
   readonly id: string;
@@ -99,9 +101,9 @@ async function publishByScope(
   return { published, failures };
 }
 
-/** As opposed to one event that is refused. */
+/** As opposed to one event that is refused. A bus that is full is away for everybody. */
 export function meansBusAway(error: unknown): boolean {
-  return isDrawbridgeError(error) && (error.kind === "unavailable" || error.kind === "deadline_exceeded");
+  return isDrawbridgeError(error) && kindsOfAbsence.some((kind) => kind === error.kind);
 }
 
 function eventFromRow(row: OutboxRow): OutboxEvent {
