@@ -1,0 +1,50 @@
+import { filePath, hostPort, listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
+import { z } from "zod";
+
+/** Of the service. */
+export const configSchema = z.object({
+  ...serviceFields({ service: "config-resolver", opsPort: 7630 }),
+  FABRIC_LISTEN: listenAddress()
+    .prefault("127.0.0.1:7430")
+    .meta({ description: "HTTPS over mTLS, for agents and gateways that fetch bundles and configuration" }),
+  INTERNAL_LISTEN: listenAddress()
+    .prefault("127.0.0.1:7530")
+    .meta({ description: "gRPC over mTLS, for management-api" }),
+  UPLOAD_LISTEN: listenAddress()
+    .prefault("127.0.0.1:7531")
+    .meta({ description: "HTTPS over mTLS, for management-api, which streams bundles in" }),
+  RUNTIME_MANAGER_ADDRESS: hostPort().meta({
+    description: "host:port of runtime-manager's internal gRPC, which knows what is deployed where",
+  }),
+  BLOB_DIR: filePath().meta({
+    description: "folder of the bundles, on one file system; used by this process alone",
+  }),
+  KEY_ENCRYPTION_KEY_FILE: secretFile().meta({
+    description:
+      "file that holds the key encryption key: 32 random bytes, base64url; configurations are stored under it",
+  }),
+  PARTIAL_UPLOAD_HOURS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(720)
+    .default(24)
+    .meta({ description: "an upload that nobody went on with for this long is removed" }),
+  UPLOAD_IDLE_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(60)
+    .meta({ description: "an upload or download that stands still for this long is cut off; what arrived is kept" }),
+});
+
+export type ConfigResolverConfig = z.output<typeof configSchema>;
+
+/** Of the migrate job. */
+export const migrateConfigSchema = z.object({
+  ...telemetryFields(),
+  DATABASE_URL_FILE: secretFile().meta({
+    description: "file that holds the PostgreSQL URL of the role that owns the schema",
+  }),
+});

@@ -1,0 +1,186 @@
+import { connectBus } from "@drawbridge/bus";
+import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { EntitlementServiceClient } from "@drawbridge/contracts/runtime/v1/app_service";
+import { createLoop, type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
+import {
+  createGrpcClient,
+  createGrpcServer,
+  createHttpServer,
+  createOpsServer,
+  createServiceIdentity,
+  type GrpcServer,
+  type HttpServer,
+} from "@drawbridge/rpc";
+import { createOutboxRelay, openStore } from "@drawbridge/store";
+import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createFileBlobStore } from "./blobs/file-blob-store.ts";
+import { createKeyedLock } from "./domain/keyed-lock.ts";
+import { createStandingQuestion } from "./clients/certificate-standing.ts";
+import { createEntitlementQuestion } from "./clients/entitlement-client.ts";
+import type { ConfigResolverConfig } from "./config.ts";
+import { createRevocationWatch } from "./consumers/revocation-watch.ts";
+import { parseKeyEncryptionKey } from "./crypto/key-encryption-key.ts";
+import type { ArtefactDigest } from "./domain/artefact-digest.ts";
+import { createBundleUploads } from "./domain/bundle-uploads.ts";
+import { createConfigurations } from "./domain/configurations.ts";
+import { createEntitlement } from "./domain/entitlement.ts";
+import { createPeerStanding } from "./domain/peer-standing.ts";
+import { registerFabricRoutes } from "./http/fabric-routes.ts";
+import { registerUploadRoutes } from "./http/upload-routes.ts";
+import { createConfigurationRpc } from "./rpc/configuration-rpc.ts";
+import { createBundleRepository } from "./store/bundle-repository.ts";
+import { createConfigurationRepository } from "./store/configuration-repository.ts";
+import type { ConfigResolverDatabase } from "./store/database.ts";
+import { createDigestKey } from "./store/digest-key.ts";
+import { createRefusalAudit } from "./store/refusal-audit.ts";
+
+export interface ConfigResolverDeps {
+  readonly config: ConfigResolverConfig;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  readonly health: Health;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: IdSource;
+}
+
+export interface ConfigResolverService {
+  /** In start order; stop runs it backwards. */
+  readonly components: readonly Component[];
+  readonly fabricServer: HttpServer;
+  readonly uploadServer: HttpServer;
+  readonly internalServer: GrpcServer;
+}
+
+const hourMs = 3_600_000;
+const cleanUpIntervalMs = 600_000;
+/** A configuration of 1 MiB and what is around it; the rule itself is checked behind it, with a better message. */
+const maxMessageBytes = 8 * 1024 * 1024;
+
+export function createConfigResolverService(deps: ConfigResolverDeps): ConfigResolverService {
+  const { config, logger, telemetry, health, clock, random, ids } = deps;
+  const { metrics } = telemetry;
+  const idleMs = config.UPLOAD_IDLE_SECONDS * 1_000;
+  // outbound
+  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
+  const identity = createServiceIdentity({
+    dir: config.IDENTITY_DIR,
+    trustDomain: config.TRUST_DOMAIN,
+    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    clock,
+    random,
+    logger,
+    ids,
+  });
+  const url = config.DATABASE_URL_FILE;
+  const store = openStore<ConfigResolverDatabase>({ url, schema: "config_resolver", logger, clock, random });
+  const bus = connectBus({
+    url: config.NATS_URL,
+    credentials: config.NATS_CREDENTIALS_FILE,
+    name: config.REPLICA,
+    logger,
+    clock,
+    random,
+  });
+  const peer = { identity: identity.holder, logger, clock, random };
+  const certAuthority = createGrpcClient(CertificateAuthorityServiceClient, {
+    ...peer,
+    address: config.CERT_AUTHORITY_ADDRESS,
+    expectedServer: "/cp/cert-authority",
+  });
+  const runtimeManager = createGrpcClient(EntitlementServiceClient, {
+    ...peer,
+    address: config.RUNTIME_MANAGER_ADDRESS,
+    expectedServer: "/cp/runtime-manager",
+  });
+  const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
+  const blobs = createFileBlobStore(config.BLOB_DIR);
+  const bundles = createBundleRepository(store);
+  const refused = metrics.counter("artefact_refused_total", {
+    description: "artefacts asked for by a fabric that may not have them",
+  });
+  const refusals = createRefusalAudit(store, () => refused.add(1));
+  // domain
+  const kek = parseKeyEncryptionKey(config.KEY_ENCRYPTION_KEY_FILE.reveal());
+  const digestKey = createDigestKey({ store, kek, clock });
+  const repository = createConfigurationRepository(store);
+  const configurations = createConfigurations({ repository, kek, digestKey: () => digestKey.get(), clock });
+  const uploads = createBundleUploads({ blobs, bundles, lock: createKeyedLock(), clock });
+  const entitlement = createEntitlement({ ask: createEntitlementQuestion(runtimeManager.call), clock });
+  const standing = createPeerStanding({ ask: createStandingQuestion(certAuthority.call), clock });
+  // inbound
+  const common = { identity: identity.holder, clientCertificate: "required" as const, logger, metrics, clock, ids };
+  const fabricServer = createHttpServer({
+    ...common,
+    name: "fabric",
+    listen: config.FABRIC_LISTEN,
+    allow: [{ fabric: "agent" }, { fabric: "gateway" }],
+    beforeRequest: async ({ peer: caller }) => {
+      if (caller !== undefined) await standing.assertGood(caller.serialNumber, new AbortController().signal);
+    },
+    register: (app) => {
+      const readConfiguration = (digest: ArtefactDigest) => configurations.read(digest);
+      registerFabricRoutes(app, { entitlement, refusals, blobs, readConfiguration, clock, logger, idleMs });
+    },
+  });
+  const uploadServer = createHttpServer({
+    ...common,
+    name: "upload",
+    listen: config.UPLOAD_LISTEN,
+    allow: [{ service: "management-api" }],
+    requestTimeoutMs: 0, // 2 GiB take as long as they take; standing still is what ends an upload
+    register: (app) => registerUploadRoutes(app, { uploads, bundles, logger, idleMs }),
+  });
+  const internalServer = createGrpcServer({
+    ...common,
+    health,
+    name: "internal",
+    listen: config.INTERNAL_LISTEN,
+    services: [createConfigurationRpc({ configurations, bundles })],
+    maxMessageBytes,
+  });
+  const revocationWatch = createRevocationWatch({
+    bus,
+    standing,
+    connections: () => fabricServer.connections(),
+    clock,
+    logger,
+  });
+  const cleanUp = createLoop({
+    name: "abandoned uploads",
+    clock,
+    intervalMs: cleanUpIntervalMs,
+    pass: async () => {
+      const removed = await uploads.removeAbandoned(
+        new Date(clock.now().getTime() - config.PARTIAL_UPLOAD_HOURS * hourMs),
+      );
+      if (removed.length > 0) logger.info({ digests: removed }, "abandoned uploads removed");
+    },
+    onError: (error) => logger.warn({ err: error }, "abandoned uploads could not be removed"),
+  });
+
+  health.register("identity", identity.health);
+  health.register("database", store.health);
+  health.register("bus", bus.health);
+  return {
+    components: [
+      ops,
+      identity,
+      store,
+      bus,
+      certAuthority,
+      runtimeManager,
+      blobs,
+      digestKey,
+      outbox,
+      revocationWatch,
+      cleanUp,
+      internalServer,
+      uploadServer,
+      fabricServer,
+    ],
+    fabricServer,
+    uploadServer,
+    internalServer,
+  };
+}
