@@ -1,7 +1,6 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import { startNats } from "@drawbridge/local";
-import { tempDir } from "../temp-dir.ts";
-import type { KillableServer } from "./backing-server.ts";
+import { startInTempDir, type KillableServer } from "./backing-server.ts";
 import { readTestEnvironment } from "./test-environment.ts";
 
 export interface TestNats extends AsyncDisposable, KillableServer {
@@ -23,25 +22,8 @@ export async function startTestNats(): Promise<TestNats> {
     const { url, credentials, server } = container;
     return { url, credentials, ...server, [Symbol.asyncDispose]: () => container.remove() };
   }
-  const folder = await tempDir();
-  try {
-    const server = await startNats({ stateDir: folder.path, port: 0 });
-    return {
-      url: server.url,
-      credentials: `${server.credentials.user}:${server.credentials.password}`,
-      kill: () => server.kill(),
-      start: () => server.start(),
-      restart: () => server.restart(),
-      stop: () => server.stop(),
-      [Symbol.asyncDispose]: async () => {
-        await server.stop();
-        await folder[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await folder[Symbol.asyncDispose]();
-    throw error;
-  }
+  const { server, controls } = await startInTempDir((stateDir) => startNats({ stateDir, port: 0 }));
+  return { url: server.url, credentials: `${server.credentials.user}:${server.credentials.password}`, ...controls };
 }
 
 function remoteNats(text: string): TestNats {

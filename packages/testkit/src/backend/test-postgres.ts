@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { startPostgres } from "@drawbridge/local";
 import { escapeIdentifier } from "pg";
-import { tempDir } from "../temp-dir.ts";
-import type { KillableServer } from "./backing-server.ts";
+import { startInTempDir, type KillableServer } from "./backing-server.ts";
 import { ensureTemplate, withAdmin, type TestDatabaseOptions } from "./database-template.ts";
 import { readTestEnvironment } from "./test-environment.ts";
 
@@ -39,24 +38,10 @@ export async function startPrivateTestPostgres(): Promise<PrivateTestPostgres> {
     const container = await startPostgresContainer(environment.postgresImage);
     return { ...container.server, ...databasesOf(container.url), [Symbol.asyncDispose]: () => container.remove() };
   }
-  const folder = await tempDir();
-  try {
-    const server = await startPostgres({ stateDir: folder.path, port: 0, survives: "process-kill" });
-    return {
-      kill: () => server.kill(),
-      start: () => server.start(),
-      restart: () => server.restart(),
-      stop: () => server.stop(),
-      ...databasesOf(server.url),
-      [Symbol.asyncDispose]: async () => {
-        await server.stop();
-        await folder[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await folder[Symbol.asyncDispose]();
-    throw error;
-  }
+  const { server, controls } = await startInTempDir((stateDir) =>
+    startPostgres({ stateDir, port: 0, survives: "process-kill" }),
+  );
+  return { ...databasesOf(server.url), ...controls };
 }
 
 function databasesOf(adminUrl: string): Pick<TestPostgres, "adminUrl" | "createDatabase"> {

@@ -3,6 +3,7 @@ import { chmod, cp, mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { arch, platform } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
+import { pathExists } from "../path-exists.ts";
 import type { LocalProgress } from "../local-progress.ts";
 import type { RunAs } from "./run-as.ts";
 
@@ -41,7 +42,7 @@ export async function copyBinaries(
   progress: LocalProgress,
 ): Promise<PostgresBinaries> {
   const copy = join(cacheDir, `postgres-${native.version}`);
-  if (!(await exists(copy))) await copyTree(native.path, copy, progress);
+  if (!(await pathExists(copy))) await copyTree(native.path, copy, progress);
   return binariesIn(copy);
 }
 
@@ -96,13 +97,6 @@ async function copyTree(from: string, to: string, progress: LocalProgress): Prom
     await rename(temporary, to);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
-    if (!(await exists(to))) throw error;
+    if (!(await pathExists(to))) throw error;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

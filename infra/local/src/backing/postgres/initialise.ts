@@ -1,7 +1,8 @@
-import { chown, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
+import { pathExists } from "../path-exists.ts";
 import { runCommand } from "../run-command.ts";
 import type { PostgresBinaries } from "./binaries.ts";
 import type { RunAs } from "./run-as.ts";
@@ -25,7 +26,7 @@ export async function initialiseDataDir(options: {
   readonly runAs: RunAs;
 }): Promise<void> {
   const { dataDir, runAs } = options;
-  if (await exists(join(dataDir, "PG_VERSION"))) return;
+  if (await pathExists(join(dataDir, "PG_VERSION"))) return;
   await rm(dataDir, { recursive: true, force: true }); // what an interrupted attempt left: initdb wants it empty
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const passwordDir = await mkdtemp(join(tmpdir(), "drawbridge-initdb-"));
@@ -60,11 +61,4 @@ export async function initialiseDataDir(options: {
   } finally {
     await rm(passwordDir, { recursive: true, force: true });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
