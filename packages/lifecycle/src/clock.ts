@@ -21,7 +21,7 @@ export const systemClock: Clock = {
     do {
       const stepMs = Math.min(leftMs, longestTimerMs);
       try {
-        await sleep(stepMs, undefined, { ...(signal ? { signal } : {}) });
+        await sleep(stepMs, undefined, signal ? { signal } : {});
       } catch (error) {
         signal?.throwIfAborted();
         throw error;

@@ -35,9 +35,8 @@ export async function startComponents(components: readonly Component[], signal: 
       started.push(component);
     }
   } catch (error) {
-    for (const component of started.toReversed()) {
-      await component.stop(AbortSignal.timeout(5_000)).catch(() => undefined); // the start error is the one to report
-    }
+    // The error of the start is the one to report, whatever happens on the way down.
+    await stopInReverse(started, { timeoutMs: 5_000, onFailure: () => undefined });
     throw error;
   }
 }
@@ -77,27 +76,44 @@ export async function runUntilSignal(components: readonly Component[], options: 
 
   health?.beginShutdown();
   if (options.lameDuckMs) await new Promise((resolve) => setTimeout(resolve, options.lameDuckMs));
-  const hung = await stopInReverse(components, options);
-  if (hung.length > 0) return 1;
+  let isOrderly = true;
+  await stopInReverse(components, {
+    timeoutMs: options.stopTimeoutMs ?? 25_000,
+    onFailure: (component, error) => {
+      isOrderly = false;
+      logger.error({ component, err: error }, "component did not stop");
+    },
+  });
+  if (!isOrderly) return 1;
   logger.info({}, "stopped");
   return exitCode;
 }
 
-async function stopInReverse(components: readonly Component[], options: RunOptions): Promise<readonly string[]> {
-  const deadline = AbortSignal.timeout(options.stopTimeoutMs ?? 25_000);
-  const timedOut = new Promise<"timeout">((resolve) =>
-    deadline.addEventListener("abort", () => resolve("timeout"), { once: true }),
-  );
-  const failed: string[] = [];
+/** What a component gets to cut its connections when the time of all is up. */
+const graceMs = 500;
+
+/** `timeoutMs` is for all together; when it is up, those that have not been asked yet still get `graceMs` each. */
+async function stopInReverse(
+  components: readonly Component[],
+  options: { readonly timeoutMs: number; readonly onFailure: (component: string, error: unknown) => void },
+): Promise<void> {
+  const deadline = AbortSignal.timeout(options.timeoutMs);
+  const endsAtMs = performance.now() + options.timeoutMs;
   for (const component of components.toReversed()) {
-    const stopped = component.stop(deadline).then(
-      () => "stopped" as const,
-      (error: unknown) => error,
-    );
-    const outcome = await Promise.race([stopped, timedOut]);
-    if (outcome === "stopped") continue;
-    failed.push(component.name);
-    options.logger.error({ component: component.name, err: outcome }, "component did not stop");
+    const leftMs = Math.max(endsAtMs - performance.now(), graceMs);
+    const outcome = await outcomeWithin(component.stop(deadline), leftMs);
+    if (outcome !== "stopped") options.onFailure(component.name, outcome);
   }
-  return failed;
+}
+
+/** "stopped", the error of the promise, or an error that says that time ran out. */
+function outcomeWithin(stopping: Promise<void>, timeoutMs: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(new Error(`still stopping after ${Math.round(timeoutMs)} ms`)), timeoutMs);
+    const settle = (outcome: unknown): void => {
+      clearTimeout(timer);
+      resolve(outcome);
+    };
+    stopping.then(() => settle("stopped"), settle);
+  });
 }
