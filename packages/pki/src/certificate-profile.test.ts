@@ -10,9 +10,10 @@ import {
 } from "@peculiar/x509";
 import { expect, test } from "vitest";
 import { agentSpiffeId, createTestPki } from "../test/test-pki.ts";
-import { assertLeafTtl, createLeafCertificate, issuingTtlSeconds, leafTtl } from "./certificate-profile.ts";
+import { assertLeafTtl, issuingTtlSeconds, leafTtl } from "./certificate-profile.ts";
 import { generateSerialNumber, parseCertificate } from "./certificate.ts";
 import { generateKeyPair } from "./key-pair.ts";
+import { createLeafCertificate } from "./leaf-issuer.ts";
 
 const now = new Date("2026-11-21T12:00:00.000Z");
 const pki = await createTestPki(now);

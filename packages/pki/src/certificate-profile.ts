@@ -1,34 +1,19 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import { AsnConvert } from "@peculiar/asn1-schema";
-import {
-  BasicConstraints,
-  Certificate,
-  ExtendedKeyUsage,
-  GeneralName,
-  id_ce_basicConstraints,
-  id_ce_extKeyUsage,
-  id_ce_keyUsage,
-  id_ce_subjectAltName,
-  id_kp_clientAuth,
-  id_kp_serverAuth,
-  KeyUsage,
-  KeyUsageFlags,
-  SubjectAlternativeName,
-} from "@peculiar/asn1-x509";
+import { Certificate } from "@peculiar/asn1-x509";
 import {
   authorityKeyExtension,
   caExtensions,
-  extension,
+  encodeTbs,
   generateSerialNumber,
   nameOf,
   parseSpki,
-  signCertificate,
+  signTbs,
   subjectKeyExtension,
-  wholeSeconds,
   type SigningCa,
 } from "./certificate.ts";
 import type { KeyPair } from "./key-pair.ts";
-import { parseSpiffeId } from "./spiffe-id.ts";
+import { validity } from "./validity.ts";
 
 const daySeconds = 86_400;
 /** Root: 10 years (design R2). */
@@ -43,8 +28,6 @@ export const leafTtl = {
 } as const;
 /** Drills may go down to this. */
 const shortestDrillTtlSeconds = 5;
-/** Start of validity lies this far back, for parties whose clocks are behind (design R2). */
-const backdateSeconds = 300;
 
 export interface RootCertificateOptions {
   readonly keyPair: KeyPair;
@@ -62,15 +45,15 @@ export function createRootCertificate(options: RootCertificateOptions): Promise<
     organisation: options.trustDomain,
     commonName: `Drawbridge root CA ${serialNumber.slice(0, 8)}`,
   });
-  return signCertificate({
+  const tbs = encodeTbs({
     ...validity(options.now, options.ttlSeconds ?? rootTtlSeconds),
     serialNumber,
     issuer: name,
     subject: name,
     spki,
     extensions: [...caExtensions(1), subjectKeyExtension(spki)],
-    signingKey: options.keyPair.privateKey,
   });
+  return Promise.resolve(signTbs(tbs, options.keyPair.privateKey));
 }
 
 export interface IssuingCertificateOptions {
@@ -88,7 +71,7 @@ export function createIssuingCertificate(options: IssuingCertificateOptions): Pr
   const spki = parseSpki(options.spkiDer);
   const root = AsnConvert.parse(options.root.certificateDer, Certificate).tbsCertificate;
   const serialNumber = generateSerialNumber();
-  return signCertificate({
+  const tbs = encodeTbs({
     ...validity(options.now, options.ttlSeconds ?? issuingTtlSeconds),
     serialNumber,
     issuer: root.subject,
@@ -98,86 +81,8 @@ export function createIssuingCertificate(options: IssuingCertificateOptions): Pr
     }),
     spki,
     extensions: [...caExtensions(0), subjectKeyExtension(spki), authorityKeyExtension(root.subjectPublicKeyInfo)],
-    signingKey: options.root.privateKey,
   });
-}
-
-export interface LeafRequest {
-  /** The only thing taken from a CSR. */
-  readonly spkiDer: Uint8Array;
-  readonly spiffeId: string;
-  readonly now: Date;
-  /** Default 7 days. See `assertLeafTtl`. */
-  readonly ttlSeconds?: number;
-  /** Default a new one. */
-  readonly serialNumber?: string;
-}
-
-export interface LeafCertificate {
-  readonly serialNumber: string;
-  readonly certificateDer: Uint8Array;
-  readonly spiffeId: string;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-}
-
-export interface LeafIssuer {
-  /**
-   * Sign a leaf: cA=false, digitalSignature, client and server, exactly one URI SAN. It never outlives the issuing CA.
-   * @throws DrawbridgeError `SPIFFE_ID_INVALID` (invalid_argument) | `ISSUING_CA_EXPIRED` (failed_precondition)
-   */
-  issue(request: LeafRequest): Promise<LeafCertificate>;
-}
-
-/** Everything that is the same for all leaves of one issuing CA is encoded once, here. */
-export function createLeafIssuer(issuer: SigningCa): LeafIssuer {
-  const ca = AsnConvert.parse(issuer.certificateDer, Certificate).tbsCertificate;
-  const caNotAfter = ca.validity.notAfter.getTime();
-  const common = [
-    extension({ id: id_ce_basicConstraints, critical: true, value: new BasicConstraints({ cA: false }) }),
-    extension({ id: id_ce_keyUsage, critical: true, value: new KeyUsage(KeyUsageFlags.digitalSignature) }),
-    extension({
-      id: id_ce_extKeyUsage,
-      critical: false,
-      value: new ExtendedKeyUsage([id_kp_clientAuth, id_kp_serverAuth]),
-    }),
-    authorityKeyExtension(ca.subjectPublicKeyInfo),
-  ];
-  return {
-    issue: async (request) => {
-      const identity = parseSpiffeId(request.spiffeId);
-      if (request.now >= caNotAfter) throw issuingCaExpired(caNotAfter);
-      const spki = parseSpki(request.spkiDer);
-      const { notBefore, notAfter } = validity(request.now, request.ttlSeconds ?? leafTtl.defaultSeconds);
-      const fields = {
-        serialNumber: request.serialNumber ?? generateSerialNumber(),
-        notBefore,
-        notAfter: notAfter > caNotAfter ? caNotAfter : notAfter,
-      };
-      const san = new SubjectAlternativeName([new GeneralName({ uniformResourceIdentifier: request.spiffeId })]);
-      const certificateDer = await signCertificate({
-        ...fields,
-        issuer: ca.subject,
-        subject: nameOf({
-          organisation: identity.trustDomain,
-          commonName: identity.kind === "service" ? identity.service : identity.kind,
-        }),
-        spki,
-        extensions: [
-          ...common,
-          subjectKeyExtension(spki),
-          extension({ id: id_ce_subjectAltName, critical: false, value: san }),
-        ],
-        signingKey: issuer.privateKey,
-      });
-      return { ...fields, certificateDer, spiffeId: request.spiffeId };
-    },
-  };
-}
-
-/** One leaf; who signs many keeps a `createLeafIssuer`. */
-export function createLeafCertificate(options: LeafRequest & { readonly issuer: SigningCa }): Promise<LeafCertificate> {
-  return createLeafIssuer(options.issuer).issue(options);
+  return Promise.resolve(signTbs(tbs, options.root.privateKey));
 }
 
 /**
@@ -199,22 +104,5 @@ export function assertLeafTtl(options: {
     code: "LEAF_TTL_REFUSED",
     message: `the life of a leaf certificate is ${ttlSeconds} s; it must be a whole number of seconds from ${minimum} to ${maximum} (at most a sixth of the issuing CA's life)`,
     details: { ttlSeconds: String(ttlSeconds), minimum: String(minimum), maximum: String(maximum) },
-  });
-}
-
-/** Five minutes back, but never more than a twelfth of the life: a drill's ten seconds must not begin half spent. */
-function validity(now: Date, ttlSeconds: number): { readonly notBefore: Date; readonly notAfter: Date } {
-  const backMs = Math.min(backdateSeconds, Math.floor(ttlSeconds / 12)) * 1000;
-  return {
-    notBefore: wholeSeconds(new Date(now.getTime() - backMs)),
-    notAfter: wholeSeconds(new Date(now.getTime() + ttlSeconds * 1000)),
-  };
-}
-
-function issuingCaExpired(notAfter: Date): DrawbridgeError {
-  return new DrawbridgeError({
-    kind: "failed_precondition",
-    code: "ISSUING_CA_EXPIRED",
-    message: `the issuing CA expired at ${notAfter.toISOString()}`,
   });
 }

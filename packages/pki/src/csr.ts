@@ -1,25 +1,20 @@
-import { createPublicKey, sign, verify, type KeyObject } from "node:crypto";
-import { promisify } from "node:util";
+import { createPublicKey, randomBytes, sign, verify, type KeyObject } from "node:crypto";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { Attributes, CertificationRequest, CertificationRequestInfo } from "@peculiar/asn1-csr";
 import { AsnConvert } from "@peculiar/asn1-schema";
-import { AlgorithmIdentifier, Name } from "@peculiar/asn1-x509";
-import { arrayBufferOf, ecdsaWithSha256, parseSpki } from "./certificate.ts";
-import { spkiSha256, type KeyPair } from "./key-pair.ts";
-
-const signAsync = promisify(sign);
+import { Name } from "@peculiar/asn1-x509";
+import { parseSpki } from "./certificate.ts";
+import { createDerTemplate } from "./der-template.ts";
+import { p256PointBytes, p256PointOf, p256SpkiOf, spkiSha256, type KeyPair } from "./key-pair.ts";
+import { createSignedEncoder, ecdsaWithSha256 } from "./signed-der.ts";
 
 /** A CSR of ours is about 190 bytes; 8 KiB leaves room for any honest encoding. */
 export const maxCsrBytes = 8 * 1024;
 /** Far above what a CSR without attributes needs (about 15 nodes, depth 5). */
 const parseLimits = { maxDepth: 16, maxNodes: 256, maxContentLength: maxCsrBytes };
 
-const idEcPublicKey = "1.2.840.10045.2.1";
-/** OBJECT IDENTIFIER prime256v1, DER. */
-const namedCurveP256 = Buffer.from("06082a8648ce3d030107", "hex");
-/** SubjectPublicKeyInfo of an uncompressed P-256 point (RFC 5480 2), up to the point's 65 octets. */
-const p256SpkiPrefix = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200", "hex");
-const p256PointBytes = 65;
+/** Two integers of up to 33 octets in a SEQUENCE. A shorter one than this happens once in 2^64 signatures. */
+const signatureBytes = { shortest: 64, longest: 72 };
 
 /** All that is taken from a CSR. */
 export interface ParsedCsr {
@@ -29,20 +24,69 @@ export interface ParsedCsr {
 }
 
 /** A PKCS#10 request (RFC 2986) that proves possession of the key and asks for nothing: no subject, no attributes. DER. */
-export async function createCsr(keyPair: KeyPair): Promise<Uint8Array> {
-  const info = bareInfo(keyPair.spkiDer);
-  const signature = await signAsync("sha256", Buffer.from(AsnConvert.serialize(info)), keyPair.privateKey);
-  return new Uint8Array(encode(info, arrayBufferOf(signature)));
+export function createCsr(keyPair: KeyPair): Promise<Uint8Array> {
+  const info = encodeBareInfo(p256PointOf(keyPair.spkiDer));
+  return Promise.resolve(encodeSigned({ content: info, signature: sign("sha256", info, keyPair.privateKey) }));
 }
 
 /**
  * Take the public key out of a CSR. The authority decides names itself, so a request that asks for any is refused
- * rather than ignored (design R1).
- * @throws DrawbridgeError (invalid_argument) `CSR_MALFORMED`: not PKCS#10, above 8 KiB, or bytes left over |
+ * rather than ignored (design R1). For a given key and signature there is one DER encoding of a request that asks for
+ * nothing. Whatever is not exactly that is refused, and only then decoded, to say why.
+ * @throws DrawbridgeError (invalid_argument) `CSR_MALFORMED`: not DER PKCS#10, above 8 KiB, or bytes left over |
  * `CSR_NAMES_REFUSED`: has a subject or attributes | `CSR_KEY_UNSUPPORTED`: not an uncompressed P-256 key with
  * ecdsa-with-SHA256 | `CSR_SIGNATURE_INVALID`: the sender does not hold the private key
  */
 export async function parseCsr(der: Uint8Array): Promise<ParsedCsr> {
+  const { point, info, signature } = splitBare(der) ?? explain(der);
+  const spkiDer = p256SpkiOf(point);
+  if (!verify("sha256", info, importSpki(spkiDer), signature)) {
+    throw refused("CSR_SIGNATURE_INVALID", "the CSR is not signed by its own key");
+  }
+  return { spkiDer, spkiSha256: spkiSha256(spkiDer) };
+}
+
+interface BareCsr {
+  readonly point: Uint8Array;
+  /** What is signed. */
+  readonly info: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** The CSR that asks for nothing, cut at its fixed places; undefined if the bytes are not exactly such a CSR. */
+function splitBare(der: Uint8Array): BareCsr | undefined {
+  const { pointOffset, signatureOffset } = layout;
+  const signature = der.subarray(signatureOffset);
+  if (signature.length < signatureBytes.shortest || signature.length > signatureBytes.longest) return undefined;
+  const point = der.subarray(pointOffset, pointOffset + p256PointBytes);
+  const info = encodeBareInfo(point);
+  return Buffer.from(encodeSigned({ content: info, signature })).equals(der) ? { point, info, signature } : undefined;
+}
+
+const encodeSigned = createSignedEncoder();
+const encodeBareInfo = createDerTemplate<Uint8Array>({
+  encode: (point) => {
+    const info = new CertificationRequestInfo({
+      subject: new Name(),
+      subjectPKInfo: parseSpki(p256SpkiOf(point)),
+      attributes: new Attributes(),
+    });
+    return new Uint8Array(AsnConvert.serialize(info));
+  },
+  slots: (point) => [point],
+  samples: [randomBytes(p256PointBytes), randomBytes(p256PointBytes)],
+});
+
+/** Where point and signature are; the same for every length that a P-256 signature has (68 to 72 bytes). */
+const layout = ((): { readonly pointOffset: number; readonly signatureOffset: number } => {
+  const point = randomBytes(p256PointBytes);
+  const signature = randomBytes(70);
+  const sample = Buffer.from(encodeSigned({ content: encodeBareInfo(point), signature }));
+  return { pointOffset: sample.indexOf(point), signatureOffset: sample.indexOf(signature) };
+})();
+
+/** Why a CSR is not one that asks for nothing. */
+function explain(der: Uint8Array): never {
   const request = decode(der);
   const info = request.certificationRequestInfo;
   if (info.subject.length > 0 || info.attributes.length > 0) {
@@ -54,15 +98,12 @@ export async function parseCsr(der: Uint8Array): Promise<ParsedCsr> {
   if (request.signatureAlgorithm.algorithm !== ecdsaWithSha256) {
     throw refused("CSR_KEY_UNSUPPORTED", "the CSR must be signed with ecdsa-with-SHA256");
   }
-  const spkiDer = p256Spki(info);
-  const publicKey = importSpki(spkiDer);
-  // The decoder bears BER and odd tags; there is one DER encoding of a request that asks for nothing, and only it passes.
-  const bare = bareInfo(spkiDer);
-  if (!Buffer.from(encode(bare, request.signature)).equals(der)) throw malformed();
-  if (!verify("sha256", Buffer.from(AsnConvert.serialize(bare)), publicKey, Buffer.from(request.signature))) {
-    throw refused("CSR_SIGNATURE_INVALID", "the CSR is not signed by its own key");
+  try {
+    p256PointOf(new Uint8Array(AsnConvert.serialize(info.subjectPKInfo)));
+  } catch (cause) {
+    throw keyUnsupported(cause);
   }
-  return Promise.resolve({ spkiDer: new Uint8Array(spkiDer), spkiSha256: spkiSha256(spkiDer) });
+  throw malformed();
 }
 
 function decode(der: Uint8Array): CertificationRequest {
@@ -74,31 +115,9 @@ function decode(der: Uint8Array): CertificationRequest {
   }
 }
 
-function bareInfo(spkiDer: Uint8Array): CertificationRequestInfo {
-  return new CertificationRequestInfo({
-    subject: new Name(),
-    subjectPKInfo: parseSpki(spkiDer),
-    attributes: new Attributes(),
-  });
-}
-
-function encode(certificationRequestInfo: CertificationRequestInfo, signature: ArrayBuffer): ArrayBuffer {
-  const signatureAlgorithm = new AlgorithmIdentifier({ algorithm: ecdsaWithSha256 });
-  return AsnConvert.serialize(new CertificationRequest({ certificationRequestInfo, signatureAlgorithm, signature }));
-}
-
-function p256Spki(info: CertificationRequestInfo): Buffer {
-  const { algorithm, subjectPublicKey } = info.subjectPKInfo;
-  const point = Buffer.from(subjectPublicKey);
-  if (algorithm.algorithm !== idEcPublicKey || point.length !== p256PointBytes || point[0] !== 4)
-    throw keyUnsupported();
-  if (!algorithm.parameters || !namedCurveP256.equals(Buffer.from(algorithm.parameters))) throw keyUnsupported();
-  return Buffer.concat([p256SpkiPrefix, point]);
-}
-
-function importSpki(spkiDer: Buffer): KeyObject {
+function importSpki(spkiDer: Uint8Array): KeyObject {
   try {
-    return createPublicKey({ key: spkiDer, format: "der", type: "spki" }); // OpenSSL refuses a point off the curve
+    return createPublicKey({ key: Buffer.from(spkiDer), format: "der", type: "spki" }); // refuses a point off the curve
   } catch (cause) {
     throw keyUnsupported(cause);
   }

@@ -12,18 +12,20 @@ export { generateSerialNumber, parseCertificate, type SigningCa } from "./certif
 export {
   assertLeafTtl,
   createIssuingCertificate,
-  createLeafCertificate,
-  createLeafIssuer,
   createRootCertificate,
   issuingTtlSeconds,
   leafTtl,
   rootTtlSeconds,
   type IssuingCertificateOptions,
+  type RootCertificateOptions,
+} from "./certificate-profile.ts";
+export {
+  createLeafCertificate,
+  createLeafIssuer,
   type LeafCertificate,
   type LeafIssuer,
   type LeafRequest,
-  type RootCertificateOptions,
-} from "./certificate-profile.ts";
+} from "./leaf-issuer.ts";
 export { formatSpiffeId, parseSpiffeId, spiffeId, spiffePath, type SpiffeIdentity } from "./spiffe-id.ts";
 export { derToPem, pemToDerAll } from "./pem.ts";
 export {

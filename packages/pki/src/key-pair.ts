@@ -50,6 +50,24 @@ export function spkiPin(spkiDer: Uint8Array): string {
   return createHash("sha256").update(spkiDer).digest("base64url");
 }
 
+/** SubjectPublicKeyInfo of an uncompressed P-256 point (RFC 5480 2), up to the point itself. */
+const p256SpkiPrefix = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200", "hex");
+/** 04, then both coordinates. */
+export const p256PointBytes = 65;
+
+/** The one DER encoding of a P-256 public key that we use. Whether the point is on the curve is OpenSSL's to check. */
+export function p256SpkiOf(point: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.concat([p256SpkiPrefix, point]));
+}
+
+/** @throws DrawbridgeError `KEY_UNSUPPORTED` (invalid_argument): not a P-256 key in that encoding */
+export function p256PointOf(spkiDer: Uint8Array): Uint8Array {
+  const point = spkiDer.subarray(p256SpkiPrefix.length);
+  const isKnown = p256SpkiPrefix.equals(spkiDer.subarray(0, p256SpkiPrefix.length));
+  if (isKnown && point.length === p256PointBytes && point[0] === 4) return point;
+  throw unsupported("the public key is not an uncompressed ECDSA P-256 key");
+}
+
 export function isP256(key: KeyObject): boolean {
   return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1";
 }

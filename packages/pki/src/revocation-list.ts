@@ -1,10 +1,7 @@
-import { sign } from "node:crypto";
-import { promisify } from "node:util";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import {
   AlgorithmIdentifier,
   Certificate,
-  CertificateList,
   CRLNumber,
   id_ce_cRLNumber,
   RevokedCertificate,
@@ -15,13 +12,12 @@ import {
 import {
   arrayBufferOf,
   authorityKeyExtension,
-  ecdsaWithSha256,
   extension,
+  signTbs,
   wholeSeconds,
   type SigningCa,
 } from "./certificate.ts";
-
-const signAsync = promisify(sign);
+import { ecdsaWithSha256 } from "./signed-der.ts";
 
 export interface RevocationListOptions {
   readonly issuer: SigningCa;
@@ -33,7 +29,7 @@ export interface RevocationListOptions {
 }
 
 /** A CRL (RFC 5280 5), version 2, signed by the issuing CA. DER. */
-export async function createRevocationList(options: RevocationListOptions): Promise<Uint8Array> {
+export function createRevocationList(options: RevocationListOptions): Promise<Uint8Array> {
   const ca = AsnConvert.parse(options.issuer.certificateDer, Certificate).tbsCertificate;
   const signatureAlgorithm = new AlgorithmIdentifier({ algorithm: ecdsaWithSha256 });
   const revokedCertificates = options.revoked.map(
@@ -56,13 +52,6 @@ export async function createRevocationList(options: RevocationListOptions): Prom
       extension({ id: id_ce_cRLNumber, critical: false, value: new CRLNumber(options.number) }),
     ],
   });
-  const tbsCertListRaw = AsnConvert.serialize(tbsCertList);
-  const signature = await signAsync("sha256", Buffer.from(tbsCertListRaw), options.issuer.privateKey);
-  const list = new CertificateList({
-    tbsCertList,
-    tbsCertListRaw,
-    signatureAlgorithm,
-    signature: arrayBufferOf(signature),
-  });
-  return new Uint8Array(AsnConvert.serialize(list));
+  const tbs = new Uint8Array(AsnConvert.serialize(tbsCertList));
+  return Promise.resolve(signTbs(tbs, options.issuer.privateKey));
 }

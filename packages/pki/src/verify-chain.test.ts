@@ -1,9 +1,9 @@
 import type { X509Certificate } from "node:crypto";
 import { expect, test } from "vitest";
 import { agentSpiffeId, createTestPki } from "../test/test-pki.ts";
-import { createLeafIssuer } from "./certificate-profile.ts";
 import { parseCertificate } from "./certificate.ts";
 import { generateKeyPair } from "./key-pair.ts";
+import { createLeafIssuer } from "./leaf-issuer.ts";
 import { verifyChain } from "./verify-chain.ts";
 
 const now = new Date();
