@@ -68,6 +68,37 @@ test("relays each event once, and those of a scope in order, with two relays sid
   }
 });
 
+test("does not let a second relay overtake an event that the first one is still publishing", async () => {
+  await using database = await postgres.createDatabase(schema);
+  const [slowStore, otherStore] = [openLedger(database.url), openLedger(database.url)];
+  const published: string[] = [];
+  const [entered, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const slow = relayOf(slowStore, async (event) => {
+    entered.resolve();
+    await release.promise;
+    published.push(digestOf(event));
+  });
+  let passes = 0;
+  const counting: typeof otherStore = {
+    ...otherStore,
+    transaction: (work) => {
+      passes += 1;
+      return otherStore.transaction(work);
+    },
+  };
+  const other = relayOf(counting, (event) => Promise.resolve(published.push(digestOf(event))));
+  await using _first = await startAll(slowStore, otherStore, slow);
+  await writeEntry(slowStore, "first");
+  await entered.promise;
+  await writeEntry(otherStore, "second");
+  await using _second = await startAll(other);
+  await until(() => passes >= 5);
+  expect(published).toEqual([]);
+  release.resolve();
+  await until(() => published.length === 2);
+  expect(published).toEqual(["first", "second"]);
+});
+
 test("takes over the events of a replica that is gone", async () => {
   await using database = await postgres.createDatabase(schema);
   const gone = openLedger(database.url);
