@@ -1,0 +1,202 @@
+import type { ActivateRequest, ActivateResponse } from "@drawbridge/contracts/activation/v1/activation_service";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import { fullJitterDelayMs, type Clock, type Random } from "@drawbridge/lifecycle";
+import { createCsr, generateKeyPair, importPrivateKeyPem, type IdentitySnapshot, type KeyPair } from "@drawbridge/pki";
+import { agentVersion } from "../agent-version.ts";
+import type { IdentityMeta } from "../identity/identity-meta.ts";
+import type { IdentityStore } from "../identity/identity-store.ts";
+import type { TrustStore } from "../identity/trust-store.ts";
+import { readFileIfPresent, writeFileAtomic } from "../state/atomic-file.ts";
+import { assertNotExpired, type ActivationToken } from "./activation-token.ts";
+import { checkAnswer, type Enrolment } from "./check-answer.ts";
+import { registryConfig } from "./registry-config.ts";
+
+/** Points that an activation passes, in this order; after each of them a kill and a retry end in the same identity (ACT 8). */
+export type ActivationStep =
+  | "keys-saved"
+  | "server-verified"
+  | "answered"
+  | "staged"
+  | "trust-saved"
+  | "monitoring-switched"
+  | "identity-switched"
+  | "finished";
+
+export interface ActivationStores {
+  readonly identities: IdentityStore;
+  readonly monitoring: IdentityStore;
+  readonly trust: TrustStore;
+  readonly recoveryKeyPath: string;
+  readonly registryLoginPath: string;
+}
+
+export interface ActivateOptions {
+  readonly token: ActivationToken;
+  /** Instead of those in the token; the pins stay those of the token. */
+  readonly endpoints: readonly string[];
+  readonly mode: "first" | "replace";
+  readonly stores: ActivationStores;
+  /** One call to one endpoint. */
+  readonly redeem: (
+    endpoint: string,
+    request: ActivateRequest,
+    onVerified: () => void,
+    signal: AbortSignal,
+  ) => Promise<ActivateResponse>;
+  readonly onStep: (step: ActivationStep) => void;
+  readonly onRetry: (error: DrawbridgeError, delayMs: number) => void;
+  /** Give up after so long. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export type ActivationResult =
+  | {
+      readonly outcome: "activated";
+      readonly enrolment: Enrolment;
+      readonly clockSkewMs: number;
+      readonly replayed: boolean;
+    }
+  /** This very token made the identity that is here. */
+  | { readonly outcome: "already"; readonly meta: IdentityMeta };
+
+/**
+ * Turn a token into an identity (R5). Keys are made here and durable before anything is sent; the identity is in use
+ * from the switch of one link on. Whatever is killed, the same command again goes on with the same keys, and the control
+ * plane answers the same identity.
+ * @throws DrawbridgeError `AGENT_ALREADY_ACTIVATED` (failed_precondition) and what redeeming and checking throw
+ */
+export async function activate(options: ActivateOptions, signal: AbortSignal): Promise<ActivationResult> {
+  const { token, stores, clock, onStep } = options;
+  const existing = await stores.identities.load();
+  if (existing?.meta.tokenId === token.tokenId) {
+    await finish(stores);
+    onStep("finished");
+    return { outcome: "already", meta: existing.meta };
+  }
+  if (existing && options.mode === "first") throw alreadyActivated(existing.meta);
+  if (existing && (await isLeftover(stores.identities, existing.privateKeyPem))) await finish(stores);
+  // With a key waiting, an earlier attempt may have been answered already: only the control plane knows.
+  const isContinued = await stores.identities.hasNextKey();
+  if (!isContinued) assertNotExpired(token, clock.now());
+
+  const keyPair = await stores.identities.nextKey();
+  const monitoringKeyPair = await stores.monitoring.nextKey();
+  const recoveryKey = await obtainRecoveryKey(stores.recoveryKeyPath);
+  onStep("keys-saved");
+
+  const request: ActivateRequest = {
+    token: token.text.reveal(),
+    csrDer: Buffer.from(await createCsr(keyPair)),
+    monitoringCsrDer: Buffer.from(await createCsr(monitoringKeyPair)),
+    recoveryKeySpkiDer: Buffer.from(recoveryKey.spkiDer),
+    agentVersion,
+  };
+  const response = await redeemWithRetry(request, options, signal);
+  onStep("answered");
+  const now = clock.now();
+  const enrolment = checkAnswer({ response, keyPair, monitoringKeyPair, pins: token.pins, now });
+
+  const monitoringGeneration = await stage(stores.monitoring, enrolment.monitoring, { enrolment, token, now });
+  const generation = await stage(stores.identities, enrolment.identity, { enrolment, token, now });
+  onStep("staged");
+  if (response.registryLogin) {
+    await writeFileAtomic(stores.registryLoginPath, registryConfig(response.registryLogin));
+  }
+  await stores.trust.save(enrolment.trustBundle);
+  onStep("trust-saved");
+  await stores.monitoring.commit(monitoringGeneration);
+  onStep("monitoring-switched");
+  await stores.identities.commit(generation);
+  onStep("identity-switched");
+  await finish(stores);
+  onStep("finished");
+  const clockSkewMs = now.getTime() - enrolment.serverTime.getTime();
+  return { outcome: "activated", enrolment, clockSkewMs, replayed: response.replayed };
+}
+
+/** Whether the waiting key is that of the identity in use: an activation that was killed after its last switch. */
+async function isLeftover(identities: IdentityStore, privateKeyPem: string): Promise<boolean> {
+  if (!(await identities.hasNextKey())) return false;
+  const waiting = await identities.nextKey();
+  return Buffer.from(waiting.spkiDer).equals(importPrivateKeyPem(privateKeyPem).spkiDer);
+}
+
+async function redeemWithRetry(
+  request: ActivateRequest,
+  options: ActivateOptions,
+  signal: AbortSignal,
+): Promise<ActivateResponse> {
+  const { endpoints, clock, random } = options;
+  const endsAtMs = clock.monotonicMs() + options.timeoutMs;
+  for (let attempt = 0; ; attempt += 1) {
+    const endpoint = endpoints[attempt % endpoints.length] ?? "";
+    try {
+      return await options.redeem(endpoint, request, () => options.onStep("server-verified"), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof DrawbridgeError) || !isWorthRetrying(error)) throw error;
+      const backoffMs = fullJitterDelayMs({ attempt, baseMs: 500, capMs: 10_000, floorMs: 250, random });
+      const delayMs = Math.max(backoffMs, error.retryAfterMs ?? 0);
+      if (clock.monotonicMs() + delayMs >= endsAtMs) throw error;
+      options.onRetry(error, delayMs);
+      await clock.sleep(delayMs, signal);
+    }
+  }
+}
+
+function isWorthRetrying(error: DrawbridgeError): boolean {
+  return (
+    error.kind === "unavailable" ||
+    error.kind === "deadline_exceeded" ||
+    isDrawbridgeError(error, "ACTIVATION_RATE_LIMITED")
+  );
+}
+
+async function stage(
+  store: IdentityStore,
+  identity: IdentitySnapshot,
+  about: { readonly enrolment: Enrolment; readonly token: ActivationToken; readonly now: Date },
+): Promise<number> {
+  const { enrolment, token, now } = about;
+  return store.stage({
+    certificateChainPem: identity.certificateChainPem,
+    privateKeyPem: identity.privateKeyPem,
+    meta: {
+      spiffeId: identity.spiffeId,
+      serialNumber: identity.serialNumber,
+      notBefore: identity.notBefore.toISOString(),
+      notAfter: identity.notAfter.toISOString(),
+      createdAt: now.toISOString(),
+      fabricId: enrolment.fabricId,
+      fabricName: enrolment.fabricName,
+      agentId: enrolment.agentId,
+      tokenId: token.tokenId,
+      endpoints: enrolment.endpoints,
+    },
+  });
+}
+
+async function finish(stores: ActivationStores): Promise<void> {
+  await stores.identities.discardNextKey();
+  await stores.monitoring.discardNextKey();
+}
+
+/** The recovery key is made once and stays for the fabric's life (design R7). */
+async function obtainRecoveryKey(path: string): Promise<KeyPair> {
+  const pem = await readFileIfPresent(path);
+  if (pem !== undefined) return importPrivateKeyPem(pem);
+  const keyPair = await generateKeyPair();
+  await writeFileAtomic(path, keyPair.privateKeyPem());
+  return keyPair;
+}
+
+function alreadyActivated(meta: IdentityMeta): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "failed_precondition",
+    code: "AGENT_ALREADY_ACTIVATED",
+    message: `this state folder is activated already, for fabric ${meta.fabricName} (${meta.fabricId}); use another --state-dir, or --replace to give it a new identity`,
+    details: { fabricId: meta.fabricId, agentId: meta.agentId },
+  });
+}

@@ -1,0 +1,161 @@
+import { clientTlsOptions, pinnedTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
+import { assertNotExpired, type ActivationToken } from "../activation/activation-token.ts";
+import { describeDuration } from "../clock/describe-skew.ts";
+import { checkClock } from "../doctor/check-clock.ts";
+import { checkEndpoint } from "../doctor/check-endpoint.ts";
+import { checkMachine } from "../doctor/check-machine.ts";
+import { check, failed, type Finding } from "../doctor/check.ts";
+import { createAgentCredentials, type AgentCredentials } from "../identity/agent-credentials.ts";
+import { createIdentityStore } from "../identity/identity-store.ts";
+import { loadAgentIdentity } from "../identity/load-agent-identity.ts";
+import { createTrustStore } from "../identity/trust-store.ts";
+import { dial } from "../net/dial.ts";
+import { parseHostPort } from "../net/host-port.ts";
+import { createAgentStateStore } from "../state/agent-state.ts";
+import { createCommandContext, type CommandContext, type CommandWorld, type CommonOptions } from "./command-context.ts";
+import { exitCode } from "./exit-code.ts";
+import { readToken } from "./read-token.ts";
+import { formatTable } from "./table.ts";
+
+export interface DoctorCommandOptions extends CommonOptions {
+  readonly tokenFile?: string;
+  readonly controlPlane?: string;
+  readonly output: "table" | "json";
+}
+
+/** `drawbridge-agent doctor`: everything that the agent needs, tried out, in one report. The token is read, never sent. */
+export async function doctorCommand(world: CommandWorld, options: DoctorCommandOptions): Promise<number> {
+  const context = createCommandContext(world, options);
+  const findings = [...(await checkMachine(context.layout.root)), await checkProxy(context)];
+  if (options.tokenFile === undefined) findings.push(...(await checkActivated(context)));
+  else findings.push(...(await checkBeforeActivation(context, options)));
+
+  const isHealthy = findings.every(({ status }) => status !== "failed");
+  if (options.output === "json") world.out(`${JSON.stringify({ healthy: isHealthy, findings }, undefined, 2)}\n`);
+  else world.out(textOf(findings));
+  return isHealthy ? exitCode.ok : exitCode.failure;
+}
+
+async function checkProxy({ config, signal }: CommandContext): Promise<Finding> {
+  const proxy = config.HTTPS_PROXY;
+  if (proxy === undefined) return { name: "proxy", status: "skipped", detail: "none configured" };
+  return check("proxy", async () => {
+    (await dial({ target: proxy, timeoutMs: 10_000 }, signal)).destroy();
+    return `${proxy.host}:${proxy.port} can be reached`;
+  });
+}
+
+async function checkActivated(context: CommandContext): Promise<readonly Finding[]> {
+  const { layout, clock, logger, config, signal } = context;
+  const files = { clock, logger };
+  const identities = createIdentityStore({ directory: layout.identity, ...files });
+  const trust = createTrustStore({ path: layout.trustBundle, ...files });
+  const state = createAgentStateStore({ path: layout.state, ...files });
+  await state.load();
+  const measuredSkewMs = state.get().clockSkewMs;
+  let credentials: AgentCredentials;
+  let identity: IdentitySnapshot;
+  try {
+    const loaded = await loadAgentIdentity({ identities, trust });
+    credentials = createAgentCredentials(loaded, { identities, trust, measuredSkewMs: () => measuredSkewMs, ...files });
+    identity = credentials.snapshot();
+  } catch (error) {
+    return [failed("identity", error)];
+  }
+  const { endpoints, fabricName } = credentials.meta();
+  const leftMs = identity.notAfter.getTime() - clock.now().getTime();
+  const findings: Finding[] = [
+    {
+      name: "identity",
+      status: "ok",
+      detail: `fabric ${fabricName}, certificate valid for ${describeDuration(leftMs)}`,
+    },
+  ];
+  const common = { proxy: config.HTTPS_PROXY, now: () => clock.now(), measuredSkewMs };
+  for (const address of endpoints.tunnel) {
+    const tlsOptions = () => Promise.resolve(clientTlsOptions(identity, { expectedServer: "/cp/runtime-manager" }));
+    findings.push(
+      ...(await checkEndpoint(
+        { ...common, what: "tunnel", address, tlsOptions, expectedServer: "/cp/runtime-manager" },
+        signal,
+      )),
+    );
+  }
+  const resolver = new URL(endpoints.configResolver);
+  findings.push(
+    ...(await checkEndpoint(
+      {
+        ...common,
+        what: "config-resolver",
+        address: resolver.port === "" ? `${resolver.host}:443` : resolver.host,
+        tlsOptions: () =>
+          Promise.resolve(
+            clientTlsOptions(identity, { expectedServer: "/cp/config-resolver", alpnProtocols: ["http/1.1"] }),
+          ),
+        expectedServer: "/cp/config-resolver",
+      },
+      signal,
+    )),
+  );
+  const isReachable = findings.at(-1)?.status === "ok";
+  findings.push(
+    isReachable
+      ? await check("clock", () => checkClock({ baseUrl: endpoints.configResolver, identity, ...common }, signal))
+      : { name: "clock", status: "skipped", detail: "config-resolver cannot be asked for the time" },
+  );
+  return findings;
+}
+
+async function checkBeforeActivation(
+  context: CommandContext,
+  options: DoctorCommandOptions,
+): Promise<readonly Finding[]> {
+  const { clock, config, signal } = context;
+  let token: ActivationToken;
+  try {
+    token = (await readToken(options.tokenFile, context.stdin)).token;
+    assertNotExpired(token, clock.now());
+  } catch (error) {
+    return [failed("activation token", error)];
+  }
+  const leftMs = token.expiresAt.getTime() - clock.now().getTime();
+  const findings: Finding[] = [
+    { name: "activation token", status: "ok", detail: `${token.tokenId}, valid for ${describeDuration(leftMs)}` },
+  ];
+  const expectedServer = "/cp/activation";
+  for (const address of options.controlPlane === undefined ? token.endpoints : [options.controlPlane]) {
+    const target = parseHostPort(address);
+    const tlsOptions = async (inner: AbortSignal) => {
+      const pinned = await pinnedTlsOptions(
+        {
+          ...target,
+          pins: token.pins,
+          expectedServer,
+          openSocket: (each) => dial({ target, proxy: config.HTTPS_PROXY, timeoutMs: 10_000 }, each),
+        },
+        AbortSignal.any([inner, AbortSignal.timeout(20_000)]),
+      );
+      return pinned.tlsOptions;
+    };
+    const about = {
+      what: "activation",
+      address,
+      proxy: config.HTTPS_PROXY,
+      tlsOptions,
+      expectedServer,
+      now: () => clock.now(),
+    };
+    findings.push(...(await checkEndpoint({ ...about, measuredSkewMs: undefined }, signal)));
+  }
+  return findings;
+}
+
+function textOf(findings: readonly Finding[]): string {
+  const marks = { ok: "ok", failed: "FAILED", skipped: "-" } as const;
+  const rows = findings.flatMap((finding) => {
+    const row = [marks[finding.status], finding.name, finding.detail];
+    return finding.status === "failed" ? [row, ["", "", `fix: ${finding.fix}`]] : [row];
+  });
+  const failures = findings.filter(({ status }) => status === "failed").length;
+  return `${formatTable(rows)}\n${failures === 0 ? "Everything is fine." : `${failures} problem(s).`}\n`;
+}

@@ -1,0 +1,52 @@
+import { runUntilSignal } from "@drawbridge/lifecycle";
+import { loadConfig } from "@drawbridge/config";
+import { createLogger, startTelemetry, type Logger } from "@drawbridge/telemetry";
+import type { ClusterDriver } from "../cluster/cluster-driver.ts";
+import { createProcessDriver } from "../cluster/process/process-driver.ts";
+import { configSchema, type AgentConfig } from "../config.ts";
+import { createAgentService } from "../service.ts";
+import type { CommandWorld, CommonOptions } from "./command-context.ts";
+
+/** `drawbridge-agent run`: until SIGTERM or SIGINT. Apps go on without it. */
+export async function runCommand(world: CommandWorld, options: CommonOptions): Promise<number> {
+  const { clock, random, ids } = world;
+  const env = options.stateDir === undefined ? world.env : { ...world.env, DRAWBRIDGE_STATE_DIR: options.stateDir };
+  const config = loadConfig({ schema: configSchema, env });
+  const logger = createLogger({ service: "agent", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
+  const telemetry = startTelemetry({
+    service: "agent",
+    replica: "agent-0",
+    otlpEndpoint: config.OTLP_ENDPOINT,
+    traceFile: config.TRACE_FILE,
+    logger,
+  });
+  const { components, health } = createAgentService({
+    config,
+    createDriver: (stateDirectory) => createDriver(config, { stateDirectory, logger, world }),
+    logger,
+    telemetry,
+    clock,
+    random,
+    ids,
+  });
+  return runUntilSignal(components, { logger, health });
+}
+
+function createDriver(
+  config: AgentConfig,
+  about: { readonly stateDirectory: string; readonly logger: Logger; readonly world: CommandWorld },
+): ClusterDriver {
+  const { clock, random, ids } = about.world;
+  switch (config.CLUSTER_DRIVER) {
+    case "process":
+      return createProcessDriver({
+        stateDirectory: about.stateDirectory,
+        logger: about.logger.child({ component: "process-driver" }),
+        publicPorts: config.APP_PORT_RANGE,
+        address: config.APP_LISTEN_HOST,
+        clock,
+        random,
+        ids,
+      });
+  }
+}

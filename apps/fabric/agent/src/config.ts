@@ -1,0 +1,61 @@
+import { filePath, listenAddress, telemetryFields } from "@drawbridge/config";
+import { z } from "zod";
+import { parseProxy } from "./net/parse-proxy.ts";
+
+const portRange = () =>
+  z
+    .string()
+    .regex(/^\d{1,5}-\d{1,5}$/, 'must be two ports, for example "18000-18999"')
+    .transform((text) => {
+      const [from = 0, to = 0] = text.split("-").map(Number);
+      return { from, to };
+    })
+    .refine(({ from, to }) => from >= 1 && to <= 65_535 && from <= to, "must rise, within 1 to 65535");
+
+export const configSchema = z.object({
+  ...telemetryFields(),
+  OPS_LISTEN: listenAddress()
+    .prefault("127.0.0.1:7690")
+    .meta({ description: "address of /livez, /readyz and /metrics; plain HTTP, keep it private" }),
+  STATE_DIR: filePath()
+    .default("/var/lib/drawbridge-agent")
+    .meta({ description: "folder with identity, stored snapshot, bundles and egress ledger; the agent's alone" }),
+  CLUSTER_DRIVER: z.enum(["process"]).default("process").meta({ description: "how apps are run" }),
+  APP_PORT_RANGE: portRange()
+    .prefault("18000-18999")
+    .meta({ description: "ports from which the process driver takes one for an app that names none" }),
+  APP_LISTEN_HOST: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .meta({ description: "address on which the process driver serves apps; the default lets only this machine in" }),
+  MAX_CONCURRENT_ROLLOUTS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(8)
+    .meta({ description: "apps that are fetched and rolled out at once" }),
+  ALLOW_LOGS: z
+    .enum(["true", "false"])
+    .default("false")
+    .transform((text) => text === "true")
+    .meta({ description: "whether operators of the control plane may read app logs, which are customer data" }),
+  HTTPS_PROXY: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return parseProxy(text);
+      } catch (error) {
+        context.addIssue({ code: "custom", message: error instanceof Error ? error.message : "is not a proxy" });
+        return z.NEVER;
+      }
+    })
+    .optional()
+    .meta({ description: "http://[user:password@]host:port that everything goes out through (CONNECT)" }),
+  ACTIVATION_TOKEN_FILE: filePath().optional().meta({
+    description: "file that holds the activation token, for `activate` without --token-file; shredded after use",
+  }),
+});
+
+export type AgentConfig = z.output<typeof configSchema>;

@@ -1,0 +1,44 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+
+/** Why the wish of an app could not be brought up: the reason and sentence of its Failed condition. */
+export interface Failure {
+  /** CamelCase, stable. */
+  readonly reason: string;
+  readonly message: string;
+  /** Whether it may pass by itself soon (a peer away), or a pause of minutes is due. */
+  readonly outlook: "soon" | "later";
+}
+
+const reasonByCode: Readonly<Record<string, string>> = {
+  BUNDLE_DIGEST_MISMATCH: "BundleDigestMismatch",
+  BUNDLE_NOT_FOUND: "BundleUnavailable",
+  ARTEFACT_NOT_FOUND: "BundleUnavailable",
+  ARTEFACT_NOT_ENTITLED: "BundleUnavailable",
+  DISK_FULL: "DiskFull",
+  MANIFEST_INVALID: "BundleRefused",
+  CONFIGURATION_INVALID: "ConfigurationInvalid",
+};
+
+/**
+ * The failure behind an error. Drivers name their reason themselves; errors that are not ours may hold anything and are
+ * not shown.
+ */
+export function failureOf(error: unknown, doing: "bundle" | "configuration" | "apply" | "remove"): Failure {
+  if (!(error instanceof DrawbridgeError)) {
+    return { reason: "InternalError", message: "the agent failed unexpectedly: see its log", outlook: "later" };
+  }
+  const outlook = error.kind === "unavailable" ? "soon" : "later";
+  return { reason: reasonOf(error, doing), message: error.message, outlook };
+}
+
+function reasonOf(error: DrawbridgeError, doing: "bundle" | "configuration" | "apply" | "remove"): string {
+  const given = error.details["reason"];
+  if ((doing === "apply" || doing === "remove") && given !== undefined && /^[A-Z][A-Za-z]{1,60}$/.test(given))
+    return given;
+  const known = Object.hasOwn(reasonByCode, error.code) ? reasonByCode[error.code] : undefined;
+  if (doing === "configuration")
+    return known === "DiskFull" || known === "ConfigurationInvalid" ? known : "ConfigurationUnavailable";
+  if (known !== undefined) return known;
+  if (doing === "bundle") return error.code.startsWith("BUNDLE_") ? "BundleRefused" : "BundleUnavailable";
+  return doing === "remove" ? "RemoveFailed" : "ApplyFailed";
+}

@@ -1,0 +1,166 @@
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import { fullJitterDelayMs, type Clock, type Random } from "@drawbridge/lifecycle";
+import type { TrustBundle } from "@drawbridge/pki";
+import { field, type Logger } from "@drawbridge/telemetry";
+import type { AlertBoard } from "../alerts/alert-board.ts";
+import { errorCodeOf } from "../state/atomic-file.ts";
+import type { DesiredMark } from "../tunnel/tunnel-events.ts";
+import type { TunnelSession } from "../tunnel/tunnel-session.ts";
+import { decideSnapshot } from "./accept-snapshot.ts";
+import type { DesiredSnapshot } from "./app-wish.ts";
+import type { DesiredStore } from "./desired-store.ts";
+import { verifySnapshot } from "./verify-snapshot.ts";
+
+export interface DesiredSyncOptions {
+  readonly fabricId: string;
+  readonly store: DesiredStore;
+  readonly trustBundle: () => TrustBundle;
+  /** Apps that exist in the fabric now; waits until that is known. */
+  readonly existingAppIds: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
+  /** Called after a snapshot was stored: from now on it is the wish. */
+  readonly onAccepted: (snapshot: DesiredSnapshot, previous: DesiredSnapshot | undefined) => void;
+  readonly alerts: AlertBoard;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Keeps the wish current: pulls, verifies, decides, stores, and only then lets it be acted on. */
+export interface DesiredSync {
+  /** Take the wish of the last run from disk. */
+  load(): Promise<void>;
+  current(): DesiredSnapshot | undefined;
+  previous(): DesiredSnapshot | undefined;
+  /** When `current` was taken over, also in an earlier run. */
+  acceptedAt(): Date | undefined;
+  /** Generation that the control plane named last; undefined before the first session. */
+  announced(): bigint | undefined;
+  /** The control plane says what it wants. Fetches where it differs from what the agent has. */
+  announce(mark: DesiredMark, session: TunnelSession): void;
+  /** A new session: what was refused before is looked at once more. */
+  forgetRefusals(): void;
+  stop(): Promise<void>;
+}
+
+export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
+  const { store, clock, random, alerts } = options;
+  const logger = options.logger.child({ [field.component]: "desired" });
+  const stopping = new AbortController();
+  let current: DesiredSnapshot | undefined;
+  let previous: DesiredSnapshot | undefined;
+  let acceptedAt: Date | undefined;
+  let refusedDigest: string | undefined;
+  let wanted: { readonly mark: DesiredMark; readonly session: TunnelSession } | undefined;
+  let pulling: Promise<void> | undefined;
+
+  function isWanted(digest: string): boolean {
+    return digest !== "" && digest !== current?.digest && digest !== refusedDigest;
+  }
+
+  async function pullOnce(session: TunnelSession): Promise<void> {
+    const response = await session.getSnapshot(current?.digest ?? "", stopping.signal);
+    if (response.notModified) return;
+    const snapshot = await verifySnapshot(response, { trustBundle: options.trustBundle(), at: clock.now() });
+    const verdict = decideSnapshot(snapshot, {
+      fabricId: options.fabricId,
+      current,
+      existingAppIds: await options.existingAppIds(stopping.signal),
+    });
+    const about = { [field.generation]: snapshot.generation.toString(), [field.digest]: snapshot.digest };
+    if (verdict.outcome === "refused") {
+      refusedDigest = snapshot.digest;
+      alerts.raise("SnapshotRefused", `${verdict.message}; the agent goes on with what it has`);
+      logger.error({ ...about, reason: verdict.reason }, "snapshot refused");
+      return;
+    }
+    alerts.clear("SnapshotRefused");
+    if (verdict.outcome === "unchanged") return;
+    await store.save(snapshot, response.snapshotJws);
+    alerts.clear("DiskFull");
+    previous = current;
+    current = snapshot;
+    acceptedAt = clock.now();
+    logger.info(
+      { ...about, apps: snapshot.apps.length, tombstones: snapshot.tombstones.length },
+      "snapshot taken over",
+    );
+    options.onAccepted(snapshot, previous);
+  }
+
+  async function pull(): Promise<void> {
+    let attempt = 0;
+    for (;;) {
+      if (!wanted || !isWanted(wanted.mark.digest) || stopping.signal.aborted) return;
+      const { mark, session } = wanted;
+      try {
+        await pullOnce(session);
+        attempt = 0;
+        // Served by a replica that knows less than the one that announced: the next heartbeat asks again.
+        if (wanted.mark.digest === mark.digest) return;
+      } catch (error) {
+        if (stopping.signal.aborted || isOver(error)) return;
+        report(error, mark);
+        const delayMs = fullJitterDelayMs({ attempt, baseMs: 500, capMs: 30_000, floorMs: 100, random });
+        attempt += 1;
+        await clock.sleep(delayMs, stopping.signal).catch(() => undefined); // ends when stopped
+      }
+    }
+  }
+
+  function report(error: unknown, mark: DesiredMark): void {
+    const isRefused = error instanceof DrawbridgeError && ["unauthenticated", "data_loss"].includes(error.kind);
+    if (isRefused) {
+      refusedDigest = mark.digest;
+      alerts.raise("SnapshotRefused", `${error.message}; the agent goes on with what it has`);
+      logger.error({ err: error, [field.digest]: mark.digest }, "snapshot refused");
+    } else {
+      if (errorCodeOf(error) === "ENOSPC")
+        alerts.raise("DiskFull", "the state folder is full: the new snapshot cannot be stored");
+      logger.warn({ err: error, [field.digest]: mark.digest }, "snapshot cannot be fetched, will retry");
+    }
+  }
+
+  return {
+    async load() {
+      const stored = await store.load();
+      current = stored?.current;
+      previous = stored?.previous;
+      acceptedAt = stored?.receivedAt;
+      if (current) {
+        logger.info(
+          { [field.generation]: current.generation.toString(), apps: current.apps.length },
+          "working from stored snapshot",
+        );
+      }
+    },
+    current: () => current,
+    previous: () => previous,
+    acceptedAt: () => acceptedAt,
+    announced: () => wanted?.mark.generation,
+    announce(mark, session) {
+      wanted = { mark, session };
+      if (pulling || !isWanted(mark.digest)) return;
+      pulling = pull()
+        .catch((error: unknown) => logger.error({ err: error }, "snapshot cannot be taken over"))
+        .finally(() => {
+          pulling = undefined;
+        });
+    },
+    forgetRefusals: () => {
+      refusedDigest = undefined;
+    },
+    async stop() {
+      stopping.abort(new Error("the agent is stopping"));
+      await pulling;
+    },
+  };
+}
+
+/** The session that was to bring it has ended: the next Welcome announces again. */
+function isOver(error: unknown): boolean {
+  return (
+    isDrawbridgeError(error, "TUNNEL_SESSION_ENDED") ||
+    isDrawbridgeError(error, "CLIENT_STOPPED") ||
+    isDrawbridgeError(error, "CALL_CANCELLED")
+  );
+}

@@ -1,0 +1,245 @@
+import type { AlertBoard } from "./alerts/alert-board.ts";
+import { registerAgentMetrics } from "./agent-metrics.ts";
+import { createBundleStore } from "./artefacts/bundle-store.ts";
+import { createConfigurationStore } from "./artefacts/configuration-store.ts";
+import { createGarbageCollector } from "./artefacts/garbage-collector.ts";
+import { createResolverClient } from "./artefacts/resolver-client.ts";
+import { createClockSkew } from "./clock/clock-skew.ts";
+import type { ClusterDriver, ClusterFacts } from "./cluster/cluster-driver.ts";
+import type { AgentConfig } from "./config.ts";
+import { createAppExecutor } from "./control/app-executor.ts";
+import { createControlLoop, type ControlLoop } from "./control/control-loop.ts";
+import { createSlots } from "./control/slots.ts";
+import { createDesiredStore } from "./desired/desired-store.ts";
+import { createDesiredSync, type DesiredSync } from "./desired/desired-sync.ts";
+import { diagnoseEndpoint } from "./doctor/diagnose-endpoint.ts";
+import { createEgressGate } from "./egress/egress-gate.ts";
+import type { EgressLedger } from "./egress/egress-ledger.ts";
+import { createAgentCredentials, type AgentCredentials } from "./identity/agent-credentials.ts";
+import type { IdentityStore } from "./identity/identity-store.ts";
+import type { AgentIdentity } from "./identity/load-agent-identity.ts";
+import type { TrustStore } from "./identity/trust-store.ts";
+import { createLogsSender } from "./logs/logs-sender.ts";
+import { createStatusReporter } from "./report/status-reporter.ts";
+import type { AgentStateStore } from "./state/agent-state.ts";
+import type { StateLayout } from "./state/state-layout.ts";
+import { createEventRouter } from "./tunnel/event-router.ts";
+import { clusterInfoOf, makeHeartbeat, makeHello, type Standing } from "./tunnel/make-hello.ts";
+import { openSession } from "./tunnel/open-session.ts";
+import { createTunnelClient, type TunnelClient } from "./tunnel/tunnel-client.ts";
+import type { Clock, Component, IdSource, Random } from "@drawbridge/lifecycle";
+import type { Logger, Metrics } from "@drawbridge/telemetry";
+
+export interface FabricDeps {
+  readonly config: Pick<AgentConfig, "ALLOW_LOGS" | "HTTPS_PROXY" | "MAX_CONCURRENT_ROLLOUTS">;
+  readonly layout: StateLayout;
+  readonly identity: AgentIdentity;
+  readonly identities: IdentityStore;
+  readonly trust: TrustStore;
+  readonly state: AgentStateStore;
+  readonly ledger: EgressLedger;
+  readonly driver: ClusterDriver;
+  readonly alerts: AlertBoard;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: IdSource;
+}
+
+/** Everything that an activated agent runs. */
+export interface FabricService {
+  readonly components: readonly Component[];
+  readonly credentials: AgentCredentials;
+  readonly tunnel: Pick<TunnelClient, "state">;
+  readonly desired: Pick<DesiredSync, "current" | "announced">;
+  readonly loop: Pick<ControlLoop, "report">;
+  readonly skewMs: () => number | undefined;
+}
+
+/** Wire the parts of an activated agent; reads from the wish to the tunnel that brings it. */
+export function createFabricService(deps: FabricDeps): FabricService {
+  const { config, layout, state, driver, alerts, logger, metrics, clock, random, ids } = deps;
+  const { fabricId, agentId, endpoints } = deps.identity.meta;
+  const stopping = new AbortController();
+  const bootId = ids.next();
+  const proxy = config.HTTPS_PROXY;
+  const payload = config.ALLOW_LOGS ? "allowed" : "refused";
+  const egress = createEgressGate({ ledger: deps.ledger, payload });
+  const skew = createClockSkew({
+    initialMs: state.get().clockSkewMs,
+    clock,
+    alerts,
+    store: (clockSkewMs) => void save((current) => ({ ...current, clockSkewMs })),
+  });
+  const credentials = createAgentCredentials(deps.identity, {
+    identities: deps.identities,
+    trust: deps.trust,
+    clock,
+    measuredSkewMs: () => skew.measuredMs(),
+    logger,
+  });
+
+  async function save(change: Parameters<AgentStateStore["update"]>[0]): Promise<void> {
+    await state.update(change).catch((error: unknown) => logger.warn({ err: error }, "state.json cannot be written"));
+  }
+
+  // what is wanted
+  const desired = createDesiredSync({
+    fabricId,
+    store: createDesiredStore({ directory: layout.desired, fabricId, clock, logger }),
+    trustBundle: () => credentials.trustBundle(),
+    existingAppIds: async () => {
+      await loop.firstPass;
+      return new Set([...loop.observed().keys(), ...(desired.current()?.apps ?? []).map(({ appId }) => appId)]);
+    },
+    onAccepted: () => {
+      loop.wake();
+      void garbage.collect();
+    },
+    alerts,
+    clock,
+    random,
+    logger,
+  });
+
+  // how it is brought about
+  const resolver = createResolverClient({
+    baseUrl: endpoints.configResolver,
+    identity: () => credentials.snapshot(),
+    proxy,
+    egress,
+    clock,
+    measuredSkewMs: () => skew.measuredMs(),
+  });
+  const fetching = { client: resolver, clock, random, logger };
+  const bundles = createBundleStore({ ...fetching, directory: layout.bundles, downloads: layout.downloads });
+  const configurations = createConfigurationStore({ ...fetching, directory: layout.configurations });
+  const garbage = createGarbageCollector({
+    bundles,
+    configurations,
+    desired: () => ({ current: desired.current(), previous: desired.previous() }),
+    appliedBundles: () => state.get().appliedBundles,
+    logger,
+  });
+  const executor = createAppExecutor({
+    driver,
+    bundles,
+    configurations,
+    slots: createSlots(config.MAX_CONCURRENT_ROLLOUTS),
+    onApplied: async ({ appId, bundle }) => {
+      if (state.get().appliedBundles[appId] === bundle.digest) return;
+      await save((current) => ({ ...current, appliedBundles: { ...current.appliedBundles, [appId]: bundle.digest } }));
+      void garbage.collect();
+    },
+    onRemoved: (appId) =>
+      save((current) => ({
+        ...current,
+        appliedBundles: Object.fromEntries(Object.entries(current.appliedBundles).filter(([id]) => id !== appId)),
+      })),
+    onChange: () => loop.wake(),
+    clock,
+    random,
+    logger,
+  });
+  const reporter = createStatusReporter({ clock, signal: stopping.signal, logger });
+  const loop: ControlLoop = createControlLoop({
+    driver,
+    executor,
+    desired: () => desired.current(),
+    onReport: (report) => reporter.update(report),
+    alerts,
+    clock,
+    logger,
+  });
+  const logs = createLogsSender({
+    rule: payload,
+    driver,
+    isKnown: (appId) => loop.observed().has(appId),
+    clock,
+    logger,
+  });
+
+  // who is told and who says it
+  let facts: ClusterFacts | undefined;
+  const standing = (): Standing => ({
+    generation: desired.current()?.generation ?? 0n,
+    digest: desired.current()?.digest ?? "",
+    trustBundleSequence: credentials.trustBundle().sequence,
+    now: clock.now(),
+  });
+  const tunnel = createTunnelClient({
+    addresses: endpoints.tunnel,
+    hello: async () => {
+      await save((current) => ({ ...current, epoch: current.epoch + 1 }));
+      facts = await driver.info().catch(() => facts); // what was known before is better than no tunnel
+      const cluster = clusterInfoOf(driver.kind, facts ?? unknownFacts, config.ALLOW_LOGS);
+      return makeHello({ agentId, bootId, epoch: BigInt(state.get().epoch), cluster, standing: standing() });
+    },
+    open: (address, hello, handlers, signal) =>
+      openSession({ address, hello, handlers, identity: credentials.snapshot(), egress, proxy, clock, logger }, signal),
+    heartbeat: () => {
+      alertOnExpiry(credentials, alerts, clock.now());
+      return makeHeartbeat(standing(), alerts.list());
+    },
+    reloadCredentials: () => credentials.reload(),
+    diagnose: (address, signal) =>
+      diagnoseEndpoint({ address, credentials, proxy, clock, measuredSkewMs: () => skew.measuredMs() }, signal),
+    handlers: createEventRouter({ desired, reporter, skew, logs, credentials, alerts, logger }),
+    clock,
+    random,
+    logger,
+    metrics,
+  });
+
+  registerAgentMetrics(metrics, {
+    meta: () => credentials.meta(),
+    trustBundleSequence: () => credentials.trustBundle().sequence,
+    desired,
+    loop,
+    skewMs: () => skew.measuredMs(),
+    now: () => clock.now(),
+  });
+
+  const preparation: Component = {
+    name: "preparation",
+    start: async () => {
+      await bundles.open();
+      await desired.load();
+    },
+    stop: async () => {
+      stopping.abort(new Error("the agent is stopping"));
+      await desired.stop();
+      await logs.stop();
+    },
+  };
+  return {
+    components: [resolver, preparation, loop, tunnel],
+    credentials,
+    tunnel,
+    desired,
+    loop,
+    skewMs: () => skew.measuredMs(),
+  };
+}
+
+const unknownFacts: ClusterFacts = {
+  nodes: 0,
+  cpuMillicores: 0,
+  memoryBytes: 0,
+  clusterVersion: "",
+  containerRuntimeVersion: "",
+};
+
+/** Design R6: alert at a quarter of the certificate's life left. */
+function alertOnExpiry(credentials: AgentCredentials, alerts: AlertBoard, now: Date): void {
+  const { notBefore, notAfter } = credentials.meta();
+  const end = new Date(notAfter).getTime();
+  const quarterMs = (end - new Date(notBefore).getTime()) / 4;
+  if (end - now.getTime() > quarterMs) alerts.clear("CertificateExpiring");
+  else
+    alerts.raise(
+      "CertificateExpiring",
+      `the tunnel certificate ends at ${notAfter}: activate again with a new token before then`,
+    );
+}

@@ -1,0 +1,40 @@
+import { join } from "node:path";
+
+/** Where everything is below the state folder (design R19). */
+export interface StateLayout {
+  readonly root: string;
+  readonly identity: string;
+  readonly monitoring: string;
+  readonly trustBundle: string;
+  readonly recoveryKey: string;
+  readonly desired: string;
+  readonly bundles: string;
+  readonly downloads: string;
+  readonly configurations: string;
+  readonly registryLogin: string;
+  readonly state: string;
+  readonly runStatus: string;
+  readonly egress: string;
+  readonly cluster: string;
+  readonly lock: string;
+}
+
+export function stateLayout(root: string): StateLayout {
+  return {
+    root,
+    identity: join(root, "identity"),
+    monitoring: join(root, "monitoring"),
+    trustBundle: join(root, "trust", "bundle.json"),
+    recoveryKey: join(root, "recovery", "key.pem"),
+    desired: join(root, "desired"),
+    bundles: join(root, "bundles", "sha256"),
+    downloads: join(root, "bundles", "downloads"),
+    configurations: join(root, "configurations", "sha256"),
+    registryLogin: join(root, "registry", "config.json"),
+    state: join(root, "state.json"),
+    runStatus: join(root, "run-status.json"),
+    egress: join(root, "egress"),
+    cluster: join(root, "cluster"),
+    lock: join(root, "run.lock"),
+  };
+}

@@ -1,0 +1,36 @@
+import type { ConnectResponse } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { TunnelEvent } from "./tunnel-events.ts";
+
+type Frame = NonNullable<ConnectResponse["frame"]>;
+
+/** What a frame says to the agent. A kick is the connection's own business and makes no event. */
+export function eventsFromFrame(frame: Frame, correlationId: string): readonly TunnelEvent[] {
+  switch (frame.$case) {
+    case "heartbeatAck": {
+      const { serverTime, desiredGeneration, desiredDigest } = frame.value;
+      const desired: TunnelEvent = {
+        event: "desired",
+        desired: { generation: desiredGeneration, digest: desiredDigest },
+      };
+      return serverTime ? [{ event: "serverTime", serverTime }, desired] : [desired];
+    }
+    case "notify":
+      return [{ event: "desired", desired: { generation: frame.value.generation, digest: frame.value.digest } }];
+    case "statusAck":
+      return [{ event: "statusAck", seq: frame.value.statusSeq }];
+    case "logsRequest": {
+      const { appId, replicaId, tailLines, follow } = frame.value;
+      return [{ event: "logs", order: { correlationId, appId, replicaId, tailLines, follow } }];
+    }
+    case "logsCancel":
+      return [{ event: "logsCancel", correlationId }];
+    case "drain":
+      return [{ event: "drain", withinMs: frame.value.reconnectWithinMs, reason: frame.value.reason }];
+    case "trustBundleChanged":
+      return [{ event: "trustBundle", sequence: frame.value.sequence, rootsDer: frame.value.rootsDer }];
+    case "welcome":
+      return frame.value.serverTime ? [{ event: "serverTime", serverTime: frame.value.serverTime }] : [];
+    case "kick":
+      return [];
+  }
+}

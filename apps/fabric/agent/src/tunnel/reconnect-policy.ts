@@ -1,0 +1,70 @@
+import { fullJitterDelayMs, type Random } from "@drawbridge/lifecycle";
+
+/** R13: base 1 s, cap 60 s, floor 250 ms, jitter after the cap. */
+const baseMs = 1_000;
+const capMs = 60_000;
+const floorMs = 250;
+/** A session that lived this long was healthy: what failed before it no longer counts. */
+export const healthyAfterMs = 60_000;
+/** After this many failures in a row the TLS context is built anew from the files. */
+export const rebuildAfterFailures = 5;
+/** How long to wait after a refusal that only a person can lift. */
+const refusedMinMs = 60_000;
+const refusedMaxMs = 600_000;
+
+/** Why there is no tunnel. */
+export type LossCause =
+  /** A session that had been welcomed ended. `livedMs` is how long it lived. */
+  | { readonly cause: "lost"; readonly livedMs: number; readonly reconnectWindowMs: number }
+  /** An attempt did not end in a welcome. */
+  | { readonly cause: "failed"; readonly retryAfterMs?: number }
+  /** The control plane does not want this agent: revoked, unknown, deleted, incompatible. */
+  | { readonly cause: "refused" };
+
+export interface ReconnectState {
+  /** Failed attempts since the last healthy session. */
+  readonly failures: number;
+}
+
+export const initialReconnectState: ReconnectState = { failures: 0 };
+
+export interface ReconnectDecision {
+  readonly state: ReconnectState;
+  readonly delayMs: number;
+  /** True when the next attempt must read identity and trust bundle from disk again. */
+  readonly isRebuildDue: boolean;
+}
+
+/**
+ * When to dial again (design R13). After the loss of a session the first attempt waits a random part of the window that the
+ * server sized for its agents; further attempts back off with full jitter; a server that says when to come back is
+ * believed; only a session that was healthy for a minute forgets earlier failures. It never gives up.
+ */
+export function decideReconnect(state: ReconnectState, loss: LossCause, random: Random): ReconnectDecision {
+  switch (loss.cause) {
+    case "lost": {
+      const failures = loss.livedMs >= healthyAfterMs ? 0 : state.failures + 1;
+      const windowMs = Math.max(loss.reconnectWindowMs, floorMs);
+      const backoffMs =
+        failures <= 1 ? 0 : fullJitterDelayMs({ attempt: failures - 1, baseMs, capMs, floorMs, random });
+      const delayMs = Math.max(random.next() * windowMs, backoffMs, floorMs);
+      return { state: { failures }, delayMs, isRebuildDue: isRebuildDue(failures) };
+    }
+    case "failed": {
+      const failures = state.failures + 1;
+      const backoffMs = fullJitterDelayMs({ attempt: failures - 1, baseMs, capMs, floorMs, random });
+      // RetryInfo is a lower bound: everybody was told the same, so the backoff is added to spread them.
+      const delayMs = loss.retryAfterMs === undefined ? backoffMs : loss.retryAfterMs + backoffMs;
+      return { state: { failures }, delayMs, isRebuildDue: isRebuildDue(failures) };
+    }
+    case "refused": {
+      const failures = state.failures + 1;
+      const delayMs = refusedMinMs + random.next() * (refusedMaxMs - refusedMinMs);
+      return { state: { failures }, delayMs, isRebuildDue: true };
+    }
+  }
+}
+
+function isRebuildDue(failures: number): boolean {
+  return failures > 0 && failures % rebuildAfterFailures === 0;
+}

@@ -1,0 +1,15 @@
+/**
+ * Codes with which the control plane says that it does not want this agent at all. Apps go on; only a person can change it:
+ * by a new activation, by an upgrade, or by taking the revocation back.
+ */
+const refusals: Readonly<Record<string, string>> = {
+  AGENT_REVOKED: "this agent's certificate was revoked: activate the fabric again with a new token (--replace)",
+  AGENT_UNKNOWN: "the control plane does not know this agent: activate the fabric again with a new token (--replace)",
+  FABRIC_DELETED: "this fabric was deleted in the control plane: its apps go on running until you stop them here",
+  VERSION_INCOMPATIBLE: "the control plane does not speak this agent's protocol: install a matching agent",
+};
+
+/** What to tell people about a refusal; undefined when the code is not one and a retry makes sense. */
+export function explainRefusal(code: string): string | undefined {
+  return Object.hasOwn(refusals, code) ? refusals[code] : undefined;
+}

@@ -1,0 +1,47 @@
+import type { DrawbridgeError } from "@drawbridge/errors";
+
+/** What the control plane wants to be run. */
+export interface DesiredMark {
+  readonly generation: bigint;
+  readonly digest: string;
+}
+
+/** Terms of a session, from its Welcome. */
+export interface SessionTerms {
+  readonly sessionId: string;
+  readonly epoch: bigint;
+  readonly replica: string;
+  readonly heartbeatMs: number;
+  readonly deadAfterMs: number;
+  readonly reconnectWindowMs: number;
+  readonly desired: DesiredMark;
+}
+
+/** How a session ended. */
+export type SessionEnd =
+  /** The agent closed it. */
+  | { readonly end: "left" }
+  /** The control plane sent it away. */
+  | { readonly end: "kicked"; readonly reason: string }
+  /** Nothing was heard for too long. */
+  | { readonly end: "dead"; readonly silentMs: number }
+  /** It broke. */
+  | { readonly end: "broken"; readonly error: DrawbridgeError };
+
+export interface LogsOrder {
+  readonly correlationId: string;
+  readonly appId: string;
+  readonly replicaId: string;
+  readonly tailLines: number;
+  readonly follow: boolean;
+}
+
+/** Something that the control plane said in a session. */
+export type TunnelEvent =
+  | { readonly event: "desired"; readonly desired: DesiredMark }
+  | { readonly event: "statusAck"; readonly seq: bigint }
+  | { readonly event: "serverTime"; readonly serverTime: Date }
+  | { readonly event: "logs"; readonly order: LogsOrder }
+  | { readonly event: "logsCancel"; readonly correlationId: string }
+  | { readonly event: "drain"; readonly withinMs: number; readonly reason: string }
+  | { readonly event: "trustBundle"; readonly sequence: bigint; readonly rootsDer: readonly Uint8Array[] };

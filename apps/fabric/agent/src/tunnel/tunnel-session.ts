@@ -1,0 +1,36 @@
+import type { ConnectRequest, GetSnapshotResponse, Heartbeat } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { Lane } from "./frame-queue.ts";
+import type { SessionEnd, SessionTerms, TunnelEvent } from "./tunnel-events.ts";
+
+export type OutboundFrame = NonNullable<ConnectRequest["frame"]>;
+
+export interface SendOptions {
+  /** Default "normal". */
+  readonly lane?: Lane;
+  readonly correlationId?: string;
+  /** Called with the frame's seq when it is written. */
+  readonly onWritten?: (seq: bigint) => void;
+}
+
+/** One welcomed connection of the tunnel. */
+export interface TunnelSession {
+  readonly address: string;
+  readonly terms: SessionTerms;
+  /** Monotonic milliseconds. */
+  readonly openedAtMs: number;
+  /** Queue a frame. @throws DrawbridgeError `EGRESS_PAYLOAD_REFUSED`; a full queue ends the session. */
+  send(frame: OutboundFrame, options?: SendOptions): void;
+  /** Resolves when what was queued has been written: for senders of much. Rejects when the session has ended. */
+  drained(): Promise<void>;
+  getSnapshot(haveDigest: string, signal: AbortSignal): Promise<GetSnapshotResponse>;
+  readonly ended: Promise<SessionEnd>;
+  /** Say goodbye and close. Idempotent. */
+  leave(reason: string): Promise<void>;
+}
+
+/** What a session needs of the agent while it lives. */
+export interface SessionHandlers {
+  /** Called for everything that the control plane says after Welcome, in order. */
+  onEvent(event: TunnelEvent, session: TunnelSession): void;
+  heartbeat(): Heartbeat;
+}
