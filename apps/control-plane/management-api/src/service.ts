@@ -20,7 +20,7 @@ import { createPeers } from "./clients/peers.ts";
 import { createStatusProbe } from "./clients/status-probe.ts";
 import type { ManagementApiConfig } from "./config.ts";
 import { createAuditConsumers } from "./consumers/audit-consumers.ts";
-import { createPasswordHasher } from "./credentials/password-hash.ts";
+import { createPasswordHasher, type ScryptCost } from "./credentials/password-hash.ts";
 import { createAuthenticator } from "./http/authentication.ts";
 import { allRoutes } from "./http/all-routes.ts";
 import { registerRoutes } from "./http/register-routes.ts";
@@ -37,6 +37,8 @@ export interface ManagementApiDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly ids: IdSource;
+  /** Default: what stands up to an attacker who has the hashes. */
+  readonly passwordCost?: ScryptCost;
 }
 
 export interface ManagementApiService {
@@ -103,7 +105,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
   const audit = createAuditRepository(store);
 
   // domain
-  const passwords = createPasswordHasher();
+  const passwords = createPasswordHasher(deps.passwordCost ? { cost: deps.passwordCost } : {});
   const accounts = createAccountService({ users, tokens, passwords, gate: createLoginGate({ clock }), clock, ids });
   const trail = createAuditTrail({ store, repository: audit, clock, ids, logger });
   const bootstrap = createBootstrapAdministrator({

@@ -45,7 +45,7 @@ export const ownErrors = {
   },
   REQUEST_ID_REUSED: {
     kind: "already_exists",
-    meaning: "the Idempotency-Key already made a token, whose secret is not kept",
+    meaning: "the Idempotency-Key was used for another request, or for one whose secret cannot be shown again",
   },
   PEER_UNAVAILABLE: { kind: "unavailable", meaning: "another service of the control plane cannot be reached" },
 } satisfies Record<string, ErrorEntry>;
@@ -89,6 +89,31 @@ export const passedErrors = {
   ACTIVATION_TOKEN_NOT_FOUND: { kind: "not_found", meaning: "there is no such activation token" },
   ACTIVATION_TOKEN_USED: { kind: "failed_precondition", meaning: "the activation token was redeemed" },
   TOKEN_TTL_OUT_OF_RANGE: { kind: "invalid_argument", meaning: "an activation token lives 300 to 86400 seconds" },
+  FABRIC_FULL: { kind: "resource_exhausted", meaning: "the fabric has as many apps as one may have" },
+  FABRIC_ENVIRONMENTS_INVALID: {
+    kind: "invalid_argument",
+    meaning: "a fabric runs at least one and not so many environments",
+  },
+  PAGE_TOKEN_INVALID: { kind: "invalid_argument", meaning: "pageToken is not the nextPageToken of an earlier answer" },
+  LOGS_BUSY: { kind: "resource_exhausted", meaning: "too many log streams of this fabric are open" },
+  LOGS_FAILED: { kind: "unavailable", meaning: "the agent could not read the logs" },
+  LOGS_TOO_SLOW: { kind: "resource_exhausted", meaning: "the lines came faster than they were read" },
+  UPLOAD_OFFSET_MISMATCH: {
+    kind: "failed_precondition",
+    meaning: "the upload goes on at another byte; `details.offset` says where",
+  },
+  UPLOAD_TOO_LONG: { kind: "invalid_argument", meaning: "there are more bytes than Upload-Length says" },
+  UPLOAD_INTERRUPTED: { kind: "cancelled", meaning: "the upload broke off; what arrived is kept" },
+  BUNDLE_DIGEST_MISMATCH: { kind: "invalid_argument", meaning: "the bytes have another digest" },
+  BUNDLE_MALFORMED: { kind: "invalid_argument", meaning: "the bundle is no .tgz that we take" },
+  BUNDLE_MANIFEST_MISSING: { kind: "invalid_argument", meaning: "the bundle has no drawbridge.yaml at its root" },
+  BUNDLE_PATH_TRAVERSAL: { kind: "invalid_argument", meaning: "a path in the bundle leads out of it" },
+  BUNDLE_TOO_LARGE: { kind: "invalid_argument", meaning: "the bundle is larger than one may be, packed or unpacked" },
+  MANIFEST_INVALID: {
+    kind: "invalid_argument",
+    meaning: "drawbridge.yaml has errors; each is named with line and field",
+  },
+  DISK_FULL: { kind: "resource_exhausted", meaning: "the bundle store is full" },
   BUNDLE_NOT_FOUND: { kind: "not_found", meaning: "there is no bundle with this digest; upload it first" },
   CONFIGURATION_TOO_LARGE: { kind: "invalid_argument", meaning: "a configuration may have 1 MiB" },
 } satisfies Record<string, ErrorEntry>;

@@ -187,14 +187,24 @@ function failuresOf(route: Route): Json {
   );
 }
 
-/** The JSON Schema of a zod schema, with its named parts among the components of the document. */
+/**
+ * The JSON Schema of a zod schema, with its named parts among the components of the document. Answers may get further
+ * fields, so that clients must not refuse them.
+ */
 function hoist(schema: z.ZodType, io: "input" | "output", components: Record<string, unknown>): Json {
-  const { $schema: _, $defs, ...root } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
-  for (const [id, definition] of Object.entries($defs ?? {})) components[id] = withoutId(withComponentRefs(definition));
-  const { id } = z.globalRegistry.get(schema) ?? {};
-  if (id === undefined) return withComponentRefs(root) as Json; // an object in, an object out
-  components[id] = withoutId(withComponentRefs(root));
-  return { $ref: `#/components/schemas/${id}` };
+  const {
+    $schema: _,
+    $defs,
+    ...root
+  } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: "any",
+    override: ({ jsonSchema }) => {
+      if (io === "output" && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+    },
+  });
+  for (const [id, definition] of Object.entries($defs ?? {})) components[id] = withComponentRefs(definition);
+  return withComponentRefs(root) as Json; // an object in, an object out
 }
 
 function withComponentRefs(value: unknown): unknown {
@@ -207,10 +217,4 @@ function withComponentRefs(value: unknown): unknown {
         : [key, withComponentRefs(part)],
     ),
   );
-}
-
-/** `id` is a keyword of no draft that OpenAPI 3.1 uses; the component's name says it. */
-function withoutId(schema: unknown): unknown {
-  if (typeof schema !== "object" || schema === null) return schema;
-  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== "id"));
 }

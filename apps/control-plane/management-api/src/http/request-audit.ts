@@ -70,7 +70,7 @@ function needsRecord(state: RequestState, statusCode: number): boolean {
 
 function resultOf(statusCode: number): AuditResult {
   if (statusCode < 400) return "success";
-  return statusCode === 401 || statusCode === 403 || statusCode === 429 ? "refused" : "failed";
+  return statusCode === 401 || statusCode === 403 ? "refused" : "failed";
 }
 
 function codeOf(statusCode: number, payload: unknown): string {

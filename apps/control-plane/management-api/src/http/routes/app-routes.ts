@@ -20,6 +20,8 @@ const appErrors = [
   "APP_NOT_FOUND",
   "PEER_UNAVAILABLE",
 ] as const satisfies readonly ErrorCode[];
+/** What every change of one app can answer. */
+const changeErrors = [...appErrors, "REQUEST_ID_REUSED"] as const satisfies readonly ErrorCode[];
 const theApp = { 200: { description: "The app after the change.", body: appSchema } } as const;
 
 /** Apps: what they should be, and what they are. */
@@ -43,7 +45,7 @@ function readAppRoutes({ apps, environments, org }: RouteServices): readonly Rou
         pageToken,
       }),
       responses: { 200: { description: "Apps.", body: listOf(appSchema, "A page of apps.") } },
-      errors: ["FABRIC_NOT_FOUND", "PEER_UNAVAILABLE"],
+      errors: ["FABRIC_NOT_FOUND", "PAGE_TOKEN_INVALID", "PEER_UNAVAILABLE"],
       handle: async ({ query, caller, signal }) => {
         const known = (await environments.list()).map((environment) => environment.name);
         const visible = environmentsWith(caller.bindings, "viewer", known);
@@ -86,7 +88,7 @@ function readAppRoutes({ apps, environments, org }: RouteServices): readonly Rou
       params: appParams,
       query: pageQuery,
       responses: { 200: { description: "Revisions.", body: listOf(revisionSchema, "A page of revisions.") } },
-      errors: appErrors,
+      errors: [...appErrors, "PAGE_TOKEN_INVALID"],
       handle: async ({ params, query, signal }) => {
         await environments.assertExist([params.environment]);
         const page = await apps.listRevisions(
@@ -113,7 +115,7 @@ function deployRoutes(services: RouteServices): readonly Route[] {
       body: deployBody,
       responses: theApp,
       errors: [
-        ...appErrors,
+        ...changeErrors,
         "BUNDLE_NOT_FOUND",
         "APP_NAME_MISMATCH",
         "APP_NAME_INVALID",
@@ -121,6 +123,7 @@ function deployRoutes(services: RouteServices): readonly Route[] {
         "CONFIGURATION_REQUIRED",
         "CONFIGURATION_TOO_LARGE",
         "FABRIC_NOT_FOUND",
+        "FABRIC_FULL",
         "APP_ON_OTHER_FABRIC",
         "ENVIRONMENT_NOT_ON_FABRIC",
         "PUBLIC_PORT_TAKEN",
@@ -144,7 +147,7 @@ function deployRoutes(services: RouteServices): readonly Route[] {
       permission: operator,
       params: appParams,
       responses: { 202: { description: "The app, being deleted.", body: appSchema } },
-      errors: appErrors,
+      errors: changeErrors,
       handle: async ({ params, caller, requestId, signal, note }) => {
         await services.environments.assertExist([params.environment]);
         const request = { requestId, app: nameOf(services.org, params), requestedBy: caller.username };
@@ -167,7 +170,7 @@ function wishRoutes({ apps, environments, org }: RouteServices): readonly Route[
       permission: operator,
       params: appParams,
       responses: theApp,
-      errors: appErrors,
+      errors: changeErrors,
       handle: async ({ params, caller, requestId, signal, note }) => {
         await environments.assertExist([params.environment]);
         const request = { requestId, app: nameOf(org, params), desiredState, requestedBy: caller.username };
@@ -188,7 +191,7 @@ function wishRoutes({ apps, environments, org }: RouteServices): readonly Route[
       permission: operator,
       params: appParams,
       responses: theApp,
-      errors: appErrors,
+      errors: changeErrors,
       handle: async ({ params, caller, requestId, signal, note }) => {
         await environments.assertExist([params.environment]);
         const request = { requestId, app: nameOf(org, params), requestedBy: caller.username };
@@ -206,7 +209,7 @@ function wishRoutes({ apps, environments, org }: RouteServices): readonly Route[
       params: appParams,
       body: scaleBody,
       responses: theApp,
-      errors: [...appErrors, "REPLICAS_OUT_OF_RANGE"],
+      errors: [...changeErrors, "REPLICAS_OUT_OF_RANGE"],
       handle: async ({ params, body, caller, requestId, signal, note }) => {
         note({ replicas: String(body.replicas) });
         await environments.assertExist([params.environment]);
@@ -227,7 +230,7 @@ function wishRoutes({ apps, environments, org }: RouteServices): readonly Route[
       params: appParams,
       body: rollbackBody,
       responses: theApp,
-      errors: [...appErrors, "REVISION_NOT_FOUND"],
+      errors: [...changeErrors, "REVISION_NOT_FOUND"],
       handle: async ({ params, body, caller, requestId, signal, note }) => {
         note({ toRevision: String(body.toRevision ?? "previous") });
         await environments.assertExist([params.environment]);

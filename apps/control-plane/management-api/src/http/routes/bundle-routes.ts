@@ -4,6 +4,7 @@ import { fieldDetail } from "@drawbridge/rpc";
 import { z } from "zod";
 import { parseManifestJson } from "../adapters/app-json.ts";
 import { instantOrNull, safeNumber } from "../adapters/values.ts";
+import type { ErrorCode } from "../error-catalogue.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { bundleSchema, maxBundleBytes } from "../schemas/bundle.ts";
 import { bundleDigest, wholeNumber } from "../schemas/common.ts";
@@ -14,6 +15,21 @@ const params = z.strictObject({ digest: bundleDigest });
 const anyViewer = { scope: "any-environment", role: "viewer" } as const;
 
 const manifestNames = z.object({ name: z.string(), version: z.string() });
+
+/** What config-resolver can say of an upload. */
+const uploadErrors = [
+  "UPLOAD_OFFSET_MISMATCH",
+  "UPLOAD_TOO_LONG",
+  "UPLOAD_INTERRUPTED",
+  "BUNDLE_DIGEST_MISMATCH",
+  "BUNDLE_MALFORMED",
+  "BUNDLE_MANIFEST_MISSING",
+  "BUNDLE_PATH_TRAVERSAL",
+  "BUNDLE_TOO_LARGE",
+  "MANIFEST_INVALID",
+  "DISK_FULL",
+  "PEER_UNAVAILABLE",
+] as const satisfies readonly ErrorCode[];
 
 /** Bundles pass through to config-resolver; nothing is kept here. */
 export function bundleRoutes({ bundles, configuration }: RouteServices): readonly Route[] {
@@ -62,7 +78,7 @@ export function bundleRoutes({ bundles, configuration }: RouteServices): readonl
         201: { description: "The bundle is stored.", headers: { "upload-offset": "Its size." } },
         204: { description: "Taken; more is missing.", headers: { "upload-offset": "Where to go on." } },
       },
-      errors: ["PEER_UNAVAILABLE", "PEER_FAILED"],
+      errors: uploadErrors,
       handle: async ({ params: { digest }, headers, bytes, signal, note }) => {
         const offset = headers["upload-offset"];
         const totalBytes = headers["upload-length"];

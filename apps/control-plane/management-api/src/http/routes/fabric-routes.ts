@@ -36,7 +36,7 @@ function readFabricRoutes({ fabrics, org }: RouteServices): readonly Route[] {
       permission: anyViewer,
       query: pageQuery,
       responses: { 200: { description: "Fabrics.", body: listOf(fabricSchema, "A page of fabrics.") } },
-      errors: ["PEER_UNAVAILABLE"],
+      errors: ["PAGE_TOKEN_INVALID", "PEER_UNAVAILABLE"],
       handle: async ({ query, caller, signal }) => {
         const request = { org, pageSize: query.limit, pageToken: query.pageToken };
         const page = await fabrics.listFabrics(request, { signal, idempotent: true });
@@ -107,6 +107,7 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
       errors: [
         "ENVIRONMENT_NOT_FOUND",
         "FABRIC_NAME_INVALID",
+        "FABRIC_ENVIRONMENTS_INVALID",
         "TOKEN_TTL_OUT_OF_RANGE",
         "REQUEST_ID_REUSED",
         "PEER_UNAVAILABLE",
@@ -156,7 +157,7 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
       responses: {
         200: { description: "Tokens without secrets.", body: listOf(fabricTokenSchema, "A page of tokens.") },
       },
-      errors: ["FABRIC_NOT_FOUND", "PEER_UNAVAILABLE"],
+      errors: ["FABRIC_NOT_FOUND", "PAGE_TOKEN_INVALID", "PEER_UNAVAILABLE"],
       handle: async ({ query, signal }) => {
         const options = { signal, idempotent: true };
         const fabricId = query.fabric === undefined ? "" : await fabricIdOf(query.fabric);

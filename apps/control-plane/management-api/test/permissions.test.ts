@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { everyRoute } from "./support/every-route.ts";
+import { startApi, type TestApi } from "./support/start-api.ts";
+import { aManifest } from "./support/stand-in-config-resolver.ts";
+import { aFabric } from "./support/stand-in-runtime-manager.ts";
+
+/** Who calls: a role, and where he has it. */
+const callers = {
+  nobody: [],
+  "viewer of sandbox": [{ role: "viewer", environment: "sandbox" }],
+  "viewer of production": [{ role: "viewer", environment: "production" }],
+  "operator of production": [{ role: "operator", environment: "production" }],
+  "administrator of production": [{ role: "administrator", environment: "production" }],
+  "viewer of everything": [{ role: "viewer", environment: "*" }],
+  "operator of everything": [{ role: "operator", environment: "*" }],
+  "administrator of everything": [{ role: "administrator", environment: "*" }],
+} as const;
+type CallerName = keyof typeof callers;
+const everybody = Object.keys(callers) as CallerName[]; // the keys of the object above
+
+const anyRole = everybody.filter((name) => name !== "nobody");
+const viewers = anyRole.filter((name) => name !== "viewer of sandbox");
+const operators: CallerName[] = [
+  "operator of production",
+  "administrator of production",
+  "operator of everything",
+  "administrator of everything",
+];
+const administrators: CallerName[] = ["administrator of everything"];
+
+/** Who may use which route, on an app in production. Whoever is not named gets 403 PERMISSION_DENIED. */
+const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
+  "whoami.show": everybody,
+  "session.end": everybody,
+  "status.show": everybody,
+  "environment.list": everybody,
+  "api-token.list": everybody,
+  "api-token.create": everybody,
+  "api-token.revoke": everybody,
+  "user.set-password": administrators, // of somebody else
+  "user.list": administrators,
+  "user.create": administrators,
+  "user.set-roles": administrators,
+  "user.delete": administrators,
+  "environment.create": administrators,
+  "fabric.list": anyRole,
+  "fabric.show": viewers, // a fabric that runs production only
+  "fabric.delete": administrators,
+  "fabric-token.create": administrators,
+  "fabric-token.list": administrators,
+  "fabric-token.revoke": administrators,
+  "bundle.probe": anyRole,
+  "bundle.show": anyRole,
+  "bundle.upload": operators,
+  "app.list": anyRole,
+  "app.show": viewers,
+  "app.history": viewers,
+  "app.deploy": operators,
+  "app.delete": operators,
+  "app.start": operators,
+  "app.stop": operators,
+  "app.restart": operators,
+  "app.scale": operators,
+  "app.rollback": operators,
+  "app.logs": operators,
+  "audit.list": administrators,
+};
+const isPublic = ["session.create", "trust-bundle.show", "openapi.show"];
+
+let world: TestApi;
+const tokens = new Map<CallerName, string>();
+
+beforeAll(async () => {
+  world = await startApi();
+  const fabric = aFabric({ name: "edge", environments: ["production"] });
+  world.runtimeManager.fabrics.set(fabric.fabricId, fabric);
+  for (const [index, name] of everybody.entries()) {
+    tokens.set(name, await world.createUser(`caller-${index}`, callers[name]));
+  }
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const actions = [...everyRoute().map((route) => route.action)];
+
+test("the table names every route, and every route declares its permission", () => {
+  expect([...Object.keys(mayUse), ...isPublic].toSorted()).toEqual(actions.toSorted());
+  for (const route of everyRoute())
+    expect(route.permission.scope, route.action).toMatch(/^(public|user|any-environment|environment|organisation)$/);
+});
+
+describe.each(Object.entries(mayUse))("%s", (action, allowed) => {
+  const route = everyRoute().find((candidate) => candidate.action === action);
+
+  test(`is for ${allowed.join(", ")}`, async () => {
+    if (!route) throw new Error(`no route ${action}`);
+    const admitted: CallerName[] = [];
+    for (const name of everybody) {
+      const request = { ...requestFor(action), token: await tokenFor(name, action) };
+      const answer = await world.api.call(route.method, pathFor(route.path, action), request);
+      expect(answer.status).not.toBe(401);
+      const isDenied = answer.status === 403 && (route.method === "HEAD" || answer.json.code === "PERMISSION_DENIED");
+      if (!isDenied) admitted.push(name);
+    }
+    expect(admitted).toEqual(everybody.filter((name) => allowed.includes(name)));
+  });
+
+  test("by a stranger is refused before the body is looked at", async () => {
+    if (!route) throw new Error(`no route ${action}`);
+    const answer = await world.api.call(route.method, pathFor(route.path, action));
+    expect(answer.status).toBe(401);
+  });
+});
+
+test("an environment without a binding is refused like one that does not exist", async () => {
+  const token = tokens.get("operator of production");
+  const hidden = await world.api.call("GET", "/v1/environments/sandbox/apps/hello", { token });
+  const absent = await world.api.call("GET", "/v1/environments/nowhere/apps/hello", { token });
+  expect([hidden.json.code, absent.json.code]).toEqual(["PERMISSION_DENIED", "PERMISSION_DENIED"]);
+  const everywhere = tokens.get("viewer of everything");
+  const unknown = await world.api.call("GET", "/v1/environments/nowhere/apps/hello", { token: everywhere });
+  expect(unknown.json.code).toBe("ENVIRONMENT_NOT_FOUND");
+});
+
+test("lists show only what the caller may see", async () => {
+  const names = async (path: string, name: CallerName): Promise<string[]> => {
+    const { json } = await world.api.call("GET", path, { token: tokens.get(name) });
+    return json.items.map((item: { name: string }) => item.name);
+  };
+  expect(await names("/v1/environments", "viewer of sandbox")).toEqual(["sandbox"]);
+  expect(await names("/v1/fabrics", "viewer of sandbox")).toEqual([]);
+  expect(await names("/v1/fabrics", "viewer of production")).toEqual(["edge"]);
+});
+
+/** Logging out would end the token for the tests that follow. */
+async function tokenFor(name: CallerName, action: string): Promise<string | undefined> {
+  if (action !== "session.end") return tokens.get(name);
+  const index = everybody.indexOf(name);
+  return world.login(`caller-${index}`, `password of caller-${index}`);
+}
+
+const anyUuid = "00000000-0000-4000-8000-000000000000";
+
+function pathFor(template: string, action: string): string {
+  return template
+    .replace("{environment}", "production")
+    .replace("{name}", "hello")
+    .replace("{username}", "somebody-else")
+    .replace("{fabric}", action === "fabric.delete" ? "nowhere" : "edge")
+    .replace("{digest}", `sha256:${"0".repeat(64)}`)
+    .replace("{id}", anyUuid);
+}
+
+/** Requests that are valid and change nothing: what they name does not exist. */
+function requestFor(action: string): { body?: unknown; bytes?: Buffer; headers?: Record<string, string> } {
+  switch (action) {
+    case "user.create":
+      return { body: { username: "admin", password: "a long password" } };
+    case "user.set-roles":
+      return { body: { bindings: [] } };
+    case "user.set-password":
+      return { body: { newPassword: "a long password" } };
+    case "environment.create":
+      return { body: { name: "production" } };
+    case "fabric-token.create":
+      return { body: { fabric: "edge", environments: ["nowhere"] } };
+    case "api-token.create":
+      return { body: {} };
+    case "app.deploy":
+      return { body: { bundleDigest: world.configResolver.addBundle(aManifest({ name: "other" })) } };
+    case "app.scale":
+      return { body: { replicas: 1 } };
+    case "bundle.upload":
+      return { bytes: Buffer.from("x"), headers: { "upload-offset": "9", "upload-length": "10" } };
+    default:
+      return {};
+  }
+}
