@@ -1,8 +1,10 @@
-import { request, type IncomingHttpHeaders } from "node:http";
+import { once } from "node:events";
+import { request, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
+import { connect as tlsConnect } from "node:tls";
 import { clientTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
 
 export interface Answer {
@@ -31,7 +33,7 @@ export async function open(call: Call) {
     agent: false,
     ...clientTlsOptions(call.identity, { expectedServer: "/cp/config-resolver", alpnProtocols: ["http/1.1"] }),
   });
-  const answered = new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once("response", resolve).once("error", reject);
   });
   answered.catch(() => undefined); // whoever awaits it hears of it
@@ -63,4 +65,24 @@ export function metricsOf(opsPort: number): Promise<string> {
       .once("error", reject)
       .end();
   });
+}
+
+/** A connection that stays open after one request; `closed` resolves when the server ends it. */
+export async function connect(
+  call: Pick<Call, "identity" | "port" | "path">,
+): Promise<{ readonly closed: Promise<unknown> }> {
+  const socket = tlsConnect({
+    host: "127.0.0.1",
+    port: call.port,
+    ...clientTlsOptions(call.identity, { expectedServer: "/cp/config-resolver", alpnProtocols: ["http/1.1"] }),
+  });
+  await once(socket, "secureConnect");
+  const closed = once(
+    socket.on("error", () => undefined),
+    "close",
+  );
+  socket.write(`HEAD ${call.path} HTTP/1.1\r\nhost: config-resolver\r\n\r\n`);
+  await once(socket, "data");
+  socket.resume();
+  return { closed };
 }
