@@ -17,14 +17,14 @@ export const identityFiles = {
 } as const;
 const currentLink = "..data";
 const generationPrefix = "..gen-";
+const keepYoungerThanMs = 60_000;
 
 /**
- * Write and make durable: files 0600, folders 0700; the two newest generations are kept. `now` names the generation.
+ * Write and make durable: files 0600, folders 0700; old generations are removed. `now` names the generation.
  */
 export async function saveIdentityDir(directory: string, material: IdentityMaterial, now: Date): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const stamp = String(now.getTime()).padStart(15, "0");
-  const generation = `${generationPrefix}${stamp}-${randomBytes(4).toString("hex")}`;
+  const generation = `${generationPrefix}${stampOf(now)}-${randomBytes(4).toString("hex")}`;
   await mkdir(join(directory, generation), { mode: 0o700 });
   const contents = {
     [identityFiles.certificate]: material.certificateChainPem,
@@ -36,7 +36,7 @@ export async function saveIdentityDir(directory: string, material: IdentityMater
   await replaceLink(join(directory, currentLink), generation);
   for (const name of Object.keys(contents)) await replaceLink(join(directory, name), join(currentLink, name));
   await syncDirectory(directory);
-  await removeOldGenerations(directory, generation);
+  await removeOldGenerations(directory, now);
 }
 
 /**
@@ -84,12 +84,22 @@ async function syncDirectory(path: string): Promise<void> {
   await handle.sync();
 }
 
-async function removeOldGenerations(directory: string, current: string): Promise<void> {
-  const generations = (await readdir(directory)).filter(
-    (name) => name.startsWith(generationPrefix) && name !== current,
-  );
-  const [, ...old] = generations.toSorted().toReversed();
-  for (const name of old) await rm(join(directory, name), { recursive: true, force: true });
+/**
+ * What a reader or another writer may be about to use stays: the generation in use, the newest two, and whatever is
+ * younger than a minute.
+ */
+async function removeOldGenerations(directory: string, now: Date): Promise<void> {
+  const used = await readlink(join(directory, currentLink)).catch(() => "");
+  const names = (await readdir(directory)).filter((name) => name.startsWith(generationPrefix)).toSorted();
+  const youngest = `${generationPrefix}${stampOf(new Date(now.getTime() - keepYoungerThanMs))}`;
+  for (const name of names.slice(0, -2)) {
+    if (name !== used && name < youngest) await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+/** Sorts as text in the order of time. */
+function stampOf(instant: Date): string {
+  return String(instant.getTime()).padStart(15, "0");
 }
 
 function missing(path: string, cause: unknown): DrawbridgeError {

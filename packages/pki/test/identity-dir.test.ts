@@ -29,12 +29,22 @@ test("replaces all files at once and keeps two generations (R19)", async () => {
   await using directory = await temporaryDirectory();
   for (let age = 0; age < 4; age += 1) {
     const next = await pki.identity(agentSpiffeId);
-    await saveIdentityDir(directory.path, next, new Date(now.getTime() + age));
+    await saveIdentityDir(directory.path, next, new Date(now.getTime() + age * 120_000));
     expect(await loadIdentityDir(directory.path, now)).toMatchObject(next);
   }
   const names = await readdir(directory.path);
   expect(names.filter((name) => name.startsWith("..gen-"))).toHaveLength(2);
   expect(names.filter((name) => name.endsWith(".tmp"))).toEqual([]);
+});
+
+test("writers at the same time leave one complete identity", async () => {
+  await using directory = await temporaryDirectory();
+  const materials = await Promise.all(Array.from({ length: 8 }, () => pki.identity(agentSpiffeId)));
+  await Promise.all(
+    materials.map((next, index) => saveIdentityDir(directory.path, next, new Date(now.getTime() - index))),
+  );
+  const loaded = await loadIdentityDir(directory.path, now);
+  expect(materials.map(({ privateKeyPem }) => privateKeyPem)).toContain(loaded.privateKeyPem);
 });
 
 test("reads plain files too, as an operator may place them", async () => {
