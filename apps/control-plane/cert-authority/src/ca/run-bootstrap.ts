@@ -2,6 +2,7 @@ import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { openStore } from "@drawbridge/store";
 import type { Logger } from "@drawbridge/telemetry";
 import type { BootstrapConfig } from "../config.ts";
+import { lockBootstrap } from "../store/ca-key-repository.ts";
 import { recordCertificates } from "../store/record-certificates.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 import { loadAuthority } from "./authority.ts";
@@ -29,7 +30,7 @@ export async function runBootstrap({ config, logger, clock, ids }: RunBootstrapO
     url: config.DATABASE_URL_FILE,
     schema: "cert_authority",
     logger,
-    maxConnections: 2,
+    maxConnections: 2, // one holds the lock while the other records
     clock,
   });
   await store.start(AbortSignal.timeout(startTimeoutMs));
@@ -44,13 +45,16 @@ export async function runBootstrap({ config, logger, clock, ids }: RunBootstrapO
     logger.info({ outcome, trust_domain: stored.trustDomain }, "certificate authority is there");
     const leaf = { ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE };
     const authority = loadAuthority(stored, { trustDomain: config.TRUST_DOMAIN, leaf });
-    const services = await writeServiceIdentities({
-      directory: config.IDENTITIES_DIR,
-      authority,
-      leafTtlSeconds: leaf.ttlSeconds,
-      record: (certificates) => recordCertificates(store, { issuerId: authority.issuing.id, certificates }),
-      clock,
-      ids,
+    const services = await store.transaction(async (tx) => {
+      await lockBootstrap(tx); // of two bootstraps the second one finds fresh identities
+      return writeServiceIdentities({
+        directory: config.IDENTITIES_DIR,
+        authority,
+        leafTtlSeconds: leaf.ttlSeconds,
+        record: (certificates) => recordCertificates(store, { issuerId: authority.issuing.id, certificates }),
+        clock,
+        ids,
+      });
     });
     logger.info({ services }, "service identities written");
   } finally {
