@@ -18,7 +18,7 @@ function aSpec(change: Partial<UnitSpec> = {}): UnitSpec {
     probe: { kind: "none" },
     memoryLimitBytes: 536_870_912,
     cgroupParent: undefined,
-    drainMs: 1_000,
+    stopGraceMs: 1_000,
     runAs: undefined,
     logs: { maxFileBytes: 1, maxFiles: 1 },
     restart: { baseMs: 1, capMs: 1, resetAfterMs: 1 },

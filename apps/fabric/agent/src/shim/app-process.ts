@@ -79,7 +79,9 @@ export async function endProcesses(options: {
   if (options.graceMs > 0) {
     for (const pid of members()) sendSignal(pid, "SIGTERM");
     const graceEndsAt = clock.monotonicMs() + options.graceMs;
-    while (clock.monotonicMs() < graceEndsAt && members().length > 0) await clock.sleep(stopPollMs);
+    // While the leader lives there is no need to look at every process of the machine.
+    while (clock.monotonicMs() < graceEndsAt && (isAlive(leader) || members().length > 0))
+      await clock.sleep(stopPollMs);
   }
   const giveUpAt = clock.monotonicMs() + killWaitMs;
   for (let left = members(); left.length > 0 && clock.monotonicMs() < giveUpAt; left = members()) {

@@ -33,7 +33,13 @@ export function openMemoryCgroup(options: {
     return undefined;
   }
   return {
-    add: (pid) => writeFileSync(join(directory, "cgroup.procs"), String(pid), { flag: "r+" }),
+    add: (pid) => {
+      try {
+        writeFileSync(join(directory, "cgroup.procs"), String(pid), { flag: "r+" });
+      } catch {
+        // it has just ended
+      }
+    },
     oomKills: () => {
       try {
         return Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(directory, "memory.events"), "utf8"))?.[1] ?? 0);

@@ -3,8 +3,8 @@ import { fullJitterDelayMs } from "@drawbridge/lifecycle";
 import { appEnvironment } from "./app-environment.ts";
 import { adoptApp, endProcesses, startApp, type AppProcess } from "./app-process.ts";
 import { choosePorts } from "./choose-ports.ts";
-import { describeExit, isAbort, type AppExit } from "./describe-exit.ts";
-import { openMemoryCgroup } from "./memory-cgroup.ts";
+import { describeExit, isAbort } from "./describe-exit.ts";
+import { openMemoryCgroup, type MemoryCgroup } from "./memory-cgroup.ts";
 import { watchMemory } from "./memory-watch.ts";
 import type { AppOutput } from "./app-output.ts";
 import { watchReadiness } from "./watch-readiness.ts";
@@ -34,6 +34,7 @@ export interface SuperviseOptions {
 export async function superviseUnit(options: SuperviseOptions, stopping: AbortSignal): Promise<void> {
   const { spec, secrets, state, clock } = options;
   const marker = unitMarker(spec);
+  const cgroup = openCgroup(spec);
   let leader = state.current().app;
   let running: AppProcess | undefined = isAlive(leader) ? adoptApp(leader, clock) : undefined;
   let attempt = 0;
@@ -52,7 +53,7 @@ export async function superviseUnit(options: SuperviseOptions, stopping: AbortSi
       leader = started.ref;
     }
     const startedAtMs = clock.monotonicMs();
-    const outcome = await watch(options, running, stopping);
+    const outcome = await watch({ ...options, cgroup }, running, stopping);
     if (outcome.kind === "stop") break;
 
     await endProcesses({ leader, marker, graceMs: 0, clock });
@@ -65,6 +66,16 @@ export async function superviseUnit(options: SuperviseOptions, stopping: AbortSi
     await waitToRestart(options, { exit: outcome.exit, attempt }, stopping);
   }
   await stop(options, leader);
+  cgroup?.remove();
+}
+
+function openCgroup({ cgroupParent, memoryLimitBytes, appId, unitId }: UnitSpec): MemoryCgroup | undefined {
+  if (cgroupParent === undefined || memoryLimitBytes === undefined) return undefined;
+  return openMemoryCgroup({
+    parent: cgroupParent,
+    name: `drawbridge-${appId}-${unitId}`,
+    limitBytes: memoryLimitBytes,
+  });
 }
 
 async function start(options: SuperviseOptions, secrets: Readonly<Record<string, string>>) {
@@ -103,40 +114,42 @@ async function start(options: SuperviseOptions, secrets: Readonly<Record<string,
 type WatchOutcome = { readonly kind: "exit"; readonly exit: string } | { readonly kind: "stop" };
 
 /** Until the process ends or the unit is to stop: probe it, watch its memory. */
-async function watch(options: SuperviseOptions, running: AppProcess, stopping: AbortSignal): Promise<WatchOutcome> {
-  const { spec, state, output, clock } = options;
+async function watch(
+  options: SuperviseOptions & { readonly cgroup: MemoryCgroup | undefined },
+  running: AppProcess,
+  stopping: AbortSignal,
+): Promise<WatchOutcome> {
+  const { spec, state, output, clock, cgroup } = options;
   const over = new AbortController();
   const until = AbortSignal.any([stopping, over.signal]);
-  const limitBytes = spec.memoryLimitBytes;
-  const cgroup =
-    limitBytes === undefined || spec.cgroupParent === undefined
-      ? undefined
-      : openMemoryCgroup({ parent: spec.cgroupParent, name: `drawbridge-${spec.appId}-${spec.unitId}`, limitBytes });
-  for (const pid of processTree(running.ref.pid)) cgroup?.add(pid);
+  /** Anything but the end of the watch is a fault of ours: it ends the shim, and the next one adopts the process. */
+  const unlessOver = (error: unknown): void => {
+    if (!until.aborted) throw error;
+  };
   output.beginRun();
-
+  const killsBefore = cgroup?.oomKills() ?? 0;
+  for (const pid of processTree(running.ref.pid)) cgroup?.add(pid);
+  const readiness = watchReadiness({ spec, state, leader: running.ref, clock }, until).catch(unlessOver);
   let isOverLimit = false;
-  const memory =
-    limitBytes === undefined || cgroup !== undefined
-      ? Promise.resolve()
-      : watchMemory({ leaderPid: running.ref.pid, limitBytes, clock }, until).then(() => {
-          isOverLimit = true;
-          return endProcesses({ leader: running.ref, marker: unitMarker(spec), graceMs: 0, clock });
-        });
-  const readiness = watchReadiness({ spec, state, leader: running.ref, clock }, until);
+  async function limitMemory(limitBytes: number): Promise<void> {
+    await watchMemory({ leaderPid: running.ref.pid, limitBytes, clock }, until);
+    isOverLimit = true;
+    await endProcesses({ leader: running.ref, marker: unitMarker(spec), graceMs: 0, clock });
+  }
+  const limit = cgroup === undefined ? spec.memoryLimitBytes : undefined;
+  const memory = limit === undefined ? undefined : limitMemory(limit).catch(unlessOver);
   const stopped = new Promise<"stop">((resolve) => {
     if (stopping.aborted) resolve("stop");
-    stopping.addEventListener("abort", () => resolve("stop"), { once: true });
+    stopping.addEventListener("abort", () => resolve("stop"), { once: true, signal: over.signal });
   });
 
   const first = await Promise.race([running.exited, stopped]);
   over.abort();
-  await Promise.allSettled([memory, readiness]); // both end with `until`; what they found is in the state
+  await Promise.all([memory, readiness]);
   if (first === "stop") return { kind: "stop" };
   const isHeapFull = isAbort(first) && (await output.saysHeapIsFull());
-  const outOfMemory = isOverLimit || isHeapFull || (cgroup?.oomKills() ?? 0) > 0;
-  cgroup?.remove();
-  return { kind: "exit", exit: describeExit(first satisfies AppExit, { outOfMemory }) };
+  const outOfMemory = isOverLimit || isHeapFull || (cgroup?.oomKills() ?? 0) > killsBefore;
+  return { kind: "exit", exit: describeExit(first, { outOfMemory }) };
 }
 
 async function waitToRestart(
@@ -161,8 +174,9 @@ async function waitToRestart(
 
 async function stop({ spec, paths, state, output, clock }: SuperviseOptions, leader: ProcessRef | undefined) {
   state.update({ phase: "draining" });
-  const deadlineAt = readUnitWish(paths)?.deadlineAt;
-  const graceMs = deadlineAt === undefined ? spec.drainMs : Math.max(0, deadlineAt.getTime() - clock.now().getTime());
+  const wish = readUnitWish(paths);
+  const graceMs =
+    wish?.wish === "stop" ? Math.max(0, wish.deadlineAt.getTime() - clock.now().getTime()) : spec.stopGraceMs;
   await endProcesses({ leader, marker: unitMarker(spec), graceMs, clock });
   output.endRun();
   state.update({ app: undefined, phase: "stopped" });

@@ -35,7 +35,8 @@ export interface UnitSpec {
   readonly memoryLimitBytes: number | undefined;
   /** cgroup v2 folder in which children with their own memory limit may be made. */
   readonly cgroupParent: string | undefined;
-  readonly drainMs: number;
+  /** Time between SIGTERM and SIGKILL. */
+  readonly stopGraceMs: number;
   readonly runAs: { readonly uid: number; readonly gid: number } | undefined;
   readonly logs: { readonly maxFileBytes: number; readonly maxFiles: number };
   readonly restart: { readonly baseMs: number; readonly capMs: number; readonly resetAfterMs: number };
@@ -80,7 +81,7 @@ export const initialUnitState: UnitState = {
   lastExit: "",
 };
 
-/** "drain": no new requests, those under way finish. "stop": the process has until the deadline. */
+/** "drain": no new requests, those under way finish until the deadline. "stop": SIGTERM, and SIGKILL at the deadline. */
 export interface UnitWish {
   readonly wish: "drain" | "stop";
   readonly since: Date;
@@ -137,7 +138,7 @@ export function readUnitSpec(paths: UnitPaths): UnitSpec | undefined {
     probe: probeFrom(json.fields("probe")),
     memoryLimitBytes: json.optional("memoryLimitBytes", json.number),
     cgroupParent: json.optional("cgroupParent", json.text),
-    drainMs: json.number("drainMs"),
+    stopGraceMs: json.number("stopGraceMs"),
     runAs: json.optional("runAs", (name) => {
       const runAs = json.fields(name);
       return { uid: runAs.number("uid"), gid: runAs.number("gid") };

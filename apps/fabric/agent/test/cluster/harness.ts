@@ -20,6 +20,8 @@ export interface AppOptions {
   /** What the app answers at "/". */
   readonly answer?: string;
   readonly memoryMiB?: number;
+  /** Between SIGTERM and SIGKILL. */
+  readonly drainSeconds?: number;
   readonly command?: readonly string[];
   readonly change?: Partial<DesiredApp>;
 }
@@ -29,6 +31,7 @@ export function anApp({
   behaviour = "serve",
   answer = "one",
   memoryMiB = 512,
+  drainSeconds = 10,
   command,
   change,
 }: AppOptions = {}): DesiredApp {
@@ -54,6 +57,7 @@ export function anApp({
       runtime: { command: command ?? ["node", "app.mjs"] },
       readiness: { path: "/ready" },
       resources: { memoryMiB },
+      drainSeconds,
     }),
     environment: { BEHAVIOUR: behaviour, ANSWER: answer },
     secrets: {},

@@ -211,10 +211,7 @@ test.each([
 
 test("stopping ends children that left the process group and ignore SIGTERM", async () => {
   await using cluster = await openProcessCluster();
-  const app = anApp({
-    behaviour: "leave-child",
-    change: { strategy: { maxSurge: 1, readyTimeoutSeconds: 60, drainTimeoutSeconds: 1 } },
-  });
+  const app = anApp({ behaviour: "leave-child", drainSeconds: 1 });
   await cluster.driver.apply(app, never);
   const marker = `DRAWBRIDGE_APP_ID=${app.appId}\0DRAWBRIDGE_REPLICA=r1-`;
   expect(processesWith(marker).length).toBeGreaterThan(1);

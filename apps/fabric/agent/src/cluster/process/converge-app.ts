@@ -1,12 +1,13 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { frontConfigPath, writeEndpoints, writeFrontConfig } from "../../front/front-files.ts";
 import { unitPaths } from "../../shim/unit-files.ts";
 import type { DesiredApp } from "../cluster-driver.ts";
 import { appPaths, readAppRecord, unitDirectory, writeAppRecord, type AppPaths } from "./app-folder.ts";
-import type { CurrentApp } from "./current-app.ts";
+import type { CurrentApp, CurrentFront, CurrentReplica } from "./current-app.ts";
 import { frontError, rolloutError, translateWriteError } from "./driver-errors.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
-import { createUnitFolder, startShim } from "./launch-unit.ts";
+import { createUnitFolder, startShim, unfinishedPrefix } from "./launch-unit.ts";
 import { planSteps, type DesiredRollout, type Step } from "./plan-steps.ts";
 import { resolvePublicPort, updateAppRecord } from "./public-port.ts";
 import { readCurrentApp } from "./read-current-app.ts";
@@ -53,6 +54,7 @@ async function openAppFolder(app: DesiredApp, paths: AppPaths): Promise<void> {
   try {
     for (const folder of [paths.directory, paths.replicas, paths.fronts]) {
       await mkdir(folder, { recursive: true, mode: 0o711 });
+      await removeUnfinished(folder);
     }
     if (readAppRecord(paths) !== undefined) return;
     writeAppRecord(paths, {
@@ -66,6 +68,13 @@ async function openAppFolder(app: DesiredApp, paths: AppPaths): Promise<void> {
     });
   } catch (error) {
     throw translateWriteError(error, paths.directory);
+  }
+}
+
+/** Unit folders that an agent was making when it died. */
+async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(unfinishedPrefix)) await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 
@@ -132,12 +141,15 @@ function createExecutors(context: {
   function terminate(kind: "replica" | "front", unitId: string, graceMs: number): Promise<void> {
     return terminateUnit({ directory: unitDirectory(paths, kind, unitId), appId: app.appId, unitId, graceMs, clock });
   }
-  /** Ask a unit to end, with the time that is left of its drain. */
-  function stop(kind: "replica" | "front", unitId: string, deadlineAt: Date | undefined): void {
-    const directory = unitDirectory(paths, kind, unitId);
-    const since = clock.now();
-    const wish = { wish: "stop", since, deadlineAt: deadlineAt ?? new Date(since.getTime() + drainMs) } as const;
-    writing(directory, () => writeWish(unitPaths(directory), wish));
+  /** SIGTERM now, SIGKILL when its grace is up; asked a second time the deadline stays. */
+  function stop(kind: "replica" | "front", unit: CurrentReplica | CurrentFront | undefined): void {
+    if (unit === undefined) return; // gone since the plan was made
+    const directory = unitDirectory(paths, kind, unit.unitId);
+    if (unit.wish?.wish !== "stop") {
+      const since = clock.now();
+      const deadlineAt = new Date(since.getTime() + unit.stopGraceMs);
+      writing(directory, () => writeWish(unitPaths(directory), { wish: "stop", since, deadlineAt }));
+    }
     signalStop(directory);
   }
 
@@ -166,7 +178,11 @@ function createExecutors(context: {
       await startShim(directory, {}, options);
       options.logger.info({ ...logger, port }, "front started");
     },
-    stop_front: async ({ unitId }) => stop("front", unitId, undefined),
+    stop_front: async ({ unitId }) =>
+      stop(
+        "front",
+        current.fronts.find((front) => front.unitId === unitId),
+      ),
     fail_front: async ({ unitId, port, why }) => {
       const record = readAppRecord(paths);
       const isKnownToClients = record?.port === port && record.isPortInUse;
@@ -191,8 +207,10 @@ function createExecutors(context: {
       writing(directory, () => writeWish(unitPaths(directory), { wish: "drain", since, deadlineAt }));
     },
     stop_replica: async ({ replicaId }) => {
-      const replica = current.replicas.find((candidate) => candidate.unitId === replicaId);
-      stop("replica", replicaId, replica?.wish?.deadlineAt);
+      stop(
+        "replica",
+        current.replicas.find((replica) => replica.unitId === replicaId),
+      );
     },
     kill_unit: ({ kind, unitId }) => terminate(kind, unitId, 0),
     discard_unit: ({ kind, unitId }) => rm(unitDirectory(paths, kind, unitId), { recursive: true, force: true }),

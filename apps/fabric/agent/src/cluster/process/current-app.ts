@@ -12,6 +12,8 @@ interface CurrentUnit {
   readonly hasProcess: boolean;
   /** `undefined`: it should run. */
   readonly wish: UnitWish | undefined;
+  /** Time between SIGTERM and SIGKILL. */
+  readonly stopGraceMs: number;
   readonly exits: number;
   readonly lastExit: string;
 }

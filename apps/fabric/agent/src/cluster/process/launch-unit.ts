@@ -19,6 +19,9 @@ import { fifoError, translateWriteError } from "./driver-errors.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
 import { runtimeFlags } from "./unit-specs.ts";
 
+/** Begins the name of a unit folder that is being made. */
+export const unfinishedPrefix = ".new-";
+
 const run = promisify(execFile);
 const startTimeoutMs = 15_000;
 const pollMs = 20;
@@ -36,7 +39,7 @@ export async function createUnitFolder(
   spec: UnitSpec,
   more: (paths: UnitPaths) => void = () => undefined,
 ): Promise<void> {
-  const temporary = join(dirname(directory), `.new-${spec.unitId}`);
+  const temporary = join(dirname(directory), `${unfinishedPrefix}${spec.unitId}`);
   const paths = unitPaths(temporary);
   try {
     await rm(temporary, { recursive: true, force: true });

@@ -11,9 +11,6 @@ import { observeApp } from "./observe-app.ts";
 import { readLogs } from "./read-logs.ts";
 import { stopApp } from "./stop-everything.ts";
 
-/** Time for the requests of an app that is being removed. */
-const removeGraceMs = 25_000;
-
 /**
  * Runs apps as supervised processes of this machine, without root and without any other software.
  *
@@ -49,7 +46,7 @@ export function createProcessDriver(given: ProcessDriverOptions): ClusterDriver 
       return inTurn(appId, async () => {
         signal.throwIfAborted();
         const paths = appPaths(options.stateDirectory, appId);
-        await stopApp(paths, appId, { graceMs: removeGraceMs, clock: options.clock });
+        await stopApp(paths, appId, { clock: options.clock });
         await rm(paths.directory, { recursive: true, force: true });
       });
     },

@@ -14,6 +14,7 @@ import {
   shimArgument,
   unitPaths,
   type UnitPaths,
+  type UnitSpec,
   type UnitState,
 } from "../../shim/unit-files.ts";
 import { listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
@@ -35,7 +36,7 @@ function readReplica(app: AppPaths, unitId: string): CurrentReplica | undefined 
   if (spec === undefined) return undefined;
   const state = readUnitState(paths) ?? initialUnitState;
   return {
-    ...readUnit(paths, { unitId, createdAt: spec.createdAt, state }),
+    ...readUnit(paths, { unitId, spec, state }),
     revision: BigInt(spec.revision),
     templateDigest: spec.templateDigest,
     restarts: state.restarts,
@@ -55,7 +56,7 @@ function readFront(app: AppPaths, unitId: string): CurrentFront | undefined {
   // What an earlier process of this front wrote says nothing about the present one.
   const current = isAlive(status?.process) ? status : undefined;
   return {
-    ...readUnit(paths, { unitId, createdAt: spec.createdAt, state }),
+    ...readUnit(paths, { unitId, spec, state }),
     port: config.port,
     address: config.address,
     status: current?.phase ?? "starting",
@@ -67,11 +68,12 @@ function readFront(app: AppPaths, unitId: string): CurrentFront | undefined {
 
 function readUnit(
   paths: UnitPaths,
-  { unitId, createdAt, state }: { readonly unitId: string; readonly createdAt: Date; readonly state: UnitState },
+  { unitId, spec, state }: { readonly unitId: string; readonly spec: UnitSpec; readonly state: UnitState },
 ) {
   return {
     unitId,
-    createdAt,
+    createdAt: spec.createdAt,
+    stopGraceMs: spec.stopGraceMs,
     phase: state.phase,
     hasShim: hasShim(paths, state),
     hasProcess: isAlive(state.app),

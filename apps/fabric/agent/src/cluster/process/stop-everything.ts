@@ -1,24 +1,33 @@
 import { realpathSync } from "node:fs";
 import { systemClock, type Clock } from "@drawbridge/lifecycle";
 import { findByArgument, sendSignal } from "../../shim/process-table.ts";
-import { shimArgument } from "../../shim/unit-files.ts";
+import { readUnitSpec, shimArgument, unitPaths } from "../../shim/unit-files.ts";
 import { appPaths, appsDirectory, listAppIds, listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
 import { terminateUnit } from "./terminate-unit.ts";
+
+/** A front without replicas has nothing to finish but what it says itself. */
+const frontGraceMs = 1_000;
 
 /** Stop every process of an app: replicas first, so that the front answers until the last request has ended. */
 export async function stopApp(
   paths: AppPaths,
   appId: string,
-  { graceMs, clock }: { readonly graceMs: number; readonly clock: Clock },
+  options: {
+    /** For each process; absent: what its own spec says. */
+    readonly graceMs?: number;
+    readonly clock: Clock;
+  },
 ): Promise<void> {
   const terminateAll = (kind: "replica" | "front", folder: string, limitMs: number) =>
     Promise.all(
-      listUnitIds(folder).map((unitId) =>
-        terminateUnit({ directory: unitDirectory(paths, kind, unitId), appId, unitId, graceMs: limitMs, clock }),
-      ),
+      listUnitIds(folder).map((unitId) => {
+        const directory = unitDirectory(paths, kind, unitId);
+        const graceMs = options.graceMs ?? readUnitSpec(unitPaths(directory))?.stopGraceMs ?? 0;
+        return terminateUnit({ directory, appId, unitId, graceMs: Math.min(graceMs, limitMs), clock: options.clock });
+      }),
     );
-  await terminateAll("replica", paths.replicas, graceMs);
-  await terminateAll("front", paths.fronts, Math.min(graceMs, 1_000));
+  await terminateAll("replica", paths.replicas, Infinity);
+  await terminateAll("front", paths.fronts, frontGraceMs);
 }
 
 /**

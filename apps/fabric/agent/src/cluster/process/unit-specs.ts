@@ -28,7 +28,7 @@ export function replicaSpec(app: DesiredApp, options: ResolvedOptions & { readon
     probe: { kind: "http", portName: manifest.readiness.port ?? firstPort, path: manifest.readiness.path },
     memoryLimitBytes: manifest.resources.memoryMiB * 1_048_576,
     cgroupParent: options.cgroupParent,
-    drainMs: app.strategy.drainTimeoutSeconds * 1_000,
+    stopGraceMs: manifest.drainSeconds * 1_000,
     runAs: options.runAs,
     logs: options.logs,
     restart: options.restart,
@@ -54,7 +54,7 @@ export function frontSpec(
     probe: { kind: "none" },
     memoryLimitBytes: undefined,
     cgroupParent: undefined,
-    drainMs: app.strategy.drainTimeoutSeconds * 1_000,
+    stopGraceMs: app.strategy.drainTimeoutSeconds * 1_000,
     runAs: undefined,
     logs: options.logs,
     // A front that fell is back before its clients have given up.
