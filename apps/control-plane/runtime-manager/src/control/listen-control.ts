@@ -1,0 +1,62 @@
+import type { Bus, BusMessage, Subscription } from "@drawbridge/bus";
+import type { Component } from "@drawbridge/lifecycle";
+import { agentId, fabricId } from "../domain/ids.ts";
+import { supersede, type SessionRegistry } from "../tunnel/session-registry.ts";
+import { controlMessages, decodeMessage, subjects, type KickMessage } from "./control-messages.ts";
+import type { DesiredHints } from "./desired-hints.ts";
+
+/** What other replicas say, turned into effects on the tunnels that this one holds. */
+export function createControlListener(deps: {
+  readonly bus: Bus;
+  readonly replica: string;
+  readonly registry: SessionRegistry;
+  readonly hints: Pick<DesiredHints, "receive">;
+  readonly runCommand: (agentId: string, data: Uint8Array) => void;
+}): Component {
+  const { bus, registry } = deps;
+  let subscriptions: readonly Subscription[] = [];
+
+  function onDesired({ subject, data }: BusMessage): void {
+    const { generation } = decodeMessage(controlMessages.desired, data);
+    deps.hints.receive(fabricId(lastToken(subject)), BigInt(generation));
+  }
+
+  function onSession({ subject, data }: BusMessage): void {
+    const { order, agentId: successor } = decodeMessage(controlMessages.session, data);
+    const session = registry.get(fabricId(lastToken(subject)));
+    if (session && session.terms.order < BigInt(order)) supersede(session, agentId(successor));
+  }
+
+  return {
+    name: "control",
+    start: () => {
+      subscriptions = [
+        bus.subscribe(subjects.desired("*"), onDesired),
+        bus.subscribe(subjects.session("*"), onSession),
+        bus.subscribe(subjects.kick("*"), ({ subject, data }) =>
+          kickHere(registry, lastToken(subject), decodeMessage(controlMessages.kick, data)),
+        ),
+        bus.respond(subjects.command(deps.replica, "*"), async ({ subject, data }) => {
+          deps.runCommand(lastToken(subject), data);
+          return new Uint8Array();
+        }),
+      ];
+      return Promise.resolve();
+    },
+    stop: async () => {
+      await Promise.all(subscriptions.map((subscription) => subscription.close()));
+    },
+  };
+}
+
+/** End the session of an agent if this replica holds it, and if it is the one that is meant. */
+export function kickHere(registry: Pick<SessionRegistry, "get">, agent: string, message: KickMessage): void {
+  const session = registry.get(fabricId(message.fabricId));
+  if (session?.terms.agentId !== agent) return;
+  if (message.serialNumber !== "" && session.terms.serialNumber !== message.serialNumber) return;
+  session.kick(message.code);
+}
+
+function lastToken(subject: string): string {
+  return subject.slice(subject.lastIndexOf(".") + 1);
+}

@@ -1,0 +1,83 @@
+import { createLoop, type Clock, type Component } from "@drawbridge/lifecycle";
+import { isDrawbridgeError } from "@drawbridge/errors";
+import type { Logger } from "@drawbridge/telemetry";
+import type { CertificateAuthority } from "./clients/certificate-authority.ts";
+import type { DesiredHints } from "./control/desired-hints.ts";
+import { refreshIntervalMs, type OwnerDirectory } from "./control/owner-directory.ts";
+import type { CertificateRepository } from "./store/certificates.ts";
+import type { DutyRepository } from "./store/duties.ts";
+import type { FabricRepository } from "./store/fabrics.ts";
+import type { SessionRepository } from "./store/sessions.ts";
+import type { TunnelSettings } from "./tunnel/settings.ts";
+import type { Supervisor } from "./tunnel/supervise.ts";
+
+export interface LoopDeps {
+  readonly supervisor: Supervisor;
+  readonly hints: Pick<DesiredHints, "reconcile">;
+  readonly owners: Pick<OwnerDirectory, "refresh">;
+  readonly sessions: Pick<SessionRepository, "giveUpOnSilent">;
+  readonly fabrics: Pick<FabricRepository, "countAgents">;
+  readonly duties: DutyRepository;
+  readonly certificateAuthority: Pick<CertificateAuthority, "revoke">;
+  readonly certificates: Pick<CertificateRepository, "forgetExpired">;
+  readonly forgetRequests: (before: Date) => Promise<number>;
+  readonly onAgentsCounted: (agents: number) => void;
+  readonly settings: TunnelSettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Answers to requests are kept for a day: no client retries for longer. */
+const requestLifeMs = 86_400_000;
+const dutiesPerPass = 100;
+
+/** Everything that runs again and again. */
+export function createLoops(deps: LoopDeps): readonly Component[] {
+  const { supervisor, settings, clock, logger } = deps;
+  const loop = (name: string, intervalMs: number, pass: () => Promise<unknown>): Component =>
+    createLoop({
+      name,
+      clock,
+      intervalMs,
+      pass: async () => void (await pass()),
+      onError: (error) => {
+        // Outages are logged once, by the store and the bus.
+        const level = isDrawbridgeError(error) && error.kind === "unavailable" ? "debug" : "error";
+        logger[level]({ err: error, component: name }, "pass failed, will run again");
+      },
+    });
+
+  /** Signs of life of this replica's agents are written before anybody is given up on. */
+  async function flushThenSweep(): Promise<void> {
+    await supervisor.flushSeen();
+    await deps.sessions.giveUpOnSilent({
+      unreachableAfterMs: settings.deadAfterMs,
+      disconnectedAfterMs: settings.disconnectedAfterMs,
+      at: clock.now(),
+    });
+  }
+
+  async function doDuties(): Promise<void> {
+    for (const duty of await deps.duties.list(dutiesPerPass)) {
+      await deps.certificateAuthority.revoke(duty);
+      await deps.duties.done(duty.dutyId);
+    }
+  }
+
+  async function forgetOld(): Promise<void> {
+    const now = clock.now();
+    await deps.forgetRequests(new Date(now.getTime() - requestLifeMs));
+    await deps.certificates.forgetExpired(now);
+  }
+
+  return [
+    loop("tunnel tick", Math.min(1_000, settings.deadAfterMs / 4), () => Promise.resolve(supervisor.tick())),
+    loop("liveness", Math.min(settings.seenFlushMs, settings.deadAfterMs / 4), flushThenSweep),
+    loop("reconcile", settings.heartbeatMs, () => deps.hints.reconcile()),
+    loop("identity check", settings.identityCheckMs, () => supervisor.checkIdentities()),
+    loop("tunnel owners", refreshIntervalMs, () => deps.owners.refresh()),
+    loop("agent count", 30_000, async () => deps.onAgentsCounted(await deps.fabrics.countAgents())),
+    loop("revocation duties", 5_000, doDuties),
+    loop("forgetting", 3_600_000, forgetOld),
+  ];
+}

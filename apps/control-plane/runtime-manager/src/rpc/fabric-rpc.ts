@@ -1,0 +1,81 @@
+import { FabricServiceService } from "@drawbridge/contracts/runtime/v1/fabric_service";
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import { fabricId, type AgentId, type FabricId } from "../domain/ids.ts";
+import { assertShortText, limits } from "../domain/limits.ts";
+import { assertName } from "../domain/names.ts";
+import type { FabricRepository } from "../store/fabrics.ts";
+import { fabricToProto } from "./fabric-to-proto.ts";
+import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
+
+export interface FabricRpcDeps {
+  readonly fabrics: FabricRepository;
+  /** Closes the tunnel wherever it is. */
+  readonly onDeleted: (fabric: { readonly fabricId: FabricId; readonly agentId: AgentId | undefined }) => void;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+}
+
+const managementApi = [{ service: "management-api" }] as const;
+
+export function createFabricRpc({ fabrics, onDeleted, clock, ids }: FabricRpcDeps): GrpcServiceDefinition {
+  return defineGrpcService(FabricServiceService, {
+    allow: {
+      createFabric: managementApi,
+      getFabric: managementApi,
+      listFabrics: managementApi,
+      deleteFabric: managementApi,
+    },
+    handlers: {
+      createFabric: async ({ org, name, region, environments }) => {
+        assertName(org, "ORG_NAME_INVALID");
+        assertName(name, "FABRIC_NAME_INVALID");
+        assertShortText(region, "region");
+        const result = await fabrics.create({
+          fabricId: fabricId(ids.next()),
+          org,
+          name,
+          region,
+          environments: assertEnvironments(environments),
+          now: clock.now(),
+        });
+        return { fabric: fabricToProto(result.fabric), created: result.created };
+      },
+      getFabric: async ({ org, fabric }) => ({ fabric: fabricToProto(await fabrics.get(org, fabric)) }),
+      listFabrics: async ({ org, pageSize: asked, pageToken }) => {
+        const limit = pageSize(asked, 100);
+        const [afterName] = readPageToken(pageToken, 1) ?? [""];
+        const page = await fabrics.list({ org, afterName: afterName ?? "", limit: limit + 1 });
+        const last = page.length > limit ? page[limit - 1] : undefined;
+        return {
+          fabrics: page.slice(0, limit).map((fabric) => fabricToProto(fabric)),
+          nextPageToken: last ? writePageToken([last.name]) : "",
+        };
+      },
+      deleteFabric: async ({ org, fabric, force }) => {
+        const deleted = await fabrics.delete({
+          org,
+          idOrName: fabric,
+          apps: force ? "are-forgotten" : "must-be-none",
+          dutyId: ids.next(),
+          now: clock.now(),
+        });
+        onDeleted(deleted);
+        return { fabricId: deleted.fabricId };
+      },
+    },
+  });
+}
+
+/** @throws DrawbridgeError `FABRIC_ENVIRONMENTS_INVALID` | `ENVIRONMENT_NAME_INVALID` (invalid_argument) */
+function assertEnvironments(environments: readonly string[]): readonly string[] {
+  for (const environment of environments) assertName(environment, "ENVIRONMENT_NAME_INVALID");
+  const distinct = [...new Set(environments)].toSorted();
+  if (distinct.length >= 1 && distinct.length <= limits.environmentsPerFabric) return distinct;
+  throw new DrawbridgeError({
+    kind: "invalid_argument",
+    code: "FABRIC_ENVIRONMENTS_INVALID",
+    message: `a fabric runs 1 to ${limits.environmentsPerFabric} environments`,
+  });
+}

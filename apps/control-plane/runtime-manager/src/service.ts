@@ -1,0 +1,305 @@
+import { connectBus } from "@drawbridge/bus";
+import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import {
+  createHealth,
+  type Clock,
+  type Component,
+  type Health,
+  type IdSource,
+  type Random,
+} from "@drawbridge/lifecycle";
+import {
+  createGrpcClient,
+  createGrpcServer,
+  createOpsServer,
+  createServiceIdentity,
+  type ListenAddress,
+} from "@drawbridge/rpc";
+import { createOutboxRelay, openStore } from "@drawbridge/store";
+import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createBackground } from "./background.ts";
+import { createCertificateAuthority } from "./clients/certificate-authority.ts";
+import type { RuntimeManagerConfig } from "./config.ts";
+import { createCertificateRevokedConsumer } from "./consumers/certificate-revoked.ts";
+import { encodeMessage, subjects } from "./control/control-messages.ts";
+import { createDesiredHints } from "./control/desired-hints.ts";
+import { createKick } from "./control/kick.ts";
+import { createControlListener } from "./control/listen-control.ts";
+import { createOwnerDirectory } from "./control/owner-directory.ts";
+import { reconnectWindowMs } from "./domain/reconnect-window.ts";
+import { createLogStreams } from "./logs/log-streams.ts";
+import { createLogsRelay } from "./logs/logs-relay.ts";
+import { createLoops } from "./loops.ts";
+import { createAppRpc } from "./rpc/app-rpc.ts";
+import { createEntitlementRpc } from "./rpc/entitlement-rpc.ts";
+import { createFabricRpc } from "./rpc/fabric-rpc.ts";
+import { createStreamLogs } from "./rpc/stream-logs.ts";
+import { createSnapshotCache } from "./snapshot/snapshot-cache.ts";
+import { createAppRepository } from "./store/apps.ts";
+import { createCertificateRepository } from "./store/certificates.ts";
+import { createCommandRunner } from "./store/commands.ts";
+import { createDutyRepository, forgetRequests } from "./store/duties.ts";
+import { createFabricRepository } from "./store/fabrics.ts";
+import type { RuntimeDatabase } from "./store/schema.ts";
+import { createSessionRepository } from "./store/sessions.ts";
+import { createSnapshotRepository } from "./store/snapshots.ts";
+import { createStatusRepository } from "./store/statuses.ts";
+import { createCheckCertificate } from "./tunnel/check-certificate.ts";
+import { createConnections } from "./tunnel/connections.ts";
+import { createDrainOnStop } from "./tunnel/drain-on-stop.ts";
+import { createHandleFrame } from "./tunnel/handle-frame.ts";
+import { createHelloGate } from "./tunnel/hello-gate.ts";
+import { createHoldSession } from "./tunnel/hold-session.ts";
+import { createOpenSession } from "./tunnel/open-session.ts";
+import { createSessionRegistry } from "./tunnel/session-registry.ts";
+import type { TunnelSettings } from "./tunnel/settings.ts";
+import { createSupervisor } from "./tunnel/supervise.ts";
+import { createTrustBundleFrame } from "./tunnel/trust-bundle-frame.ts";
+import { createTunnelRpc } from "./tunnel/tunnel-rpc.ts";
+
+export interface RuntimeManagerDeps {
+  readonly config: RuntimeManagerConfig;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: IdSource;
+}
+
+export interface RuntimeManagerService {
+  /** In start order; stopped backwards, so the tunnels drain first and the store closes last. */
+  readonly components: readonly Component[];
+  readonly health: Health;
+  /** Where it listens; after start. */
+  addresses(): { readonly fabric: ListenAddress; readonly internal: ListenAddress };
+}
+
+export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeManagerService {
+  const { config, logger, clock, random, ids } = deps;
+  const { metrics } = deps.telemetry;
+  const health = createHealth();
+  const settings = tunnelSettings(config);
+  const { replica } = settings;
+
+  // outbound
+  const identity = createServiceIdentity({
+    dir: config.IDENTITY_DIR,
+    trustDomain: config.TRUST_DOMAIN,
+    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    logger,
+    clock,
+    random,
+    ids,
+  });
+  const store = openStore<RuntimeDatabase>({
+    url: config.DATABASE_URL_FILE,
+    schema: "runtime_manager",
+    logger,
+    maxConnections: config.DATABASE_CONNECTIONS,
+    clock,
+    random,
+  });
+  const bus = connectBus({
+    url: config.NATS_URL,
+    credentials: config.NATS_CREDENTIALS_FILE,
+    name: replica,
+    logger,
+    clock,
+    random,
+  });
+  const authorityClient = createGrpcClient(CertificateAuthorityServiceClient, {
+    address: config.CERT_AUTHORITY_ADDRESS,
+    identity: identity.holder,
+    expectedServer: "/cp/cert-authority",
+    logger,
+    clock,
+    random,
+  });
+  const certificateAuthority = createCertificateAuthority(authorityClient.call);
+  const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
+  const fabrics = createFabricRepository(store);
+  const apps = createAppRepository(store);
+  const certificates = createCertificateRepository(store);
+  const sessions = createSessionRepository(store);
+  const statuses = createStatusRepository(store);
+  const snapshotRows = createSnapshotRepository(store);
+  const snapshots = createSnapshotCache(snapshotRows, identity.holder);
+
+  // the tunnels of this replica
+  const registry = createSessionRegistry();
+  const connections = createConnections(clock);
+  const gate = createHelloGate(random);
+  const logStreams = createLogStreams(registry, clock);
+  const owners = createOwnerDirectory({ bus, sessions, registry, replica, logger });
+  const hints = createDesiredHints({ bus, registry, snapshots, generations: snapshotRows, logger });
+  const kick = createKick({ bus, registry, logger });
+  const supervisor = createSupervisor({ registry, connections, sessions, logs: logStreams, settings, clock, random });
+  let agents = 0;
+  const openSession = createOpenSession({
+    sessions,
+    checkCertificate: createCheckCertificate({ certificates, certificateAuthority }),
+    snapshots,
+    registry,
+    reconnectWindowMs: () => reconnectWindowMs(Math.max(agents, registry.size)),
+    settings,
+    clock,
+    random,
+    ids,
+  });
+  const handleFrame = createHandleFrame({
+    statuses,
+    logs: logStreams,
+    trustBundle: createTrustBundleFrame(identity.holder),
+    onDesiredChanged: (fabricId, generation) => hints.announce(fabricId, generation),
+    clock,
+    logger,
+  });
+  const holdSession = createHoldSession({
+    handleFrame,
+    registry,
+    owners,
+    sessions,
+    logs: logStreams,
+    connections,
+    onOpened: ({ terms }) => {
+      bus
+        .broadcast(
+          subjects.session(terms.fabricId),
+          encodeMessage({ order: String(terms.order), agentId: terms.agentId }),
+        )
+        .catch((error: unknown) => logger.debug({ err: error }, "session not announced, left to the identity check"));
+    },
+    logger,
+  });
+  metrics.gauge("tunnels", { description: "tunnels held by this replica" }, () => registry.size);
+
+  // inbound
+  const fabricServer = createGrpcServer({
+    name: "fabric",
+    listen: config.FABRIC_LISTEN,
+    identity: identity.holder,
+    clientCertificate: "required",
+    services: [createTunnelRpc({ gate, openSession, holdSession, snapshots, access: snapshotRows, clock })],
+    admission: {
+      handshakesPerSecond: config.HANDSHAKES_PER_SECOND,
+      concurrentHandshakes: config.CONCURRENT_HANDSHAKES,
+      connections: config.TUNNELS,
+    },
+    onConnection: (connection) => connections.add(connection),
+    logger,
+    metrics,
+    health,
+    clock,
+    ids,
+  });
+  const streamLogs = createStreamLogs({ apps, fabrics, streams: logStreams, owners, bus, replica, ids });
+  const commands = createCommandRunner(store);
+  const internalServer = createGrpcServer({
+    name: "internal",
+    listen: config.INTERNAL_LISTEN,
+    identity: identity.holder,
+    clientCertificate: "required",
+    services: [
+      createFabricRpc({
+        fabrics,
+        onDeleted: ({ fabricId, agentId }) => {
+          if (agentId) kick(agentId, { fabricId, code: "FABRIC_DELETED", serialNumber: "" });
+        },
+        clock,
+        ids,
+      }),
+      createAppRpc({
+        apps,
+        commands,
+        onDesiredChanged: (fabricId, generation) => hints.announce(fabricId, generation),
+        streamLogs,
+        clock,
+        ids,
+      }),
+      createEntitlementRpc(apps),
+    ],
+    maxMessageBytes: internalMessageBytes,
+    logger,
+    metrics,
+    health,
+    clock,
+    ids,
+  });
+  const background = createBackground(
+    "bus and its listeners",
+    [
+      bus,
+      createCertificateRevokedConsumer({ bus, certificates, kick, clock, logger }),
+      createControlListener({
+        bus,
+        replica,
+        registry,
+        hints,
+        runCommand: createLogsRelay({ bus, streams: logStreams, clock, logger }),
+      }),
+    ],
+    logger,
+  );
+  const loops = createLoops({
+    supervisor,
+    hints,
+    owners,
+    sessions,
+    fabrics,
+    duties: createDutyRepository(store),
+    certificateAuthority,
+    certificates,
+    forgetRequests: (before) => forgetRequests(store, before),
+    onAgentsCounted: (count) => {
+      agents = count;
+    },
+    settings,
+    clock,
+    logger,
+  });
+
+  health.register("identity", identity.health);
+  health.register("database", store.health);
+  health.register("bus", bus.health);
+  health.register("outbox", outbox.health);
+
+  return {
+    health,
+    addresses: () => ({ fabric: fabricServer.address(), internal: internalServer.address() }),
+    components: [
+      deps.telemetry,
+      createOpsServer({ listen: config.OPS_LISTEN, health, telemetry: deps.telemetry, logger }),
+      identity,
+      store,
+      releaseEarlierTunnels(() => sessions.releaseAll(replica)),
+      authorityClient,
+      outbox,
+      background,
+      ...loops,
+      internalServer,
+      fabricServer,
+      createDrainOnStop({ gate, supervisor, registry, clock }),
+    ],
+  };
+}
+
+/** A list of 500 apps with their manifests is more than the 1 MiB of a tunnel frame. */
+const internalMessageBytes = 16 * 1024 * 1024;
+
+/** A process that starts holds no tunnels, whatever the one before it of this name left in the database. */
+function releaseEarlierTunnels(release: () => Promise<void>): Component {
+  return { name: "earlier tunnels", start: () => release(), stop: () => Promise.resolve() };
+}
+
+function tunnelSettings(config: RuntimeManagerConfig): TunnelSettings {
+  return {
+    replica: config.REPLICA,
+    heartbeatMs: config.HEARTBEAT_MS,
+    deadAfterMs: config.DEAD_AFTER_MS,
+    disconnectedAfterMs: config.DISCONNECTED_AFTER_MS,
+    seenFlushMs: config.SEEN_FLUSH_MS,
+    connectionAgeMs: config.CONNECTION_AGE_MS,
+    identityCheckMs: config.IDENTITY_CHECK_MS,
+    drainWindowMs: config.DRAIN_WINDOW_MS,
+  };
+}

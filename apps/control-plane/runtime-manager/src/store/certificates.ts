@@ -1,0 +1,97 @@
+import type { Store } from "@drawbridge/store";
+import { sql } from "kysely";
+import type { RuntimeDatabase } from "./schema.ts";
+
+/** What is known here of a certificate, so that its owner can come back while the certificate authority is away. */
+export interface KnownCertificate {
+  readonly serialNumber: string;
+  readonly agentId: string | undefined;
+  readonly fabricId: string | undefined;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly revokedAt: Date | undefined;
+}
+
+export interface CertificateRepository {
+  find(serialNumber: string): Promise<KnownCertificate | undefined>;
+  /** When the oldest certificate of an agent that is known here was issued. */
+  firstIssuedAt(agentId: string, fallback: Date): Promise<Date>;
+  /** Remember a certificate. A revocation that is known already stays, whatever an older answer says. */
+  remember(certificate: KnownCertificate): Promise<void>;
+  /** Remember a revocation, also of a certificate that never came here. */
+  revoke(revocation: {
+    readonly serialNumber: string;
+    readonly fabricId: string | undefined;
+    readonly at: Date;
+  }): Promise<void>;
+  /** Forget what expired: TLS refuses it anyway. Answers how many. */
+  forgetExpired(before: Date): Promise<number>;
+}
+
+/** A revocation of a certificate that was never seen is kept for longer than any certificate lives (design R2: 30 d). */
+const longestLife = "31 days";
+
+export function createCertificateRepository(store: Store<RuntimeDatabase>): CertificateRepository {
+  return {
+    find: async (serialNumber) => {
+      const row = await store.db
+        .selectFrom("certificate")
+        .selectAll()
+        .where("serial_number", "=", serialNumber)
+        .executeTakeFirst();
+      if (!row) return undefined;
+      return {
+        serialNumber: row.serial_number,
+        agentId: row.agent_id ?? undefined,
+        fabricId: row.fabric_id ?? undefined,
+        notBefore: row.not_before,
+        notAfter: row.not_after,
+        revokedAt: row.revoked_at ?? undefined,
+      };
+    },
+    firstIssuedAt: async (agentId, fallback) => {
+      const row = await store.db
+        .selectFrom("certificate")
+        .select((eb) => eb.fn.min("not_before").as("first"))
+        .where("agent_id", "=", agentId)
+        .executeTakeFirst();
+      return row?.first ?? fallback;
+    },
+    remember: async (certificate) => {
+      await store.db
+        .insertInto("certificate")
+        .values({
+          serial_number: certificate.serialNumber,
+          agent_id: certificate.agentId ?? null,
+          fabric_id: certificate.fabricId ?? null,
+          not_before: certificate.notBefore,
+          not_after: certificate.notAfter,
+          revoked_at: certificate.revokedAt ?? null,
+        })
+        .onConflict((conflict) =>
+          conflict.column("serial_number").doUpdateSet({
+            agent_id: sql`excluded.agent_id`,
+            fabric_id: sql`excluded.fabric_id`,
+            not_before: sql`excluded.not_before`,
+            not_after: sql`excluded.not_after`,
+            revoked_at: sql`COALESCE(certificate.revoked_at, excluded.revoked_at)`,
+          }),
+        )
+        .execute();
+    },
+    revoke: async ({ serialNumber, fabricId, at }) => {
+      await sql`
+        INSERT INTO certificate (serial_number, fabric_id, not_before, not_after, revoked_at)
+        VALUES (${serialNumber}, ${fabricId ?? null}, ${at}, ${at}::timestamptz + ${longestLife}::interval, ${at})
+        ON CONFLICT (serial_number) DO UPDATE SET revoked_at = COALESCE(certificate.revoked_at, excluded.revoked_at)
+      `.execute(store.db);
+    },
+    forgetExpired: async (before) => {
+      const { numDeletedRows } = await store.db
+        .deleteFrom("certificate")
+        .where("not_after", "<", before)
+        .executeTakeFirst();
+      return Number(numDeletedRows);
+    },
+  };
+}

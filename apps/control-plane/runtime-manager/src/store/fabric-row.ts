@@ -1,0 +1,76 @@
+import type { Selectable } from "kysely";
+import type { ClusterInfo, Fabric, FabricState, HealthAlert } from "../domain/fabric.ts";
+import { agentId, fabricId } from "../domain/ids.ts";
+import type { AgentTable, AlertJson, ClusterJson, FabricTable } from "./schema.ts";
+
+export function clusterFromJson(json: ClusterJson): ClusterInfo {
+  return { ...json, cpuMillicores: BigInt(json.cpuMillicores), memoryBytes: BigInt(json.memoryBytes) };
+}
+
+export function clusterToJson(cluster: ClusterInfo): string {
+  const json: ClusterJson = {
+    ...cluster,
+    cpuMillicores: String(cluster.cpuMillicores),
+    memoryBytes: String(cluster.memoryBytes),
+  };
+  return JSON.stringify(json);
+}
+
+export function alertsFromJson(json: readonly AlertJson[]): readonly HealthAlert[] {
+  return json.map((alert) => ({ ...alert, since: new Date(alert.since) }));
+}
+
+export function alertsToJson(alerts: readonly HealthAlert[]): string {
+  return JSON.stringify(alerts);
+}
+
+/** A fabric's row beside its agent's, whose columns are all null before activation. */
+export type FabricRow = Selectable<FabricTable> & { app_count: string } & {
+  [
+    Column in
+      | "state"
+      | "replica"
+      | "last_seen_at"
+      | "observed_generation"
+      | "clock_skew_ms"
+      | "cluster"
+      | "alerts"
+      | "certificate_serial"
+      | "certificate_not_after"
+  ]: Selectable<AgentTable>[Column] | null;
+};
+
+export function fabricFromRow(row: FabricRow): Fabric {
+  return {
+    fabricId: fabricId(row.fabric_id),
+    org: row.org,
+    name: row.name,
+    region: row.region,
+    environments: row.environments,
+    state: fabricState(row.state),
+    agent: agentOfRow(row),
+    desiredGeneration: BigInt(row.desired_generation),
+    createdAt: row.created_at,
+    appCount: Number(row.app_count),
+  };
+}
+
+export function fabricState(agentState: Selectable<AgentTable>["state"] | null): FabricState {
+  return agentState ?? "pending";
+}
+
+function agentOfRow(row: FabricRow): Fabric["agent"] {
+  const { agent_id: id, cluster, alerts, last_seen_at: lastSeenAt, certificate_not_after: notAfter } = row;
+  if (id === null || cluster === null || alerts === null || lastSeenAt === null || notAfter === null) return undefined;
+  return {
+    agentId: agentId(id),
+    cluster: clusterFromJson(cluster),
+    alerts: alertsFromJson(alerts),
+    observedGeneration: BigInt(row.observed_generation ?? 0),
+    lastSeenAt,
+    clockSkewMs: Number(row.clock_skew_ms ?? 0),
+    certificateSerial: row.certificate_serial ?? "",
+    certificateNotAfter: notAfter,
+    tunnelReplica: row.replica ?? "",
+  };
+}

@@ -1,0 +1,195 @@
+import type { Store } from "@drawbridge/store";
+import { sql } from "kysely";
+import type { AgentReport } from "../domain/fabric.ts";
+import type { FabricId, SessionId } from "../domain/ids.ts";
+import { announceFabric } from "../events/fabric-events.ts";
+import { alertsToJson } from "./fabric-row.ts";
+import type { RuntimeDatabase } from "./schema.ts";
+import { observedGeneration } from "./observed-generation.ts";
+import { welcomeSession, type SessionClaim, type WelcomedSession } from "./welcome.ts";
+
+/** A live session whose agent gave a sign of life since the last flush. */
+export interface SeenSession {
+  readonly agentId: string;
+  readonly epoch: bigint;
+  /** Only when it differs from what was written last. */
+  readonly report: AgentReport | undefined;
+}
+
+/** Why a session that a replica holds should no longer be. */
+export type Verdict =
+  | { readonly fabricId: FabricId; readonly sessionId: SessionId; readonly code: "AGENT_REVOKED" | "FABRIC_DELETED" }
+  | { readonly fabricId: FabricId; readonly sessionId: SessionId; readonly code: "superseded"; readonly by: string };
+
+export interface SessionRepository {
+  welcome(claim: SessionClaim): Promise<WelcomedSession>;
+  /** Write down signs of life, for current epochs only. An agent that was given up is connected again. */
+  markSeen(seen: readonly SeenSession[], at: Date): Promise<void>;
+  /** The tunnel is gone; its state follows when the silence has lasted. Does nothing for an epoch that is not current. */
+  release(session: { readonly agentId: string; readonly epoch: bigint; readonly sessionId: SessionId }): Promise<void>;
+  /** A replica that starts holds no tunnels. */
+  releaseAll(replica: string): Promise<void>;
+  /** Give up on agents that were silent for too long. Answers how many changed. */
+  giveUpOnSilent(limits: {
+    readonly unreachableAfterMs: number;
+    readonly disconnectedAfterMs: number;
+    readonly at: Date;
+  }): Promise<number>;
+  /** Look at the sessions that a replica holds: are they still allowed, and still the current ones? */
+  judge(held: readonly { readonly fabricId: FabricId; readonly sessionId: SessionId }[]): Promise<readonly Verdict[]>;
+  /** Replica that holds an agent's tunnel, by the database; empty for none. */
+  replicaOf(agentId: string): Promise<string>;
+}
+
+export function createSessionRepository(store: Store<RuntimeDatabase>): SessionRepository {
+  return {
+    welcome: (claim) => welcomeSession(store, claim),
+    markSeen: (seen, at) => markSeen(store, seen, at),
+    release: async ({ agentId, epoch, sessionId }) => {
+      await store.db
+        .updateTable("agent")
+        .set({ replica: "" })
+        .where("agent_id", "=", agentId)
+        .where("epoch", "=", String(epoch))
+        .where("session_id", "=", sessionId)
+        .execute();
+    },
+    releaseAll: async (replica) => {
+      await store.db.updateTable("agent").set({ replica: "" }).where("replica", "=", replica).execute();
+    },
+    giveUpOnSilent: (limits) => giveUpOnSilent(store, limits),
+    judge: (held) => judge(store, held),
+    replicaOf: async (agentId) => {
+      const row = await store.db
+        .selectFrom("agent")
+        .select("replica")
+        .where("agent_id", "=", agentId)
+        .executeTakeFirst();
+      return row?.replica ?? "";
+    },
+  };
+}
+
+async function markSeen(store: Store<RuntimeDatabase>, seen: readonly SeenSession[], at: Date): Promise<void> {
+  const lives = JSON.stringify(seen.map(({ agentId, epoch }) => ({ agent_id: agentId, epoch: String(epoch) })));
+  const reports = JSON.stringify(
+    seen.flatMap(({ agentId, epoch, report }) =>
+      report
+        ? [
+            {
+              agent_id: agentId,
+              epoch: String(epoch),
+              observed_generation: String(report.observedGeneration),
+              snapshot_digest: report.snapshotDigest,
+              trust_bundle_sequence: String(report.trustBundleSequence),
+              clock_skew_ms: report.clockSkewMs,
+              alerts: JSON.parse(alertsToJson(report.alerts)) as unknown,
+            },
+          ]
+        : [],
+    ),
+  );
+  await store.transaction(async (tx) => {
+    const { rows: returned } = await sql<{ agent_id: string; fabric_id: string; name: string; replica: string }>`
+      WITH life AS (SELECT * FROM jsonb_to_recordset(${lives}::jsonb) AS life (agent_id uuid, epoch bigint)),
+      given_up AS (
+        SELECT agent.agent_id FROM agent JOIN life USING (agent_id, epoch) WHERE agent.state <> 'connected'
+      ),
+      seen AS (
+        UPDATE agent SET last_seen_at = now(), state = 'connected' FROM life
+        WHERE agent.agent_id = life.agent_id AND agent.epoch = life.epoch AND agent.replica <> ''
+        RETURNING agent.agent_id, agent.fabric_id, agent.replica
+      )
+      SELECT seen.*, fabric.name FROM seen JOIN given_up USING (agent_id) JOIN fabric USING (fabric_id)
+    `.execute(tx);
+    if (reports !== "[]") {
+      await sql`
+        UPDATE agent SET trust_bundle_sequence = report.trust_bundle_sequence,
+          clock_skew_ms = report.clock_skew_ms, alerts = report.alerts, snapshot_digest = report.snapshot_digest,
+          observed_generation = ${observedGeneration("report.observed_generation")}
+        FROM fabric, jsonb_to_recordset(${reports}::jsonb) AS report (agent_id uuid, epoch bigint,
+          observed_generation bigint, snapshot_digest text, trust_bundle_sequence bigint, clock_skew_ms bigint, alerts jsonb)
+        WHERE agent.agent_id = report.agent_id AND agent.epoch = report.epoch AND fabric.fabric_id = agent.fabric_id
+      `.execute(tx);
+    }
+    for (const row of returned) {
+      await announceFabric(tx, "connected", {
+        fabricId: row.fabric_id,
+        name: row.name,
+        agentId: row.agent_id,
+        replica: row.replica,
+        at,
+      });
+    }
+  });
+}
+
+async function giveUpOnSilent(
+  store: Store<RuntimeDatabase>,
+  limits: { readonly unreachableAfterMs: number; readonly disconnectedAfterMs: number; readonly at: Date },
+): Promise<number> {
+  return store.transaction(async (tx) => {
+    // The next state follows from the old one and the silence alone, so replicas that sweep at once agree.
+    const { rows } = await sql<{
+      agent_id: string;
+      fabric_id: string;
+      name: string;
+      state: "unreachable" | "disconnected";
+    }>`
+      WITH silent AS (
+        SELECT agent_id,
+          CASE WHEN last_seen_at < now() - ${limits.disconnectedAfterMs} * interval '1 millisecond'
+            THEN 'disconnected' ELSE 'unreachable' END AS next_state
+        FROM agent
+        WHERE state <> 'disconnected' AND last_seen_at < now() - ${limits.unreachableAfterMs} * interval '1 millisecond'
+        ORDER BY agent_id LIMIT 1000
+        FOR UPDATE SKIP LOCKED
+      )
+      UPDATE agent SET state = silent.next_state,
+        replica = CASE WHEN silent.next_state = 'disconnected' THEN '' ELSE agent.replica END
+      FROM silent, fabric
+      WHERE agent.agent_id = silent.agent_id AND agent.state <> silent.next_state AND fabric.fabric_id = agent.fabric_id
+      RETURNING agent.agent_id, agent.fabric_id, agent.state, fabric.name
+    `.execute(tx);
+    for (const row of rows) {
+      await announceFabric(tx, row.state, {
+        fabricId: row.fabric_id,
+        name: row.name,
+        agentId: row.agent_id,
+        replica: "",
+        at: limits.at,
+      });
+    }
+    return rows.length;
+  });
+}
+
+async function judge(
+  store: Store<RuntimeDatabase>,
+  held: readonly { readonly fabricId: FabricId; readonly sessionId: SessionId }[],
+): Promise<readonly Verdict[]> {
+  const { rows } = await sql<{
+    fabric_id: FabricId;
+    session_id: SessionId;
+    is_deleted: boolean;
+    is_revoked: boolean;
+    current_agent_id: string | null;
+  }>`
+    SELECT held.fabric_id, held.session_id,
+      COALESCE(fabric.deleted_at IS NOT NULL, true) AS is_deleted,
+      COALESCE(certificate.revoked_at IS NOT NULL, false) AS is_revoked,
+      fabric.agent_id AS current_agent_id
+    FROM unnest(${held.map((session) => session.fabricId)}::uuid[], ${held.map((session) => session.sessionId)}::uuid[])
+      AS held (fabric_id, session_id)
+    LEFT JOIN fabric ON fabric.fabric_id = held.fabric_id
+    LEFT JOIN agent ON agent.agent_id = fabric.agent_id
+    LEFT JOIN certificate ON certificate.serial_number = agent.certificate_serial
+    WHERE fabric.fabric_id IS NULL OR fabric.deleted_at IS NOT NULL OR certificate.revoked_at IS NOT NULL
+      OR agent.session_id IS DISTINCT FROM held.session_id
+  `.execute(store.db);
+  return rows.map(({ fabric_id: fabricId, session_id: sessionId, ...row }): Verdict => {
+    if (row.is_deleted) return { fabricId, sessionId, code: "FABRIC_DELETED" };
+    if (row.is_revoked) return { fabricId, sessionId, code: "AGENT_REVOKED" };
+    return { fabricId, sessionId, code: "superseded", by: row.current_agent_id ?? "" };
+  });
+}

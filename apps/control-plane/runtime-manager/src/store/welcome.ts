@@ -1,0 +1,168 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Store } from "@drawbridge/store";
+import { sql, type Selectable, type Transaction } from "kysely";
+import type { ClusterInfo, HealthAlert } from "../domain/fabric.ts";
+import type { AgentId, FabricId, SessionId } from "../domain/ids.ts";
+import { decideSuccession } from "../domain/succession.ts";
+import { announceFabric } from "../events/fabric-events.ts";
+import { alertsToJson, clusterToJson } from "./fabric-row.ts";
+import type { FabricTable, RuntimeDatabase } from "./schema.ts";
+
+export interface SessionClaim {
+  readonly sessionId: SessionId;
+  readonly agentId: AgentId;
+  readonly fabricId: FabricId;
+  readonly org: string;
+  readonly bootId: string;
+  readonly epoch: bigint;
+  readonly replica: string;
+  readonly serialNumber: string;
+  readonly certificateNotAfter: Date;
+  /** When the agent's first certificate was issued. */
+  readonly issuedAt: Date;
+  readonly observedGeneration: bigint;
+  readonly snapshotDigest: string;
+  readonly trustBundleSequence: bigint;
+  readonly clockSkewMs: number;
+  readonly cluster: ClusterInfo;
+  readonly alerts: readonly HealthAlert[];
+  readonly now: Date;
+}
+
+export interface WelcomedSession {
+  /** Place among all sessions of the fabric: of two the higher one is current. */
+  readonly order: bigint;
+  readonly desiredGeneration: bigint;
+}
+
+type Tx = Transaction<RuntimeDatabase>;
+
+/**
+ * Make a session the current one of its fabric, or refuse it. Under the fabric's row lock, so that two replicas that
+ * welcome at once agree on who came last, and only if the epoch is higher than any before (design R11, R12).
+ * @throws DrawbridgeError `AGENT_UNKNOWN` | `FABRIC_DELETED` | `AGENT_SUPERSEDED` (permission_denied) |
+ *   `EPOCH_SUPERSEDED` (failed_precondition; details.epoch is the highest one)
+ */
+export function welcomeSession(store: Store<RuntimeDatabase>, claim: SessionClaim): Promise<WelcomedSession> {
+  return store.transaction(async (tx) => {
+    const fabric = await takeNextOrder(tx, claim);
+    const succession = await succeed(tx, fabric, claim);
+    const before = await currentState(tx, claim.agentId);
+    await writeAgent(tx, claim, fabric);
+    const about = { fabricId: claim.fabricId, name: fabric.name, agentId: claim.agentId, at: claim.now };
+    if (succession !== "incumbent") await announceFabric(tx, "activated", { ...about, replica: "" });
+    if (before !== "connected") await announceFabric(tx, "connected", { ...about, replica: claim.replica });
+    return { order: BigInt(fabric.session_order), desiredGeneration: BigInt(fabric.desired_generation) };
+  });
+}
+
+type OrderedFabric = Pick<
+  Selectable<FabricTable>,
+  "name" | "agent_id" | "agent_issued_at" | "session_order" | "desired_generation" | "deleted_at"
+>;
+
+async function takeNextOrder(tx: Tx, { fabricId, org }: SessionClaim): Promise<OrderedFabric> {
+  const fabric = await tx
+    .updateTable("fabric")
+    .set({ session_order: sql`session_order + 1` })
+    .where("fabric_id", "=", fabricId)
+    .where("org", "=", org)
+    .returning(["name", "agent_id", "agent_issued_at", "session_order", "desired_generation", "deleted_at"])
+    .executeTakeFirst();
+  if (!fabric) throw refused("AGENT_UNKNOWN", "the fabric of this certificate is not known here");
+  if (fabric.deleted_at !== null)
+    throw refused("FABRIC_DELETED", "the fabric was deleted; activate it again to use it");
+  return fabric;
+}
+
+/** Bind the agent to the fabric where it is the first or a successor. */
+async function succeed(
+  tx: Tx,
+  fabric: OrderedFabric,
+  claim: SessionClaim,
+): Promise<"first" | "incumbent" | "successor"> {
+  const incumbent =
+    fabric.agent_id === null || fabric.agent_issued_at === null
+      ? undefined
+      : { agentId: fabric.agent_id as AgentId, issuedAt: fabric.agent_issued_at }; // written below, from a verified name
+  const succession = decideSuccession(incumbent, { agentId: claim.agentId, issuedAt: claim.issuedAt });
+  if (succession === "incumbent") return succession;
+  // An agent that once spoke for the fabric and no longer does was superseded for good.
+  const wasReplaced = (await currentState(tx, claim.agentId)) !== undefined;
+  if (succession === "superseded" || wasReplaced) {
+    throw refused("AGENT_SUPERSEDED", "the fabric was activated again and another agent speaks for it now");
+  }
+  await tx
+    .updateTable("fabric")
+    .set({ agent_id: claim.agentId, agent_issued_at: claim.issuedAt })
+    .where("fabric_id", "=", claim.fabricId)
+    .execute();
+  if (incumbent) await retire(tx, incumbent.agentId, claim);
+  return succession;
+}
+
+/** The predecessor keeps its row, so that it is known as superseded, and loses its certificates. */
+async function retire(tx: Tx, predecessor: AgentId, claim: SessionClaim): Promise<void> {
+  await tx
+    .updateTable("agent")
+    .set({ state: "disconnected", replica: "" })
+    .where("agent_id", "=", predecessor)
+    .execute();
+  await sql`
+    INSERT INTO revocation_duty (duty_id, fabric_id, serial_number, reason, created_at)
+    SELECT gen_random_uuid(), ${claim.fabricId}, serial_number, 'agent superseded', ${claim.now}
+    FROM certificate WHERE agent_id = ${predecessor} AND revoked_at IS NULL AND not_after > ${claim.now}
+  `.execute(tx);
+}
+
+async function currentState(tx: Tx, agentId: AgentId) {
+  const row = await tx.selectFrom("agent").select("state").where("agent_id", "=", agentId).executeTakeFirst();
+  return row?.state;
+}
+
+async function writeAgent(tx: Tx, claim: SessionClaim, fabric: OrderedFabric): Promise<void> {
+  // An agent that is ahead of the record (restored from a backup) has seen nothing of this incarnation yet.
+  const desiredGeneration = BigInt(fabric.desired_generation);
+  const columns = {
+    epoch: claim.epoch,
+    session_id: claim.sessionId,
+    session_order: BigInt(fabric.session_order),
+    boot_id: claim.bootId,
+    state: "connected",
+    replica: claim.replica,
+    connected_at: sql<Date>`now()`,
+    last_seen_at: sql<Date>`now()`,
+    observed_generation: claim.observedGeneration > desiredGeneration ? 0n : claim.observedGeneration,
+    snapshot_digest: claim.snapshotDigest,
+    trust_bundle_sequence: claim.trustBundleSequence,
+    clock_skew_ms: BigInt(claim.clockSkewMs),
+    cluster: clusterToJson(claim.cluster),
+    alerts: alertsToJson(claim.alerts),
+    certificate_serial: claim.serialNumber,
+    certificate_not_after: claim.certificateNotAfter,
+  } as const;
+  const written = await tx
+    .insertInto("agent")
+    .values({ agent_id: claim.agentId, fabric_id: claim.fabricId, ...columns })
+    .onConflict((conflict) =>
+      conflict.column("agent_id").doUpdateSet(columns).where("agent.epoch", "<", String(claim.epoch)),
+    )
+    .returning("agent_id")
+    .executeTakeFirst();
+  if (written) return;
+  const { epoch } = await tx
+    .selectFrom("agent")
+    .select("epoch")
+    .where("agent_id", "=", claim.agentId)
+    .executeTakeFirstOrThrow();
+  throw new DrawbridgeError({
+    kind: "failed_precondition",
+    code: "EPOCH_SUPERSEDED",
+    message: `the epoch ${claim.epoch} is not higher than ${epoch}, which this agent has used already`,
+    details: { epoch },
+  });
+}
+
+function refused(code: string, message: string): DrawbridgeError {
+  return new DrawbridgeError({ kind: "permission_denied", code, message });
+}

@@ -1,0 +1,93 @@
+import { AppPhase, type AppStatus as AppStatusProto } from "@drawbridge/contracts/runtime/v1/app";
+import type {
+  ClusterInfo as ClusterInfoProto,
+  HealthAlert as HealthAlertProto,
+} from "@drawbridge/contracts/runtime/v1/fabric_service";
+import type { AppPhase as Phase, AppStatus } from "../domain/app-status.ts";
+import type { ClusterInfo, HealthAlert } from "../domain/fabric.ts";
+import { appId, isUuid, type AppId } from "../domain/ids.ts";
+import { limits } from "../domain/limits.ts";
+
+/** What an agent may say at most; the rest is cut, so that one agent cannot fill the database. */
+const most = { alerts: 50, replicas: 2 * limits.replicas, conditions: 50, endpoints: 20, text: 200, sentence: 2_000 };
+
+const phases: Partial<Record<AppPhase, Phase>> = {
+  [AppPhase.APP_PHASE_PENDING]: "pending",
+  [AppPhase.APP_PHASE_PROGRESSING]: "progressing",
+  [AppPhase.APP_PHASE_RUNNING]: "running",
+  [AppPhase.APP_PHASE_STOPPED]: "stopped",
+  [AppPhase.APP_PHASE_FAILED]: "failed",
+  [AppPhase.APP_PHASE_DEGRADED]: "degraded",
+};
+
+/** PostgreSQL text holds everything but NUL. */
+function text(value: string, characters: number): string {
+  return value.slice(0, characters).replaceAll("\0", "");
+}
+
+/** Where a time is missing or nonsense, the moment of receipt stands in. */
+function instant(at: Date | undefined, now: Date): Date {
+  return at && !Number.isNaN(at.getTime()) ? at : now;
+}
+
+export function clusterFromProto(cluster: ClusterInfoProto | undefined): ClusterInfo {
+  return {
+    driver: text(cluster?.driver ?? "", most.text),
+    agentVersion: text(cluster?.agentVersion ?? "", most.text),
+    clusterVersion: text(cluster?.clusterVersion ?? "", most.text),
+    kubernetesVersion: text(cluster?.kubernetesVersion ?? "", most.text),
+    containerRuntimeVersion: text(cluster?.containerRuntimeVersion ?? "", most.text),
+    nodes: cluster?.nodes ?? 0,
+    cpuMillicores: cluster?.cpuMillicores ?? 0n,
+    memoryBytes: cluster?.memoryBytes ?? 0n,
+    logsAllowed: cluster?.logsAllowed ?? false,
+  };
+}
+
+export function alertsFromProto(alerts: readonly HealthAlertProto[], now: Date): readonly HealthAlert[] {
+  return alerts.slice(0, most.alerts).map((alert) => ({
+    reason: text(alert.reason, most.text),
+    message: text(alert.message, most.sentence),
+    since: instant(alert.since, now),
+  }));
+}
+
+/** Statuses without an id or a phase that we know say nothing and are left out. */
+export function statusesFromProto(statuses: readonly AppStatusProto[], now: Date): readonly AppStatus[] {
+  const byId = new Map<AppId, AppStatus>();
+  for (const status of statuses.slice(0, 2 * limits.appsPerFabric)) {
+    const phase = phases[status.phase];
+    if (phase === undefined || !isUuid(status.appId)) continue;
+    const id = appId(status.appId);
+    byId.set(id, {
+      appId: id,
+      phase,
+      observedGeneration: status.observedGeneration,
+      appliedDigest: text(status.appliedDigest, most.text),
+      servingRevision: status.servingRevision,
+      readyReplicas: status.readyReplicas,
+      replicas: status.replicas.slice(0, most.replicas).map((replica) => ({
+        replicaId: text(replica.replicaId, most.text),
+        revision: replica.revision,
+        state: text(replica.state, most.text),
+        restarts: replica.restarts,
+        startedAt: replica.startedAt && instant(replica.startedAt, now),
+        lastExit: text(replica.lastExit, most.text),
+      })),
+      conditions: status.conditions.slice(0, most.conditions).map((condition) => ({
+        type: text(condition.type, most.text),
+        status: text(condition.status, most.text),
+        reason: text(condition.reason, most.text),
+        message: text(condition.message, most.sentence),
+        lastTransitionAt: instant(condition.lastTransitionAt, now),
+      })),
+      endpoints: status.endpoints.slice(0, most.endpoints).map((endpoint) => text(endpoint, most.sentence)),
+      observedAt: instant(status.observedAt, now),
+    });
+  }
+  return [...byId.values()];
+}
+
+export function removedFromProto(ids: readonly string[]): readonly AppId[] {
+  return ids.slice(0, 2 * limits.appsPerFabric).flatMap((id) => (isUuid(id) ? [appId(id)] : []));
+}

@@ -1,0 +1,104 @@
+import type { Clock, Random } from "@drawbridge/lifecycle";
+import type { LogStreams } from "../logs/log-streams.ts";
+import type { SeenSession, SessionRepository } from "../store/sessions.ts";
+import type { Connections } from "./connections.ts";
+import { supersede, type SessionRegistry } from "./session-registry.ts";
+import type { TunnelSettings } from "./settings.ts";
+import type { TunnelSession } from "./tunnel-session.ts";
+import { agentId } from "../domain/ids.ts";
+
+/** Far more than any agent has reason to send; logs come in chunks of many lines. */
+const mostFramesPerTick = 2_000;
+/** A drained session that is still here after this is ended. */
+const drainGraceMs = 60_000;
+const batchSize = 1_000;
+
+/** The recurring duties of a replica towards its sessions; one pass over all of them instead of timers in each. */
+export interface Supervisor {
+  /** Every second: the dead, the too old, the too loud. */
+  tick(): void;
+  /** Write down who was heard of. */
+  flushSeen(): Promise<void>;
+  /** Are all sessions still allowed and current? */
+  checkIdentities(): Promise<void>;
+  /** Tell every agent to come back elsewhere. */
+  drainAll(reason: string): void;
+}
+
+export function createSupervisor(deps: {
+  readonly registry: SessionRegistry;
+  readonly connections: Connections;
+  readonly sessions: Pick<SessionRepository, "markSeen" | "judge">;
+  readonly logs: Pick<LogStreams, "cutStalled">;
+  readonly settings: TunnelSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+}): Supervisor {
+  const { registry, settings, clock } = deps;
+
+  function drain(session: TunnelSession, reason: string, withinMs: number): void {
+    session.isDraining = true;
+    session.send({ $case: "drain", value: { reconnectWithinMs: withinMs, reason } }, { lane: "urgent", key: "drain" });
+  }
+
+  return {
+    tick: () => {
+      const nowMs = clock.monotonicMs();
+      deps.logs.cutStalled(nowMs);
+      deps.connections.closeDue(nowMs);
+      for (const session of registry.all()) {
+        if (nowMs - session.lastFrameMs > settings.deadAfterMs) session.end({ reason: "dead" });
+        else if (session.framesThisTick > mostFramesPerTick) session.kick("TOO_MANY_FRAMES");
+        else if (!session.isDraining && nowMs >= session.terms.drainAtMs)
+          drain(session, "rebalance", settings.drainWindowMs);
+        else if (session.isDraining && nowMs >= session.terms.drainAtMs + drainGraceMs)
+          session.end({ reason: "drained" });
+        session.framesThisTick = 0;
+      }
+    },
+    flushSeen: async () => {
+      const sessions = [...registry.all()].filter((session) => session.isSeenDirty && !session.isOver);
+      for (let from = 0; from < sessions.length; from += batchSize) {
+        await flushBatch(deps.sessions, sessions.slice(from, from + batchSize), clock.now());
+      }
+    },
+    checkIdentities: async () => {
+      const held = [...registry.all()];
+      for (let from = 0; from < held.length; from += batchSize) {
+        const batch = held.slice(from, from + batchSize);
+        for (const verdict of await deps.sessions.judge(batch.map((session) => session.terms))) {
+          const session = registry.get(verdict.fabricId);
+          if (session?.terms.sessionId !== verdict.sessionId) continue;
+          if (verdict.code === "superseded") supersede(session, agentId(verdict.by));
+          else session.kick(verdict.code);
+        }
+      }
+    },
+    drainAll: (reason) => {
+      for (const session of registry.all()) if (!session.isDraining) drain(session, reason, settings.drainWindowMs);
+    },
+  };
+}
+
+async function flushBatch(
+  sessions: Pick<SessionRepository, "markSeen">,
+  batch: readonly TunnelSession[],
+  at: Date,
+): Promise<void> {
+  const seen = batch.map((session): SeenSession => {
+    const { agentId: id, epoch } = session.terms;
+    return { agentId: id, epoch, report: session.isReportDirty ? session.report : undefined };
+  });
+  const dirty = batch.filter((session) => session.isReportDirty);
+  for (const session of batch) {
+    session.isSeenDirty = false;
+    session.isReportDirty = false;
+  }
+  try {
+    await sessions.markSeen(seen, at);
+  } catch (error) {
+    for (const session of batch) session.isSeenDirty = true;
+    for (const session of dirty) session.isReportDirty = true;
+    throw error;
+  }
+}

@@ -1,0 +1,103 @@
+import { TunnelServiceService, type ConnectRequest } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Clock } from "@drawbridge/lifecycle";
+import { defineGrpcService, type CallContext, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import { fabricId } from "../domain/ids.ts";
+import type { HoldSession } from "./hold-session.ts";
+import { snapshotNotReady, type SnapshotCache } from "../snapshot/snapshot-cache.ts";
+import type { SnapshotAccess, SnapshotRepository } from "../store/snapshots.ts";
+import { agentOf } from "./agent-identity.ts";
+import type { HelloGate } from "./hello-gate.ts";
+import type { OpenSession } from "./open-session.ts";
+import type { TunnelCall } from "./tunnel-session.ts";
+
+export interface TunnelRpcDeps {
+  readonly gate: HelloGate;
+  readonly openSession: OpenSession;
+  readonly holdSession: HoldSession;
+  readonly snapshots: SnapshotCache;
+  readonly access: Pick<SnapshotRepository, "access">;
+  readonly clock: Clock;
+}
+
+/** How long an agent may take to say who it is, once it is connected. */
+const helloTimeoutMs = 10_000;
+
+export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
+  return defineGrpcService(TunnelServiceService, {
+    allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
+    handlers: {
+      connect: async (call, context) => {
+        const session = await deps.gate.enter(async () => {
+          const frame = await firstFrame(call, context, deps.clock);
+          return deps.openSession({ frame, call, peer: context.peer, connectionId: context.connectionId });
+        });
+        await deps.holdSession(session, call, context.signal);
+      },
+      getSnapshot: async ({ haveDigest }, context) => {
+        const { agentId, serialNumber, ...agent } = agentOf(context.peer);
+        const id = fabricId(agent.fabricId);
+        const access = await orNotReady(() => deps.access.access({ fabricId: id, agentId, serialNumber }));
+        const snapshot = await orNotReady(() => deps.snapshots.load(id, generationOf(access)));
+        if (!snapshot) throw refusals.unknown();
+        const { generation, digest } = snapshot;
+        if (digest === haveDigest) return { notModified: true, generation: 0n, digest: "", snapshotJws: "" };
+        return { notModified: false, generation, digest, snapshotJws: await deps.snapshots.sign(snapshot) };
+      },
+    },
+  });
+}
+
+/** The first frame, with the stream paused behind it until somebody reads on. */
+async function firstFrame(
+  call: TunnelCall & { off(event: "data", listener: (frame: ConnectRequest) => void): unknown },
+  { signal }: CallContext,
+  clock: Clock,
+): Promise<ConnectRequest> {
+  const { promise, resolve, reject } = Promise.withResolvers<ConnectRequest>();
+  const answered = new AbortController();
+  const onData = (frame: ConnectRequest): void => {
+    call.pause();
+    call.off("data", onData);
+    resolve(frame);
+  };
+  call.on("data", onData);
+  call.on("end", () => reject(helloExpected("the stream ended before hello")));
+  const stop = AbortSignal.any([signal, answered.signal]);
+  clock.sleep(helloTimeoutMs, stop).then(
+    () => reject(helloExpected("no hello came in time")),
+    () => reject(helloExpected("the agent hung up before hello")),
+  );
+  try {
+    return await promise;
+  } finally {
+    answered.abort();
+  }
+}
+
+async function orNotReady<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw snapshotNotReady(error);
+  }
+}
+
+function generationOf(access: SnapshotAccess): bigint {
+  if (access.access === "allowed") return access.generation;
+  throw refusals[access.access]();
+}
+
+const refusals = {
+  unknown: () => refused("AGENT_UNKNOWN", "say hello on the tunnel first"),
+  revoked: () => refused("AGENT_REVOKED", "the certificate was revoked; activate the fabric again"),
+  superseded: () => refused("AGENT_SUPERSEDED", "another agent speaks for the fabric now"),
+};
+
+function refused(code: string, message: string): DrawbridgeError {
+  return new DrawbridgeError({ kind: "permission_denied", code, message });
+}
+
+function helloExpected(message: string): DrawbridgeError {
+  return new DrawbridgeError({ kind: "invalid_argument", code: "HELLO_EXPECTED", message });
+}

@@ -1,0 +1,244 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DesiredState } from "@drawbridge/contracts/runtime/v1/app";
+import { addressOf, aDeploy, aFabric, aRequest, startWorld, until, type Replica, type World } from "./harness.ts";
+import { aStatus } from "./simulated-agent.ts";
+
+const suite = new AsyncDisposableStack();
+let world: World;
+let replica: Replica;
+beforeAll(async () => {
+  world = suite.use(await startWorld());
+  replica = suite.use(await world.startReplica());
+});
+afterAll(() => suite.disposeAsync());
+
+async function generationOf(fabricId: string): Promise<bigint> {
+  const { fabric } = await replica.fabrics.getFabric({ org: "acme", fabric: fabricId });
+  return fabric?.desiredGeneration ?? -1n;
+}
+
+test("creates a fabric once per name and adds environments to it", async () => {
+  const fabric = await aFabric(world, replica);
+  const again = await replica.fabrics.createFabric({
+    org: "acme",
+    name: fabric.name,
+    region: "",
+    environments: ["test"],
+  });
+  expect(again.created).toBe(false);
+  expect(again.fabric).toMatchObject({ fabricId: fabric.fabricId, environments: ["dev", "prod", "test"] });
+});
+
+test("every change of an app is one generation of its fabric (R16)", async () => {
+  const fabric = await aFabric(world, replica);
+  const first = await replica.apps.deployApp(aDeploy(fabric, "orders-1"));
+  expect(first).toMatchObject({ changed: true, app: { spec: { generation: 1n, revision: 1n, replicas: 1 } } });
+  await replica.apps.scaleApp({ ...aRequest("orders-1"), replicas: 3 });
+  await replica.apps.setDesiredState({ ...aRequest("orders-1"), desiredState: DesiredState.DESIRED_STATE_STOPPED });
+  const restarted = await replica.apps.restartApp(aRequest("orders-1"));
+  expect(restarted.app?.spec).toMatchObject({
+    generation: 4n,
+    revision: 1n,
+    replicas: 3,
+    desiredState: DesiredState.DESIRED_STATE_STOPPED,
+  });
+  expect(await generationOf(fabric.fabricId)).toBe(5n); // 1 when it was created
+});
+
+test("a deploy that changes nothing is no new generation", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "same-1"));
+  const before = await generationOf(fabric.fabricId);
+  const again = await replica.apps.deployApp(aDeploy(fabric, "same-1"));
+  expect(again.changed).toBe(false);
+  expect(await generationOf(fabric.fabricId)).toBe(before);
+});
+
+test("a repeated request_id answers with the same result and changes nothing twice", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "twice-1"));
+  const request = aRequest("twice-1");
+  const answers = await Promise.all(Array.from({ length: 20 }, () => replica.apps.restartApp(request)));
+  expect(new Set(answers.map((answer) => answer.app?.spec?.generation))).toEqual(new Set([2n]));
+  await replica.apps.scaleApp({ ...aRequest("twice-1"), replicas: 2 });
+  const late = await replica.apps.restartApp(request);
+  expect(late).toEqual(answers[0]);
+});
+
+test("a request_id does not stand for two requests", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "reused-1"));
+  const requestId = randomUUID();
+  await replica.apps.scaleApp({ ...aRequest("reused-1"), requestId, replicas: 2 });
+  await expect(replica.apps.scaleApp({ ...aRequest("reused-1"), requestId, replicas: 3 })).rejects.toMatchObject({
+    code: "REQUEST_ID_REUSED",
+  });
+});
+
+test("concurrent first deploys of one request create one app", async () => {
+  const fabric = await aFabric(world, replica);
+  const request = aDeploy(fabric, "created-1");
+  const answers = await Promise.all(Array.from({ length: 10 }, () => replica.apps.deployApp(request)));
+  expect(new Set(answers.map((answer) => answer.app?.spec?.appId)).size).toBe(1);
+  expect(await generationOf(fabric.fabricId)).toBe(2n);
+});
+
+test("a rollback is a new revision with the content of an old one", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "rolled-1", { letter: "a" }));
+  await replica.apps.deployApp(aDeploy(fabric, "rolled-1", { letter: "b" }));
+  const back = await replica.apps.rollbackApp({ ...aRequest("rolled-1"), toRevision: 0n });
+  expect(back.app?.spec).toMatchObject({ revision: 3n, version: "1.0.a" });
+  const { revisions } = await replica.apps.listRevisions({ app: addressOf("rolled-1"), pageSize: 2, pageToken: "" });
+  expect(revisions.map(({ revision, cause, current }) => ({ revision, cause, current }))).toEqual([
+    { revision: 3n, cause: "rollback to 1", current: true },
+    { revision: 2n, cause: "deploy", current: false },
+  ]);
+  await expect(replica.apps.rollbackApp({ ...aRequest("rolled-1"), toRevision: 9n })).rejects.toMatchObject({
+    code: "REVISION_NOT_FOUND",
+  });
+});
+
+test.each([
+  [
+    "an environment that the fabric does not run",
+    { app: { org: "acme", environment: "qa", name: "x-1" } },
+    "ENVIRONMENT_NOT_ON_FABRIC",
+  ],
+  ["more than 100 replicas", { replicas: 101 }, "REPLICAS_OUT_OF_RANGE"],
+  ["a name that is no DNS label", { app: { org: "acme", environment: "prod", name: "Orders" } }, "APP_NAME_INVALID"],
+  ["a fabric that does not exist", { fabric: "nowhere" }, "FABRIC_NOT_FOUND"],
+  ["a bundle without a digest", { bundle: undefined }, "ARTEFACT_INVALID"],
+])("refuses %s", async (_what, change, code) => {
+  const fabric = await aFabric(world, replica);
+  await expect(replica.apps.deployApp(aDeploy(fabric, "refused-1", change))).rejects.toMatchObject({ code });
+});
+
+test("a public port belongs to one app of a fabric", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "port-1", { publicPort: 18_080 }));
+  await expect(replica.apps.deployApp(aDeploy(fabric, "port-2", { publicPort: 18_080 }))).rejects.toMatchObject({
+    code: "PUBLIC_PORT_TAKEN",
+  });
+});
+
+test("an app stays on its fabric until it is deleted there", async () => {
+  const [one, other] = [await aFabric(world, replica), await aFabric(world, replica)];
+  await replica.apps.deployApp(aDeploy(one, "moved-1"));
+  await expect(replica.apps.deployApp(aDeploy(other, "moved-1"))).rejects.toMatchObject({
+    code: "APP_ON_OTHER_FABRIC",
+  });
+});
+
+test("a tombstone stays until the agent reports that the app is gone, then the name is free of it", async () => {
+  const fabric = await aFabric(world, replica);
+  const { app } = await replica.apps.deployApp(aDeploy(fabric, "gone-1"));
+  const appId = app?.spec?.appId ?? "";
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  await replica.apps.deleteApp(aRequest("gone-1"));
+  await agent.next("notify");
+  const fetched = await agent.fetch();
+  expect(fetched.snapshot).toMatchObject({ apps: [], tombstones: [{ appId, name: "gone-1" }], complete: true });
+  expect((await replica.apps.getApp({ app: addressOf("gone-1") })).app?.deleting).toBe(true);
+  await agent.report({
+    observedGeneration: fetched.snapshot.generation,
+    snapshotDigest: fetched.digest,
+    removedAppIds: [appId],
+  });
+  await agent.next("notify");
+  expect((await agent.fetch()).snapshot.tombstones).toEqual([]);
+  await expect(replica.apps.getApp({ app: addressOf("gone-1") })).rejects.toMatchObject({ code: "APP_NOT_FOUND" });
+});
+
+test("an app that nobody deleted stays, whatever the agent says it removed", async () => {
+  const fabric = await aFabric(world, replica);
+  const { app } = await replica.apps.deployApp(aDeploy(fabric, "kept-1"));
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  await agent.report({ removedAppIds: [app?.spec?.appId ?? ""] });
+  expect((await replica.apps.getApp({ app: addressOf("kept-1") })).app?.deleting).toBe(false);
+});
+
+test("a snapshot carries a prune token only when operators deleted more than half of at least three apps", async () => {
+  const fabric = await aFabric(world, replica);
+  for (const name of ["p-1", "p-2", "p-3"]) await replica.apps.deployApp(aDeploy(fabric, name));
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  await replica.apps.deleteApp(aRequest("p-1"));
+  expect((await agent.fetch()).snapshot.pruneToken).toBe("");
+  await replica.apps.deleteApp(aRequest("p-2"));
+  expect((await agent.fetch()).snapshot.pruneToken).toMatch(/^prune1\./);
+});
+
+test("a fabric fetches only what is deployed to it or could be rolled back to there (MGT 2)", async () => {
+  const [one, other] = [await aFabric(world, replica), await aFabric(world, replica)];
+  await replica.apps.deployApp(aDeploy(one, "entitled-1", { letter: "c" }));
+  await replica.apps.deployApp(aDeploy(one, "entitled-1", { letter: "d" }));
+  const check = async (fabricId: string, letter: string) =>
+    (await replica.entitlements.checkEntitlement({ fabricId, digest: `sha256:${letter.repeat(64)}` })).entitled;
+  expect(await Promise.all([check(one.fabricId, "c"), check(one.fabricId, "d"), check(one.fabricId, "e")])).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect(await check(other.fabricId, "c")).toBe(false);
+});
+
+test("deletes a fabric with apps only by force, and its tunnel is closed", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "forced-1"));
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  const target = { org: "acme", fabric: fabric.name };
+  await expect(replica.fabrics.deleteFabric({ ...target, force: false })).rejects.toMatchObject({
+    code: "FABRIC_HAS_APPS",
+  });
+  await replica.fabrics.deleteFabric({ ...target, force: true });
+  expect((await agent.next("kick")).value.reason).toBe("FABRIC_DELETED");
+  await using again = await fabric.connect(replica, { epoch: 2n });
+  expect(await again.ended).toMatchObject({ code: "FABRIC_DELETED" });
+  await until(async () => {
+    const { certificate } = await world.authority.getCertificate({ serialNumber: fabric.identity.serialNumber });
+    return certificate?.revokedAt;
+  });
+});
+
+test("pages of apps hold every app once, by environment and name", async () => {
+  const fabric = await aFabric(world, replica);
+  const names = ["l-1", "l-2", "l-3", "l-4", "l-5"];
+  for (const name of names) await replica.apps.deployApp(aDeploy(fabric, name));
+  const seen: string[] = [];
+  let pageToken = "";
+  do {
+    const page = await replica.apps.listApps({
+      org: "acme",
+      environments: ["prod"],
+      fabric: fabric.name,
+      pageSize: 2,
+      pageToken,
+    });
+    seen.push(...page.apps.map((app) => app.spec?.name ?? ""));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  expect(seen).toEqual(names);
+});
+
+test("what an agent reports is shown with the app, and as memory once the fabric is not connected", async () => {
+  const fabric = await aFabric(world, replica);
+  const { app } = await replica.apps.deployApp(aDeploy(fabric, "shown-1"));
+  const appId = app?.spec?.appId ?? "";
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  await agent.report({ apps: [aStatus(appId, { appliedDigest: app?.spec?.specDigest ?? "" })] });
+  const shown = await replica.apps.getApp({ app: addressOf("shown-1") });
+  expect(shown.app).toMatchObject({
+    statusCurrent: true,
+    status: { readyReplicas: 1, appliedDigest: app?.spec?.specDigest },
+  });
+  await agent.cut();
+  await until(async () =>
+    (await replica.apps.getApp({ app: addressOf("shown-1") })).app?.statusCurrent ? undefined : true,
+  );
+});
