@@ -10,6 +10,7 @@ import { defaultOptions, type ProcessDriverOptions, type ResolvedOptions } from 
 import { observeApp } from "./observe-app.ts";
 import { readLogs } from "./read-logs.ts";
 import { stopApp } from "./stop-everything.ts";
+import { compileCacheDirectory } from "./unit-specs.ts";
 
 /**
  * Runs apps as supervised processes of this machine, without root and without any other software.
@@ -66,6 +67,7 @@ function resolveOptions(given: ProcessDriverOptions): ResolvedOptions {
     });
   }
   mkdirSync(given.stateDirectory, { recursive: true, mode: 0o711 });
+  mkdirSync(compileCacheDirectory(given.stateDirectory), { recursive: true, mode: 0o700 });
   const sources = join(import.meta.dirname, "../..");
   return {
     ...defaultOptions,
@@ -86,7 +88,8 @@ function clusterFacts(): ClusterFacts {
   return {
     nodes: 1,
     cpuMillicores: availableParallelism() * 1_000,
-    memoryBytes: process.constrainedMemory() || totalmem(),
+    // Without a limit the system answers 0 or nearly 2^64.
+    memoryBytes: Math.min(process.constrainedMemory() || totalmem(), totalmem()),
     clusterVersion: `${type()} ${release()}`,
     containerRuntimeVersion: `node ${process.version}`,
   };
