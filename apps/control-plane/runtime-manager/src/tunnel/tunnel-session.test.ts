@@ -83,7 +83,7 @@ test("the higher order stays, whichever session arrives last", async () => {
     const registry = createSessionRegistry();
     const sessions = arrival.map((order) => aSession({ order }));
     for (const session of sessions) registry.add(session);
-    const [lower] = sessions.filter((session) => session.terms.order === 1n);
+    const lower = sessions.find((session) => session.terms.order === 1n);
     expect(registry.get(fabricId("fabric-1"))?.terms.order).toBe(2n);
     expect(await lower?.ended).toEqual({ reason: "kicked", code: "EPOCH_SUPERSEDED" });
   }
