@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import { Readable } from "node:stream";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { field, withSpan, type Logger } from "@drawbridge/telemetry";
@@ -73,6 +74,7 @@ function streamingHandler(run: Run) {
   return (call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>): void => {
     const stream: EventEmitter = call;
     stream.on("error", () => undefined); // without it a client that hangs up ends the process; the handler sees signal abort
+    if (call instanceof Readable) keepWritableAfterReading(call);
     const answer = async (): Promise<void> => {
       const outcome = await run(call, call);
       if (call.cancelled) return;
@@ -81,6 +83,14 @@ function streamingHandler(run: Run) {
     };
     void answer(); // run never rejects
   };
+}
+
+/**
+ * Leaving a `for await` over a duplex stream destroys its writable side as well, and with it the status. A handler may
+ * read all requests and then answer.
+ */
+function keepWritableAfterReading(call: Readable): void {
+  Object.defineProperty(call, Symbol.asyncIterator, { value: () => call.iterator({ destroyOnReturn: false }) });
 }
 
 interface RunCallOptions extends CallRunnerOptions {

@@ -157,7 +157,7 @@ export function createGrpcClient<D extends Readonly<Record<string, GrpcMethod>>>
   async function unary(method: Method, request: unknown, callOptions: CallOptions = {}): Promise<unknown> {
     const timeoutMs = callOptions.timeoutMs ?? options.timeoutMs ?? 10_000;
     const endsAtMs = clock.monotonicMs() + timeoutMs;
-    const deadline = new Date(clock.now().getTime() + timeoutMs);
+    const deadline = deadlineIn(timeoutMs);
     return withSpan(
       method.path.slice(1),
       { "rpc.system": "grpc", "server.address": options.address },
@@ -206,8 +206,7 @@ export function createGrpcClient<D extends Readonly<Record<string, GrpcMethod>>>
     callOptions.signal?.throwIfAborted();
     const used = channel();
     used.calls += 1;
-    const deadline =
-      callOptions.timeoutMs === undefined ? {} : { deadline: new Date(clock.now().getTime() + callOptions.timeoutMs) };
+    const deadline = callOptions.timeoutMs === undefined ? {} : { deadline: deadlineIn(callOptions.timeoutMs) };
     const { path, requestSerialize, responseDeserialize } = method;
     const stream = method.requestStream
       ? used.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, traceMetadata(), deadline)
@@ -242,6 +241,11 @@ export function createGrpcClient<D extends Readonly<Record<string, GrpcMethod>>>
       return Promise.resolve();
     },
   };
+}
+
+/** grpc-js compares a deadline with the system's clock, whatever clock we were given. */
+function deadlineIn(timeoutMs: number): Date {
+  return new Date(systemClock.now().getTime() + timeoutMs);
 }
 
 function traceMetadata(): Metadata {

@@ -1,0 +1,216 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { CertificateAuthorityServiceService } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { DrawbridgeError } from "@drawbridge/errors";
+import { cryptoRandom } from "@drawbridge/lifecycle";
+import { IdentityHolder, loadIdentityDir, parseCsr, saveIdentityDir, type TrustBundle } from "@drawbridge/pki";
+import { createGrpcServer, createServiceIdentity, defineGrpcService } from "@drawbridge/rpc";
+import { createTestCa, createTestLogger, FakeClock, tempDir, type TestCa } from "@drawbridge/testkit";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+
+const forever = new AbortController().signal;
+const hourMs = 3_600_000;
+
+let ca: TestCa;
+beforeAll(async () => {
+  ca = await createTestCa();
+});
+
+interface AuthorityState {
+  isAway: boolean;
+  trustBundle: TrustBundle;
+  issued: number;
+}
+
+/** cert-authority's contract on a real port, with the test CA behind it. */
+async function startAuthority() {
+  const state: AuthorityState = { isAway: false, trustBundle: ca.trustBundle, issued: 0 };
+  const refuse = (): Promise<never> => Promise.reject(new Error("not asked for"));
+  const bundle = () => ({
+    sequence: state.trustBundle.sequence,
+    refreshHintSeconds: state.trustBundle.refreshHintSeconds,
+    trustDomain: state.trustBundle.trustDomain,
+    rootsDer: state.trustBundle.rootsDer.map((der) => Buffer.from(der)),
+  });
+  const server = createGrpcServer({
+    name: "internal",
+    listen: { host: "127.0.0.1", port: 0 },
+    identity: new IdentityHolder(await ca.issueService("cert-authority")),
+    clientCertificate: "required",
+    logger: createTestLogger().logger,
+    services: [
+      defineGrpcService(CertificateAuthorityServiceService, {
+        allow: {
+          issueFabricCertificate: [],
+          issueServiceCertificate: ["any-service"],
+          getTrustBundle: ["any-service"],
+          getCertificate: [],
+          activateCertificate: [],
+          revokeCertificates: [],
+          listCertificates: [],
+        },
+        handlers: {
+          issueServiceCertificate: async ({ csrDer }, { peer }) => {
+            if (state.isAway) throw new DrawbridgeError({ kind: "failed_precondition", code: "AWAY", message: "away" });
+            const { spkiDer } = await parseCsr(csrDer);
+            const leaf = await ca.sign(spkiDer, peer?.spiffeId ?? "");
+            state.issued += 1;
+            const certificate = {
+              serialNumber: leaf.serialNumber,
+              certificateDer: Buffer.from(leaf.certificateDer),
+              chainDer: [Buffer.from(ca.issuingDer)],
+              spiffeId: leaf.spiffeId,
+              notBefore: leaf.notBefore,
+              notAfter: leaf.notAfter,
+            };
+            return { certificate, trustBundle: bundle() };
+          },
+          getTrustBundle: () => Promise.resolve({ trustBundle: bundle() }),
+          issueFabricCertificate: refuse,
+          getCertificate: refuse,
+          activateCertificate: refuse,
+          revokeCertificates: refuse,
+          listCertificates: refuse,
+        },
+      }),
+    ],
+  });
+  await server.start(forever);
+  onTestFinished(() => server.stop(AbortSignal.abort()));
+  return { state, address: `127.0.0.1:${server.address().port}` };
+}
+
+async function setUp(options: { readonly trustDomain?: string } = {}) {
+  const dir = await tempDir();
+  onTestFinished(() => dir[Symbol.asyncDispose]());
+  const authority = await startAuthority();
+  const clock = new FakeClock(new Date());
+  const log = createTestLogger();
+  const identity = createServiceIdentity({
+    dir: join(dir.path, "activation"),
+    certAuthority: authority,
+    clock,
+    random: cryptoRandom,
+    logger: log.logger,
+    ...options,
+  });
+  onTestFinished(() => identity.stop(AbortSignal.timeout(1_000)));
+  return { ...authority, clock, log, identity, dir: join(dir.path, "activation") };
+}
+
+/** Let the loop go round, 15 s at a time, until the wanted is true. */
+async function advanceUntil(clock: FakeClock, isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) {
+    await clock.waitForSleep();
+    if (isTrue()) return;
+    clock.advance(15_000);
+  }
+}
+
+test("waits for its files, says so on /readyz, and starts when they come", async () => {
+  const { identity, clock, dir, log } = await setUp();
+  const started = identity.start(forever);
+  await clock.waitForSleep();
+  expect(identity.health()).toBe(`waiting for ${dir}`);
+  await saveIdentityDir(dir, await ca.issueService("activation"), clock.now());
+  clock.advance(5_000);
+  await started;
+  expect(identity.health()).toBeUndefined();
+  expect(identity.holder.get().spiffeId).toBe("spiffe://drawbridge.local/cp/activation");
+  expect(log.withMessage("waiting for identity files")).toHaveLength(1);
+});
+
+test("an identity of another trust domain is not taken", async () => {
+  const { identity, clock, dir, log } = await setUp({ trustDomain: "other.local" });
+  await saveIdentityDir(dir, await ca.issueService("activation"), clock.now());
+  const stopped = new AbortController();
+  const started = identity.start(stopped.signal);
+  await clock.waitForSleep();
+  expect(log.withMessage("waiting for identity files")[0]).toMatchObject({ err: { code: "IDENTITY_FOREIGN" } });
+  stopped.abort(new Error("enough"));
+  await expect(started).rejects.toThrow("enough");
+});
+
+test("renews between 40 and 60 percent of the certificate's life, swaps it while running and saves it", async () => {
+  const { identity, clock, dir, state } = await setUp();
+  const first = await ca.issueService("activation", { ttlSeconds: 10 * 3600 });
+  await saveIdentityDir(dir, first, clock.now());
+  await identity.start(forever);
+  await clock.waitForSleep();
+  clock.advance(3.9 * hourMs);
+  await clock.waitForSleep();
+  expect(state.issued).toBe(0);
+  clock.advance(2.2 * hourMs);
+  await advanceUntil(clock, () => identity.holder.get().serialNumber !== first.serialNumber);
+  await clock.waitForSleep();
+  expect(state.issued).toBe(1);
+  const saved = await loadIdentityDir(dir, clock.now());
+  expect(saved.serialNumber).toBe(identity.holder.get().serialNumber);
+  expect(saved.privateKeyPem).not.toBe(first.privateKeyPem);
+});
+
+test("a renewal that fails changes nothing and is tried again", async () => {
+  const { identity, clock, dir, state, log } = await setUp();
+  const first = await ca.issueService("activation", { ttlSeconds: 10 * 3600 });
+  await saveIdentityDir(dir, first, clock.now());
+  state.isAway = true;
+  await identity.start(forever);
+  await clock.waitForSleep();
+  clock.advance(6.1 * hourMs);
+  await advanceUntil(clock, () => log.withMessage("identity cannot be refreshed, will retry").length > 0);
+  expect(identity.holder.get().serialNumber).toBe(first.serialNumber);
+  expect(identity.health()).toBeUndefined();
+  state.isAway = false;
+  await advanceUntil(clock, () => identity.holder.get().serialNumber !== first.serialNumber);
+});
+
+test("a certificate that cannot be saved is used all the same, and saved later", async () => {
+  const { identity, clock, dir, log } = await setUp();
+  const first = await ca.issueService("activation", { ttlSeconds: 10 * 3600 });
+  await saveIdentityDir(dir, first, clock.now());
+  await identity.start(forever);
+  await clock.waitForSleep();
+  await rm(dir, { recursive: true });
+  await writeFile(dir, "in the way");
+  clock.advance(6.1 * hourMs);
+  await advanceUntil(clock, () => identity.holder.get().serialNumber !== first.serialNumber);
+  await clock.waitForSleep();
+  expect(log.withMessage("identity cannot be refreshed, will retry")).toHaveLength(1);
+  await rm(dir);
+  clock.advance(600_000);
+  await clock.waitForSleep();
+  expect((await loadIdentityDir(dir, clock.now())).serialNumber).toBe(identity.holder.get().serialNumber);
+});
+
+test("an expired certificate is said on /readyz, and a newer one in the folder is taken", async () => {
+  const { identity, clock, dir, state } = await setUp();
+  state.isAway = true;
+  await saveIdentityDir(dir, await ca.issueService("activation", { ttlSeconds: 3600 }), clock.now());
+  await identity.start(forever);
+  await clock.waitForSleep();
+  clock.advance(1.1 * hourMs);
+  expect(identity.health()).toBe("the certificate has expired");
+  const newer = await ca.issueService("activation");
+  await saveIdentityDir(dir, newer, clock.now());
+  await advanceUntil(clock, () => identity.holder.get().serialNumber === newer.serialNumber);
+  expect(identity.health()).toBeUndefined();
+});
+
+test("takes a trust bundle with a higher sequence, and never one with a lower", async () => {
+  const { identity, clock, dir, state } = await setUp();
+  const other = await createTestCa();
+  await saveIdentityDir(dir, await ca.issueService("activation"), clock.now());
+  state.trustBundle = {
+    ...ca.trustBundle,
+    sequence: 2n,
+    rootsDer: [...ca.trustBundle.rootsDer, ...other.trustBundle.rootsDer],
+  };
+  await identity.start(forever);
+  await advanceUntil(clock, () => identity.holder.get().trustBundle.sequence === 2n);
+  expect(identity.holder.get().trustBundle.rootsDer).toHaveLength(2);
+  state.trustBundle = { ...ca.trustBundle, sequence: 1n };
+  await clock.waitForSleep();
+  clock.advance(301_000);
+  await clock.waitForSleep();
+  expect(identity.holder.get().trustBundle.sequence).toBe(2n);
+});
