@@ -27,8 +27,6 @@ export interface GroupCommit<Item, Result> {
   admit(): Admission<Item, Result>;
   /** Places taken. */
   readonly pending: number;
-  /** Resolves when everything submitted so far was answered. */
-  drain(): Promise<void>;
 }
 
 interface Waiting<Item, Result> {
@@ -46,16 +44,12 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   const waiting: Waiting<Item, Result>[] = [];
   let pending = 0;
   let isWriting = false;
-  let idle = Promise.withResolvers<void>();
-  idle.resolve();
 
   async function writeGroups(): Promise<void> {
     if (isWriting) return;
     isWriting = true;
-    idle = Promise.withResolvers<void>();
     while (waiting.length > 0) await writeGroup(waiting.splice(0, options.maxGroup));
     isWriting = false;
-    idle.resolve();
   }
 
   async function writeGroup(group: readonly Waiting<Item, Result>[]): Promise<void> {
@@ -91,7 +85,6 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         },
       };
     },
-    drain: () => idle.promise,
   };
 }
 
