@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { systemClock } from "@drawbridge/lifecycle";
 import { describePortHolder } from "../shim/listening-port.ts";
 import { processRef } from "../shim/process-table.ts";
@@ -11,6 +12,7 @@ import { watchEndpoints } from "./watch-endpoints.ts";
 const listenRetryMs = 500;
 const clock = systemClock;
 const stopping = new AbortController();
+flushCompileCache(); // otherwise written only at the end of a life that should be long
 process.on("SIGTERM", () => stopping.abort());
 
 const directory = process.argv

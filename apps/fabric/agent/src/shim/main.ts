@@ -1,4 +1,5 @@
 import { cryptoRandom, systemClock } from "@drawbridge/lifecycle";
+import { flushCompileCache } from "node:module";
 import { text } from "node:stream/consumers";
 import { openAppOutput } from "./app-output.ts";
 import { textsFromJson } from "./json-fields.ts";
@@ -33,6 +34,7 @@ if (elder !== undefined) throw new Error(`process ${elder.pid} already has this 
 const clock = systemClock;
 const state = createStateKeeper({ initial: readUnitState(paths) ?? initialUnitState, paths, clock });
 state.update({ shim: self });
+flushCompileCache(); // otherwise written only at the end of a life that should be long
 const writer = createLogWriter({ directory: paths.logs, ...spec.logs });
 const output = openAppOutput({ paths, writer, clock });
 if (readUnitWish(paths)?.wish === "stop") stopping.abort();

@@ -23,13 +23,13 @@ export interface ProcessEntry {
 
 let cachedBootId: string | undefined; // cannot change while this process lives
 
-export function currentBootId(): string {
+function currentBootId(): string {
   cachedBootId ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   return cachedBootId;
 }
 
 /** `undefined` if there is no such process (any more). */
-export function readProcessEntry(pid: number): ProcessEntry | undefined {
+function readProcessEntry(pid: number): ProcessEntry | undefined {
   const text = readProcFile(pid, "stat");
   if (text === undefined) return undefined;
   // The name (field 2) is in parentheses and may itself hold spaces and parentheses: count from the last one.

@@ -47,7 +47,7 @@ export interface PortRange {
   readonly to: number;
 }
 
-export const unitPhases = ["starting", "ready", "unready", "crashed", "draining", "stopped"] as const;
+const unitPhases = ["starting", "ready", "unready", "crashed", "draining", "stopped"] as const;
 export type UnitPhase = (typeof unitPhases)[number];
 
 export interface UnitState {

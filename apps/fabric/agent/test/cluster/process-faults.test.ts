@@ -2,11 +2,13 @@ import { isDrawbridgeError } from "@drawbridge/errors";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { systemClock } from "@drawbridge/lifecycle";
 import { expect, test } from "vitest";
 import { appPaths } from "../../src/cluster/process/app-folder.ts";
+import { startShim } from "../../src/cluster/process/launch-unit.ts";
 import { readCurrentApp } from "../../src/cluster/process/read-current-app.ts";
 import { isAlive, type ProcessRef } from "../../src/shim/process-table.ts";
 import { readUnitState, unitPaths } from "../../src/shim/unit-files.ts";
@@ -29,11 +31,17 @@ interface UnitProcesses {
   readonly app: ProcessRef;
 }
 
+/** Folder of the only unit of a kind. */
+function onlyUnit(cluster: ProcessCluster, appId: string, kind: "replicas" | "fronts"): string {
+  const folder = appPaths(cluster.stateDirectory, appId)[kind];
+  const [name = "", ...others] = readdirSync(folder);
+  if (others.length > 0) throw new Error("there is more than one unit");
+  return join(folder, name);
+}
+
 /** Shim and process of the only unit of a kind. */
 function unitOf(cluster: ProcessCluster, appId: string, kind: "replicas" | "fronts"): UnitProcesses {
-  const folder = appPaths(cluster.stateDirectory, appId)[kind];
-  const [name = ""] = readdirSync(folder);
-  const state = readUnitState(unitPaths(join(folder, name)));
+  const state = readUnitState(unitPaths(onlyUnit(cluster, appId, kind)));
   if (state?.shim === undefined || state.app === undefined) throw new Error("the unit does not run");
   return { shim: state.shim, app: state.app };
 }
@@ -123,6 +131,41 @@ test("shim and app killed together come back as one replica", async () => {
   expect((await observed(cluster.driver, app.appId)).replicas.map((replica) => replica.replicaId)).toEqual([
     before?.replicaId,
   ]);
+});
+
+test("a process that nobody has recorded is ended before its replacement starts", async () => {
+  await using cluster = await openProcessCluster();
+  const app = anApp();
+  await cluster.driver.apply(app, never);
+  const before = unitOf(cluster, app.appId, "replicas");
+  kill(before.shim);
+  await eventually(() => !isAlive(before.shim));
+  rmSync(unitPaths(onlyUnit(cluster, app.appId, "replicas")).state);
+  await cluster.driver.apply(app, never);
+  const after = unitOf(cluster, app.appId, "replicas");
+  expect(after.app.pid).not.toBe(before.app.pid);
+  expect(processesWith(`DRAWBRIDGE_APP_ID=${app.appId}\0DRAWBRIDGE_REPLICA=r1-`)).toEqual([after.app.pid]);
+  expect(await answersOf(cluster, app.appId)).toBe("one");
+});
+
+test("a second shim of a unit gives way to the first", async () => {
+  await using cluster = await openProcessCluster();
+  const app = anApp();
+  await cluster.driver.apply(app, never);
+  const before = unitOf(cluster, app.appId, "replicas");
+  const source = join(import.meta.dirname, "../../src");
+  const second = startShim(
+    onlyUnit(cluster, app.appId, "replicas"),
+    {},
+    {
+      stateDirectory: cluster.stateDirectory,
+      appPath: "/usr/bin:/bin",
+      entryPoints: { shim: join(source, "shim/main.ts"), front: join(source, "front/main.ts") },
+      clock: systemClock,
+    },
+  );
+  await expect(second).rejects.toMatchObject({ code: "SHIM_NOT_STARTED" });
+  expect(unitOf(cluster, app.appId, "replicas")).toEqual(before);
 });
 
 test("an old version whose shim was killed serves until the update has replaced it", async () => {
@@ -228,7 +271,8 @@ test("secrets are in no command line, no state file and in nobody's environment 
   const carriers = processesWith(secret);
   expect(carriers).toEqual([process.pid]);
   expect(readProc(process.pid, "cmdline")).not.toContain(secret);
-  for (const entry of readdirSync(cluster.stateDirectory, { recursive: true, withFileTypes: true })) {
+  const { directory } = appPaths(cluster.stateDirectory, app.appId);
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     expect(readFileSync(path, "utf8"), path).not.toContain(secret);

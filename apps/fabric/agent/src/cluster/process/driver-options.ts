@@ -8,7 +8,7 @@ export interface DriverLogger {
 }
 
 export interface ProcessDriverOptions {
-  /** Absolute. The driver's own: everything in it is the driver's to remove. */
+  /** Absolute. The folders `apps` and `compile-cache` in it are the driver's own. */
   readonly stateDirectory: string;
   readonly clock: Clock;
   readonly random: Random;

@@ -17,7 +17,7 @@ import {
 } from "../../shim/unit-files.ts";
 import { fifoError, translateWriteError } from "./driver-errors.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
-import { runtimeFlags } from "./unit-specs.ts";
+import { compileCache, runtimeFlags } from "./unit-specs.ts";
 
 /** Begins the name of a unit folder that is being made. */
 export const unfinishedPrefix = ".new-";
@@ -71,14 +71,14 @@ export async function createUnitFolder(
 export async function startShim(
   directory: string,
   secrets: Readonly<Record<string, string>> | undefined,
-  options: Pick<ResolvedOptions, "entryPoints" | "appPath" | "clock">,
+  options: Pick<ResolvedOptions, "entryPoints" | "appPath" | "clock" | "stateDirectory">,
 ): Promise<void> {
   const { clock } = options;
   const paths = unitPaths(directory);
   const log = openSync(paths.shimLog, "a", 0o600);
   const shim = spawn(process.execPath, [...shimFlags, options.entryPoints.shim, shimArgument(directory)], {
     cwd: directory,
-    env: { PATH: options.appPath },
+    env: { PATH: options.appPath, ...compileCache(options.stateDirectory) },
     detached: true,
     stdio: ["pipe", log, log],
   });
