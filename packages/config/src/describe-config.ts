@@ -22,12 +22,19 @@ export function describeConfig(schema: ConfigSchema, prefix = "DRAWBRIDGE_"): re
   });
 }
 
-/** The table for a README: a test there compares it, so that it cannot grow stale. */
+/** The table for a README, laid out as the formatter does it: a test there compares it, so that it cannot grow stale. */
 export function configTable(schema: ConfigSchema, prefix?: string): string {
-  const rows = describeConfig(schema, prefix).map(
-    (row) => `| \`${row.name}\` | ${cell(row.default)} | ${cell(row.description)} |`,
-  );
-  return ["| variable | default | meaning |", "|---|---|---|", ...rows].join("\n");
+  const rows = describeConfig(schema, prefix).map((row) => [
+    `\`${row.name}\``,
+    cell(row.default),
+    cell(row.description),
+  ]);
+  const table = [["variable", "default", "meaning"], ...rows];
+  const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  const [header = [], ...body] = table;
+  return [line(header), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
 }
 
 function defaultText(value: unknown): string {

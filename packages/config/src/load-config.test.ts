@@ -96,12 +96,12 @@ test("a secret prints as [redacted] however it is printed", () => {
 test("the table for a README has every variable with its default and meaning", () => {
   expect(describeConfig(schema)[3]).toEqual({ name: "DRAWBRIDGE_KEY_FILE", default: "none", description: "a secret" });
   expect(configTable(schema).split("\n")).toEqual([
-    "| variable | default | meaning |",
-    "|---|---|---|",
-    "| `DRAWBRIDGE_LISTEN` | 127.0.0.1:7410 | where to listen |",
-    "| `DRAWBRIDGE_PEER` | required | the other one |",
-    "| `DRAWBRIDGE_TTL_SECONDS` | 3600 | life \\| of it |",
-    "| `DRAWBRIDGE_KEY_FILE` | none | a secret |",
+    "| variable                 | default        | meaning         |",
+    "| ------------------------ | -------------- | --------------- |",
+    "| `DRAWBRIDGE_LISTEN`      | 127.0.0.1:7410 | where to listen |",
+    "| `DRAWBRIDGE_PEER`        | required       | the other one   |",
+    "| `DRAWBRIDGE_TTL_SECONDS` | 3600           | life \\| of it   |",
+    "| `DRAWBRIDGE_KEY_FILE`    | none           | a secret        |",
   ]);
 });
 

@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { decideRedemption, type FoundToken } from "./decide-redemption.ts";
+import type { Enrolment } from "./enrolment.ts";
+import type { StoredToken } from "./stored-token.ts";
+
+const now = new Date("2026-01-01T12:00:00Z");
+const minutes = (count: number): Date => new Date(now.getTime() + count * 60_000);
+const sha256 = Buffer.alloc(32, 1);
+const keys = { agentSpkiSha256: "aa", collectorSpkiSha256: "bb" };
+const chain = { serialNumber: "01", certificatesDer: [], notAfter: minutes(10_000) };
+
+function aToken(change: Partial<StoredToken> = {}): StoredToken {
+  return {
+    tokenId: "t1",
+    sha256,
+    fabricId: "f1",
+    fabricName: "edge",
+    org: "acme",
+    state: "unused",
+    createdBy: "alice",
+    createdAt: minutes(-10),
+    expiresAt: minutes(20),
+    redeemedAt: undefined,
+    agentId: undefined,
+    refusedUses: 0,
+    ...change,
+  };
+}
+
+const common = { agentId: "a1", tokenId: "t1", enrolledAt: minutes(-1), ...keys };
+const pending: Enrolment = { ...common, state: "pending" };
+const issued: Enrolment = {
+  ...common,
+  state: "issued",
+  issuedAt: minutes(-1),
+  certificate: chain,
+  monitoringCertificate: chain,
+};
+const arrived: Enrolment = { ...common, state: "closed", reason: "first_tunnel" };
+const deleted: Enrolment = { ...common, state: "closed", reason: "fabric_deleted" };
+const redeemed = aToken({ state: "redeemed", redeemedAt: minutes(-1), agentId: "a1" });
+
+function decide(found: FoundToken | undefined, change: { readonly sha256?: Buffer; readonly keys?: typeof keys } = {}) {
+  const presented = { tokenId: "t1", sha256: change.sha256 ?? sha256 };
+  const decision = decideRedemption({ found, presented, keys: change.keys ?? keys, now });
+  return decision.decision === "refuse" ? decision.code : decision.decision;
+}
+
+test.each<{ what: string; found: FoundToken | undefined; outcome: string }>([
+  { what: "a token that is not known", found: undefined, outcome: "ACTIVATION_TOKEN_UNKNOWN" },
+  { what: "an unused token", found: { token: aToken(), enrolment: undefined }, outcome: "consume" },
+  {
+    what: "a token at the last millisecond",
+    found: { token: aToken({ expiresAt: new Date(now.getTime() + 1) }), enrolment: undefined },
+    outcome: "consume",
+  },
+  {
+    what: "a token at the instant it expires",
+    found: { token: aToken({ expiresAt: now }), enrolment: undefined },
+    outcome: "ACTIVATION_TOKEN_EXPIRED",
+  },
+  {
+    what: "a revoked token",
+    found: { token: aToken({ state: "revoked" }), enrolment: undefined },
+    outcome: "ACTIVATION_TOKEN_REVOKED",
+  },
+  {
+    what: "a revoked token that also ran out",
+    found: { token: aToken({ state: "revoked", expiresAt: now }), enrolment: undefined },
+    outcome: "ACTIVATION_TOKEN_REVOKED",
+  },
+  { what: "a redemption that was not answered", found: { token: redeemed, enrolment: pending }, outcome: "replay" },
+  {
+    what: "a redemption not answered for 23 hours",
+    found: { token: redeemed, enrolment: { ...pending, enrolledAt: minutes(-23 * 60) } },
+    outcome: "replay",
+  },
+  {
+    what: "a redemption not answered for a day",
+    found: { token: redeemed, enrolment: { ...pending, enrolledAt: minutes(-24 * 60) } },
+    outcome: "ACTIVATION_TOKEN_USED",
+  },
+  { what: "a redemption answered a minute ago", found: { token: redeemed, enrolment: issued }, outcome: "replay" },
+  {
+    what: "a redemption answered ten minutes ago",
+    found: { token: redeemed, enrolment: { ...issued, issuedAt: minutes(-10) } },
+    outcome: "ACTIVATION_TOKEN_USED",
+  },
+  {
+    what: "a redemption whose agent arrived",
+    found: { token: redeemed, enrolment: arrived },
+    outcome: "ACTIVATION_TOKEN_USED",
+  },
+  {
+    what: "a redemption of a fabric that was deleted",
+    found: { token: redeemed, enrolment: deleted },
+    outcome: "ACTIVATION_TOKEN_REVOKED",
+  },
+  {
+    what: "a redemption past the token's own life",
+    found: { token: { ...redeemed, expiresAt: minutes(-1) }, enrolment: issued },
+    outcome: "replay",
+  },
+])("$what: $outcome", ({ found, outcome }) => {
+  expect(decide(found)).toBe(outcome);
+});
+
+test.each([aToken(), aToken({ state: "revoked" }), aToken({ expiresAt: now }), redeemed])(
+  "who has the wrong secret learns nothing about a token that is $state",
+  (token) => {
+    expect(decide({ token, enrolment: issued }, { sha256: Buffer.alloc(32, 2) })).toBe("ACTIVATION_TOKEN_UNKNOWN");
+  },
+);
+
+test.each([pending, issued, arrived, deleted])(
+  "another key is refused as a second use, whatever became of the first ($state)",
+  (enrolment) => {
+    const stranger = { ...keys, agentSpkiSha256: "cc" };
+    expect(decide({ token: redeemed, enrolment }, { keys: stranger })).toBe("ACTIVATION_TOKEN_USED");
+  },
+);
