@@ -6,7 +6,7 @@ import type { StackLayout } from "./layout.ts";
 
 /** End every app that the agent of this stack left running: they outlive it by design. */
 export async function stopApps(layout: StackLayout): Promise<void> {
-  if (!existsSync(join(layout.agent, "apps"))) return;
+  if (!existsSync(join(layout.agent, "cluster", "apps"))) return;
   const result = await runProgram({
     program: "apps/fabric/agent/src/main.ts",
     args: ["stop-apps", "--state-dir", layout.agent],
