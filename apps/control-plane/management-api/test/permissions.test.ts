@@ -80,7 +80,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-const actions = [...everyRoute().map((route) => route.action)];
+const actions = everyRoute().map((route) => route.action);
 
 test("the table names every route, and every route declares its permission", () => {
   expect([...Object.keys(mayUse), ...isPublic].toSorted()).toEqual(actions.toSorted());

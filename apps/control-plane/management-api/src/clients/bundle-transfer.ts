@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { DrawbridgeError, type ErrorKind } from "@drawbridge/errors";
 import type { Component } from "@drawbridge/lifecycle";
 import { clientTlsOptions, type IdentityHolder } from "@drawbridge/pki";
@@ -97,7 +97,7 @@ export function createBundleTransfer(options: {
         "upload-length": String(totalBytes),
         ...(contentLength === undefined ? {} : { "content-length": String(contentLength) }),
       };
-      const rest = { headers, body: bytes, headersTimeout: uploadTimeoutMs };
+      const rest = { headers, body: Readable.from(chunksOf(bytes)), headersTimeout: uploadTimeoutMs };
       const answer = await request("PATCH", digest, rest, signal);
       if (answer.statusCode !== 201 && answer.statusCode !== 204) throw await refusalOf(answer);
       await answer.body.dump();
@@ -106,6 +106,14 @@ export function createBundleTransfer(options: {
       return { outcome, offset: reached.success ? reached.data : totalBytes };
     },
   };
+}
+
+/**
+ * The bytes, without handing out their stream: undici destroys the body of a request that was refused early, and with it
+ * would go the client's connection, before the client could read why.
+ */
+async function* chunksOf(bytes: Readable): AsyncGenerator<Buffer> {
+  yield* bytes.iterator({ destroyOnReturn: false });
 }
 
 function openAgent(identity: IdentityHolder): Agent {

@@ -9,22 +9,26 @@ import { type AuditedEvent, auditedEvents, type AuditedStream, eventToEntry } fr
 
 const durable = "management-api";
 
-/** Facts of other services become audit records, each exactly once: the inbox is in the transaction of the record. */
-export function createAuditConsumers(deps: {
-  readonly bus: Bus;
+interface RecorderDeps {
   readonly store: Pick<Store<Database>, "transaction">;
   readonly audit: Pick<AuditRepository, "append">;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}): readonly Component[] {
-  const { bus, store, audit, clock, logger } = deps;
+}
 
-  async function record(event: AuditedEvent): Promise<void> {
-    await store.transaction(async (tx) => {
+/** Turn an event into an audit record, exactly once however often it comes: the inbox is in the record's transaction. */
+export function createEventRecorder({ store, audit }: RecorderDeps): (event: AuditedEvent) => Promise<void> {
+  return (event) =>
+    store.transaction(async (tx) => {
       if ((await consumeOnce(tx, { consumer: durable, eventId: event.id })) === "duplicate") return;
       await audit.append(tx, cleanEntry(eventToEntry(event)));
     });
-  }
+}
+
+/** Facts of other services become audit records. */
+export function createAuditConsumers(
+  deps: RecorderDeps & { readonly bus: Bus; readonly clock: Clock; readonly logger: Logger },
+): readonly Component[] {
+  const { bus, clock, logger } = deps;
+  const record = createEventRecorder(deps);
 
   // The keys of the object are exactly the streams.
   return (Object.keys(auditedEvents) as AuditedStream[]).map((stream) =>

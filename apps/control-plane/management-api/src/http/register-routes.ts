@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
@@ -26,6 +27,7 @@ export interface RegisterOptions {
 /** A body that is not an upload must have arrived by then: slow senders hold a connection no longer. */
 const bodyTimeoutMs = 30_000;
 const maxIdempotencyKey = 200;
+const maxDiscardedBytes = 16 * 1024 * 1024;
 
 /**
  * Put routes on the server. In this order, for each: rate limit by address, authentication, rate limit by token,
@@ -37,10 +39,9 @@ export async function registerRoutes(app: FastifyInstance, options: RegisterOpti
   const states = new WeakMap<FastifyRequest, RequestState>();
 
   app.addHook("onRequest", (request) => limits.admitAddress(request));
-  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
 
-  for (const route of options.routes) {
-    app.route({
+  function add(scope: FastifyInstance, route: Route): void {
+    scope.route({
       method: route.method,
       url: route.path.replaceAll(/\{(\w+)\}/g, ":$1"),
       exposeHeadRoute: false,
@@ -57,10 +58,19 @@ export async function registerRoutes(app: FastifyInstance, options: RegisterOpti
       onSend: async (request, reply, payload) => {
         const state = states.get(request);
         if (state) await audit.conclude(state, reply.statusCode, payload);
+        if (route.upload) discardRest(request.raw);
         return payload;
       },
     });
   }
+
+  for (const route of options.routes.filter(({ upload }) => !upload)) add(app, route);
+  await app.register(async (scope) => {
+    // Bytes are bytes: what calls itself JSON is not an upload, and is not parsed to find out.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
+    for (const route of options.routes.filter(({ upload }) => upload)) add(scope, route);
+  });
 }
 
 function openState(route: Route, request: FastifyRequest, reply: FastifyReply, ids: IdSource): RequestState {
@@ -142,6 +152,20 @@ function boundBody(request: FastifyRequest, clock: Clock): void {
     () => request.raw.destroy(),
     () => undefined, // it arrived
   );
+}
+
+/**
+ * Read what is left of a body that was answered before its end. Node does so only for bodies that nobody began to read;
+ * the next request on the connection would wait behind the rest for ever. Too much of it costs the connection.
+ */
+function discardRest(body: IncomingMessage): void {
+  if (body.complete || body.destroyed) return;
+  let leftBytes = maxDiscardedBytes;
+  body.on("data", (chunk: Buffer) => {
+    leftBytes -= chunk.length;
+    if (leftBytes < 0) body.destroy();
+  });
+  body.resume();
 }
 
 function requestIdOf(request: FastifyRequest, route: Route, username: string): string | undefined {

@@ -39,7 +39,7 @@ export async function createApiClient(options: {
   const open: ApiClient["open"] = (method, path, call = {}) =>
     request(new URL(path, options.url), {
       dispatcher: agent,
-      method: method as Dispatcher.HttpMethod,
+      method,
       headers: {
         ...(call.token === undefined ? {} : { authorization: `Bearer ${call.token}` }),
         ...(call.body === undefined ? {} : { "content-type": "application/json" }),

@@ -1,6 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { connectBus } from "@drawbridge/bus";
 import { loadConfig } from "@drawbridge/config";
+import type { EventEnvelope } from "@drawbridge/contracts";
+import { ActivationTokenRefused } from "@drawbridge/contracts/events/v1/events";
 import { type Component, cryptoRandom, startComponents, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import { IdentityHolder, saveIdentityDir } from "@drawbridge/pki";
 import { createGrpcServer, createHttpServer, type GrpcServer, type HttpServer } from "@drawbridge/rpc";
@@ -40,6 +43,8 @@ export interface TestApi extends AsyncDisposable {
   /** Stop and start the process of a peer. */
   stopPeer(name: PeerName): Promise<void>;
   startPeer(name: PeerName): Promise<void>;
+  /** Announce an event as another service would. */
+  publish(event: RefusedEvent): Promise<void>;
   /** One more replica on the same database. */
   startReplica(name: string): Promise<{ readonly url: string; readonly api: ApiClient }>;
   login(username: string, password: string): Promise<string>;
@@ -47,6 +52,7 @@ export interface TestApi extends AsyncDisposable {
   createUser(username: string, bindings: readonly { role: string; environment: string }[]): Promise<string>;
 }
 
+export type RefusedEvent = EventEnvelope<"activation.token.refused.v1">;
 export type PeerName = "runtime-manager" | "activation" | "config-resolver";
 
 export async function startApi(
@@ -184,6 +190,17 @@ async function assemble(
     return { url, api };
   }
 
+  async function publish(event: RefusedEvent): Promise<void> {
+    const bus = connectBus({ url: nats.url, credentials: nats.credentials, name: "test", logger: logs.logger });
+    await bus.start(new AbortController().signal);
+    try {
+      const payloadJson = JSON.stringify(ActivationTokenRefused.toJSON(event.payload));
+      await bus.publishEvent({ ...event, payloadJson });
+    } finally {
+      await bus.stop(AbortSignal.timeout(5_000));
+    }
+  }
+
   const { url, api } = await startReplica("management-api-0");
   const login = async (username: string, password: string): Promise<string> => {
     const answer = await api.call("POST", "/v1/sessions", { body: { username, password } });
@@ -204,6 +221,7 @@ async function assemble(
     startPeer,
     stopPeer,
     startReplica,
+    publish,
     login,
     createUser: async (username, bindings) => {
       const password = `password of ${username}`;
