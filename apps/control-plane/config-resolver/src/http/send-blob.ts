@@ -46,7 +46,6 @@ export async function sendBlob(options: {
     return reply.send();
   }
   reply.raw.setTimeout(idleMs, () => reply.raw.destroy());
-  reply.raw.once("close", () => request.raw.socket.setTimeout(0));
   return reply.send(handle.createReadStream({ start, end }));
 }
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { problemContentType, toProblem } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
@@ -7,7 +8,7 @@ import { parseArtefactDigest } from "../domain/artefact-digest.ts";
 import type { BundleRecords } from "../domain/bundle-record.ts";
 import type { BundleUploads } from "../domain/bundle-uploads.ts";
 import { maxBundleBytes } from "../domain/upload.ts";
-import { readBody } from "./read-body.ts";
+import { discardBody, readBody } from "./read-body.ts";
 
 export interface UploadRoutesDeps {
   readonly uploads: BundleUploads;
@@ -56,17 +57,27 @@ export function registerUploadRoutes(app: FastifyInstance, deps: UploadRoutesDep
   };
   app.route({ method: "GET", url: "/v1/bundles/:digest", exposeHeadRoute: false, handler: show });
 
+  async function appendAndDiscard<T>(raw: IncomingMessage, append: (content: AsyncIterable<Uint8Array>) => Promise<T>) {
+    try {
+      return await append(readBody(raw, idleMs));
+    } finally {
+      await discardBody(raw, idleMs);
+    }
+  }
+
   app.patch("/v1/bundles/:digest", { errorHandler: uploadErrors(logger) }, async (request: DigestRequest, reply) => {
     const digest = parseArtefactDigest(request.params.digest);
     const headers = headersSchema.safeParse(request.headers);
     if (!headers.success) throw headersInvalid();
-    const status = await uploads.append({
-      digest,
-      offset: headers.data["upload-offset"],
-      totalBytes: headers.data["upload-length"],
-      content: readBody(request.raw, idleMs),
-      signal: request.signal,
-    });
+    const status = await appendAndDiscard(request.raw, (content) =>
+      uploads.append({
+        digest,
+        offset: headers.data["upload-offset"],
+        totalBytes: headers.data["upload-length"],
+        content,
+        signal: request.signal,
+      }),
+    );
     const isStored = status.outcome === "stored";
     void reply.header("upload-offset", isStored ? status.sizeBytes : status.offset);
     return reply.code(isStored ? 201 : 204).send();
