@@ -104,7 +104,8 @@ async function runCall({ method, allow, call, handle, ...options }: RunCallOptio
   const startedMs = options.clock.monotonicMs();
   const hangUp = new AbortController();
   const emitter: EventEmitter = call;
-  emitter.on("cancelled", () => hangUp.abort(callCancelled()));
+  const onCancelled = (): void => hangUp.abort(callCancelled());
+  emitter.once("cancelled", onCancelled);
   const connection = options.connectionOf(call);
   const [header] = call.metadata.get("traceparent");
   const traceparent = typeof header === "string" ? header : "";
@@ -137,6 +138,7 @@ async function runCall({ method, allow, call, handle, ...options }: RunCallOptio
         outcome = { ok: false, status: toGrpcStatus(failure) };
         span.setAttribute("error.type", failure.code);
       }
+      emitter.off("cancelled", onCancelled); // it also comes when the answer has been sent
       const durationMs = options.clock.monotonicMs() - startedMs;
       options.metrics?.record({ method: method.path, code: failure?.code, durationMs });
       record({ method, context, failure, durationMs, logger: options.logger });

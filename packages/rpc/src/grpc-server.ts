@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import { TLSSocket, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
 import { systemClock, uuidV7Ids, type Clock, type Component, type Health, type IdSource } from "@drawbridge/lifecycle";
 import type { IdentityHolder } from "@drawbridge/pki";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
@@ -75,6 +76,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const byAddress = new Map<string, Connection>();
+  const byCertificate = new WeakMap<object, Connection>();
   const sweeping = new AbortController();
 
   const listener = createListener({
@@ -100,22 +102,16 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     socket.once("close", () => {
       if (byAddress.get(key) === connection) byAddress.delete(key);
     });
+    if (connection.peer && socket instanceof TLSSocket) byCertificate.set(markCertificate(socket), connection);
     options.onConnection?.(connection);
     if (!socket.destroyed) injector.injectConnection(socket);
   }
 
-  /**
-   * grpc-js does not hand out the socket, only its remote address; the certificate's fingerprint shows that the entry
-   * found under that address is of the same connection even if the address was taken over a moment ago.
-   */
-  function connectionOf(call: {
-    getPeer(): string;
-    getAuthContext(): { sslPeerCertificate?: { fingerprint256: string } };
-  }): Connection | undefined {
-    const connection = byAddress.get(call.getPeer());
-    if (!connection?.peer) return connection;
-    const presented = call.getAuthContext().sslPeerCertificate?.fingerprint256.replaceAll(":", "").toLowerCase();
-    return presented === connection.peer.fingerprintSha256 ? connection : undefined;
+  /** With client certificates the connection follows from the socket itself; the address only tells anonymous callers apart. */
+  function connectionOf(call: ServerCallHandle): Connection | undefined {
+    if (options.clientCertificate === "none") return byAddress.get(call.getPeer());
+    const { sslPeerCertificate } = call.getAuthContext();
+    return sslPeerCertificate && byCertificate.get(sslPeerCertificate);
   }
 
   const services = options.health ? [...options.services, createHealthService(options.health)] : options.services;
@@ -163,6 +159,25 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       listener.destroy("server stopped");
     },
   };
+}
+
+/** What we ask of a call, of whatever shape. */
+interface ServerCallHandle {
+  getPeer(): string;
+  getAuthContext(): { readonly sslPeerCertificate?: object };
+}
+
+const noBytes = Buffer.alloc(0);
+
+/**
+ * grpc-js hands out the socket's certificate and nothing else of the socket. Let it be an object of this socket's own,
+ * by which its connection is found: that is exact, and it spares the decoding of the certificate at every call. The
+ * certificate itself was read and verified before. TLS 1.3 has no renegotiation: it cannot change.
+ */
+function markCertificate(socket: TLSSocket): object {
+  const mark: Pick<PeerCertificate, "raw"> = { raw: noBytes };
+  socket.getPeerCertificate = () => mark as DetailedPeerCertificate; // grpc-js looks only at whether `raw` is there
+  return mark;
 }
 
 /**

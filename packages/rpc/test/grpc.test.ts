@@ -112,6 +112,22 @@ test.each([
   });
 });
 
+test("callers that speak at the same time are never taken for one another", async () => {
+  const seen: string[] = [];
+  const { address } = await startServer({
+    revoke: async ({ tokenId }, { peer }) => void seen.push(`${tokenId} ${peer?.identity.kind}`),
+  });
+  const service = client(address, holderOf(await ca.issueService("management-api")));
+  const agent = client(address, holderOf(await ca.issueAgent({ org: "acme", fabricId, agentId })));
+  const calls = Array.from({ length: 40 }, (_, index) =>
+    index % 2 === 0
+      ? service.revokeActivationToken({ tokenId: "as-service" })
+      : agent.revokeActivationToken({ tokenId: "as-agent" }),
+  );
+  await Promise.all(calls);
+  expect(new Set(seen)).toEqual(new Set(["as-service service", "as-agent agent"]));
+});
+
 test("a method with an empty list refuses everybody", async () => {
   const { address } = await startServer({});
   const call = client(address, holderOf(await ca.issueService("management-api")));
