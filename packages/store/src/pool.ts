@@ -38,9 +38,7 @@ export function openPool(options: PoolOptions): PostgresPool {
     options: {},
     connect: async () => {
       try {
-        const client = await pool.connect();
-        options.availability.answered();
-        return guardClient(client, options.availability);
+        return guardClient(await pool.connect(), options.availability);
       } catch (error) {
         throw reported(error, options.availability);
       }
@@ -61,7 +59,9 @@ function guardClient(client: PoolClient, availability: Availability): PostgresPo
   });
   async function query(text: string, parameters: readonly unknown[]): Promise<unknown> {
     try {
-      return await client.query(text, [...parameters]);
+      const result = await client.query(text, [...parameters]);
+      availability.answered(); // not before: the pool may hand out a connection that broke while nobody looked
+      return result;
     } catch (error) {
       isBroken ||= breaksConnection(error);
       throw reported(error, availability);

@@ -125,7 +125,7 @@ test("lets one of two replicas create or change a key", async () => {
   expect(await mine.keys()).toEqual(["a1"]);
 });
 
-test("forgets a key that nobody renews, and tells who watches", async () => {
+test("forgets a key that nobody renews, and tells who watches (servers from 2.11)", async () => {
   const bucket = await bus.kv("leases", { ttlMs: 1_000, storage: "memory" });
   const changes: KeyValueChange["change"][] = [];
   const watching = await (
@@ -136,7 +136,7 @@ test("forgets a key that nobody renews, and tells who watches", async () => {
   await bucket.put("a1", bytes("replica-1"));
   await until(() => changes.includes("put"));
   await until(async () => (await bucket.get("a1")) === undefined);
-  await until(() => changes.includes("gone"));
+  if (Number(bus.serverVersion?.split(".")[1]) >= 11) await until(() => changes.includes("gone"));
   expect(await bucket.create("a1", bytes("replica-2"))).toMatchObject({ outcome: "written" });
   await watching.close();
 });

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { freePort } from "@drawbridge/local";
-import { GenericContainer, Wait, type StartedTestContainer } from "testcontainers";
+import { setTimeout as pause } from "node:timers/promises";
+import { freePort, natsGreets, postgresAnswers } from "@drawbridge/local";
+import { GenericContainer, getContainerRuntimeClient, Wait, type StartedTestContainer } from "testcontainers";
 import type { KillableServer } from "./backing-server.ts";
 
 export interface ServerContainer {
@@ -12,12 +13,12 @@ export interface ServerContainer {
 const postgresPort = 5432;
 const natsPort = 4222;
 const startTimeoutMs = 120_000;
+const stopTimeoutSeconds = 10;
 
 /** Any image that follows the official one: POSTGRES_USER, POSTGRES_PASSWORD, port 5432. */
 export async function startPostgresContainer(image: string): Promise<ServerContainer> {
   const password = randomBytes(16).toString("hex");
-  // A fixed port on our side, so that the address survives a restart.
-  const port = await freePort();
+  const port = await freePort(); // chosen here, so that the address survives a restart
   const container = await new GenericContainer(image)
     .withEnvironment({ POSTGRES_USER: "drawbridge_admin", POSTGRES_PASSWORD: password, POSTGRES_DB: "postgres" })
     .withExposedPorts({ container: postgresPort, host: port })
@@ -25,7 +26,7 @@ export async function startPostgresContainer(image: string): Promise<ServerConta
     .withStartupTimeout(startTimeoutMs)
     .start();
   const url = `postgres://drawbridge_admin:${password}@${container.getHost()}:${port}/postgres`;
-  return { url, server: killable(container), remove: async () => void (await container.stop()) };
+  return serverContainer(container, url, () => postgresAnswers(url));
 }
 
 /** Any image whose entry point is nats-server, as the official one's. */
@@ -38,20 +39,48 @@ export async function startNatsContainer(image: string): Promise<ServerContainer
     .withWaitStrategy(Wait.forLogMessage(/Server is ready/))
     .withStartupTimeout(startTimeoutMs)
     .start();
-  return {
-    url: `nats://${container.getHost()}:${port}`,
-    credentials: `drawbridge:${password}`,
-    server: killable(container),
-    remove: async () => void (await container.stop()),
-  };
+  const host = container.getHost();
+  const server = await serverContainer(container, `nats://${host}:${port}`, () => natsGreets({ host, port }));
+  return { ...server, credentials: `drawbridge:${password}` };
 }
 
-function killable(container: StartedTestContainer): KillableServer {
-  return {
-    // No time to stop in order: Docker follows with SIGKILL at once.
-    kill: async () => void (await container.stop({ timeout: 0, remove: false, removeVolumes: false })),
-    stop: async () => void (await container.stop({ timeout: 10_000, remove: false, removeVolumes: false })),
-    start: () => container.restart(),
-    restart: () => container.restart({ timeout: 10_000 }),
+/**
+ * The container itself, below testcontainers' own stop: that one forgets the container, so that it could neither be
+ * started again nor removed. A line in a log, or an open port of Docker's proxy, is not yet a server that answers:
+ * `answers` is asked until it does.
+ */
+async function serverContainer(
+  started: StartedTestContainer,
+  url: string,
+  answers: () => Promise<boolean>,
+): Promise<ServerContainer> {
+  const runtime = await getContainerRuntimeClient();
+  const container = runtime.container.getById(started.getId());
+  async function ready(): Promise<void> {
+    const giveUp = AbortSignal.timeout(startTimeoutMs);
+    while (!(await answers().catch(() => false))) await pause(50, undefined, { signal: giveUp });
+  }
+  const remove = (): Promise<void> => container.remove({ force: true, v: true });
+  try {
+    await ready();
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  const server: KillableServer = {
+    kill: async () => {
+      await container.kill({ signal: "SIGKILL" });
+      await container.wait();
+    },
+    stop: () => container.stop({ t: stopTimeoutSeconds }),
+    start: async () => {
+      await container.start();
+      await ready();
+    },
+    restart: async () => {
+      await server.stop();
+      await server.start();
+    },
   };
+  return { url, server, remove };
 }

@@ -82,27 +82,27 @@ async function fromInstall(foundBy: string, install: () => ReturnType<typeof ins
   return { kind: "binary", command: result.command, version: result.version, foundBy };
 }
 
-/** An image of the repository `nats` that is on this machine, the newest that Docker lists first. */
+/** The newest image of a repository named `nats` that is on this machine. */
 async function fromDocker(): Promise<Found> {
   const info = await runCommand("docker", ["info", "--format", "{{.ServerVersion}}"], { timeoutMs: 10_000 });
   if (info.outcome === "missing" || info.exitCode !== 0) return { kind: "none", reason: "Docker does not run here" };
   const list = await runCommand("docker", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"], {
     timeoutMs: 10_000,
   });
-  const images = list.outcome === "exited" ? list.stdout.split("\n") : [];
-  for (const image of images.filter((name) => /(^|\/)nats:(?!<none>)/.test(name))) {
-    const run = await runCommand(
-      "docker",
-      ["run", "--rm", "--network=none", "--entrypoint=nats-server", image, "--version"],
-      {
-        timeoutMs: 30_000,
-      },
-    );
-    const version = run.outcome === "exited" && run.exitCode === 0 ? parseVersion(run.stdout) : undefined;
-    if (version !== undefined && isAtLeast(version, oldestNatsVersion)) return { kind: "docker", image, version };
+  const names = list.outcome === "exited" ? list.stdout.split("\n") : [];
+  let newest: Extract<NatsServer, { kind: "docker" }> | undefined;
+  for (const image of names.filter((name) => /(^|\/)nats:(?!<none>)/.test(name))) {
+    const version = await imageVersion(image);
+    if (version !== undefined && isAtLeast(version, newest?.version ?? oldestNatsVersion)) {
+      newest = { kind: "docker", image, version };
+    }
   }
-  return {
-    kind: "none",
-    reason: "Docker runs, but there is no image of nats on this machine (none is pulled unasked)",
-  };
+  const reason = "Docker runs, but there is no image of nats on this machine (none is pulled unasked)";
+  return newest ?? { kind: "none", reason };
+}
+
+async function imageVersion(image: string): Promise<string | undefined> {
+  const args = ["run", "--rm", "--network=none", "--pull=never", "--entrypoint=nats-server", image, "--version"];
+  const run = await runCommand("docker", args, { timeoutMs: 30_000 });
+  return run.outcome === "exited" && run.exitCode === 0 ? parseVersion(run.stdout) : undefined;
 }

@@ -1,5 +1,5 @@
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { choosePort } from "../free-port.ts";
@@ -9,6 +9,7 @@ import { runCommand } from "../run-command.ts";
 import { readOrCreateSecret, writePrivateFile } from "../secret-file.ts";
 import { findNatsServer } from "./find-nats-server.ts";
 import { natsConfigText } from "./nats-config.ts";
+import { natsGreets } from "./nats-greets.ts";
 import { isDurable, type NatsServer } from "./nats-server.ts";
 import { endOrphan, recordPid } from "./nats-pid.ts";
 
@@ -57,7 +58,10 @@ export async function startNats(options: StartNatsOptions): Promise<ManagedNats>
   await writePrivateFile(credentialsFile, `${credentials.user}:${credentials.password}\n`);
   const pidFile = join(stateDir, "nats.pid");
   const configFile = join(stateDir, "nats.conf");
-  await endOrphan(pidFile, configFile); // before the port is looked at: it may hold it
+  const container = `drawbridge-nats-${createHash("sha256").update(stateDir).digest("hex").slice(0, 12)}`;
+  // What an owner left behind when it was killed, before the port is looked at: it may hold it.
+  await endOrphan(pidFile, configFile);
+  if (server.kind === "docker") await runCommand("docker", ["rm", "--force", container], { timeoutMs: 30_000 });
   const port = await choosePort("NATS", options.port);
   const inside =
     server.kind === "docker"
@@ -75,12 +79,11 @@ export async function startNats(options: StartNatsOptions): Promise<ManagedNats>
     }),
   );
 
-  const container = `drawbridge-nats-${port}`;
   const managed = createManagedProcess({
     name: "NATS",
     logFile: join(stateDir, "nats.out"),
     plan: () => Promise.resolve(launchPlan(server, { stateDir, configFile, container, port })),
-    isReady: () => greets(port),
+    isReady: () => natsGreets({ host: "127.0.0.1", port }),
     stopSignal: "SIGTERM",
     onStarted: (pid) => recordPid(pidFile, pid),
     ...(server.kind === "docker"
@@ -114,19 +117,4 @@ function launchPlan(
     args: ["run", ...container, ...limits, ...doors, server.image, "-c", "/state/nats.conf"],
     retryForMs: 10_000, // the name of a container that was killed is free again a moment later
   };
-}
-
-/** A NATS server speaks first: "INFO {...}" (NATS client protocol). It listens only when JetStream has recovered. */
-async function greets(port: number): Promise<boolean> {
-  const socket = connect({ host: "127.0.0.1", port });
-  const greeting = Promise.withResolvers<boolean>();
-  socket.setTimeout(2_000, () => greeting.resolve(false));
-  socket.once("error", () => greeting.resolve(false));
-  socket.once("close", () => greeting.resolve(false));
-  socket.once("data", (chunk) => greeting.resolve(chunk.toString("latin1").startsWith("INFO ")));
-  try {
-    return await greeting.promise;
-  } finally {
-    socket.destroy();
-  }
 }

@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { Client } from "pg";
 import { choosePort } from "../free-port.ts";
 import { silentProgress, type LocalProgress } from "../local-progress.ts";
 import { createManagedProcess, withFacts, type LaunchPlan, type ManagedProcess } from "../managed-process.ts";
 import { readOrCreateSecret } from "../secret-file.ts";
 import { findPostgresBinaries } from "./binaries.ts";
 import { adminUser, dataDirArgument, initialiseDataDir } from "./initialise.ts";
+import { postgresAnswers } from "./postgres-answers.ts";
 import { choosePostgresUser } from "./run-as.ts";
 import { clearPostmaster } from "./stale-postmaster.ts";
 
@@ -66,7 +66,7 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Mana
     name: "PostgreSQL",
     logFile: join(stateDir, "postgres.log"),
     plan,
-    isReady: () => answers(url),
+    isReady: () => postgresAnswers(url),
     stopSignal: "SIGINT",
   });
   await managed.start();
@@ -87,16 +87,4 @@ function settings(port: number, survives: "power-cut" | "process-kill"): readonl
       : { fsync: "off", full_page_writes: "off", wal_level: "minimal", max_wal_senders: "0" }),
   };
   return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-}
-
-async function answers(url: string): Promise<boolean> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
-  client.on("error", () => undefined); // the connection is for one question
-  try {
-    await client.connect();
-    await client.query("SELECT 1");
-    return true;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
 }
