@@ -84,7 +84,7 @@ export function createConsumer<T extends EventType>(options: ConsumerOptions<T>)
   }
 
   async function readAll(source: ConsumerMessages): Promise<void> {
-    if (stopping.signal.aborted) await source.close();
+    if (stopping.signal.aborted) void source.close(); // it ends by being read: awaiting it here would wait for ever
     for await (const message of source) {
       const { type, scope } = parseEventSubject(message.subject);
       if (!types.has(type)) {
