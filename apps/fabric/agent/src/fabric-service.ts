@@ -91,7 +91,9 @@ export function createFabricService(deps: FabricDeps): FabricService {
     trustBundle: () => credentials.trustBundle(),
     existingAppIds: async () => {
       await loop.firstPass;
-      return new Set([...loop.observed().keys(), ...(desired.current()?.apps ?? []).map(({ appId }) => appId)]);
+      const wished = desired.current();
+      const named = [...(wished?.apps ?? []), ...(wished?.unusable ?? [])].map(({ appId }) => appId);
+      return new Set([...loop.observed().keys(), ...named]);
     },
     onAccepted: () => {
       loop.wake();

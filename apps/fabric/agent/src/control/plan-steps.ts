@@ -38,7 +38,9 @@ export function planSteps({ desired, observed, progress, nowMs }: PlanInput): re
     if (progress.get(app.appId)?.state !== "failed") steps.push({ action: "refuse", appId: app.appId, app });
   }
   for (const { appId, name } of desired.tombstones) {
-    if (observed.has(appId) && isRemovalDue(progress.get(appId), nowMs)) steps.push({ action: "remove", appId, name });
+    // Also where nothing is to be seen yet: work on it may be under way and is cancelled by the removal.
+    if ((observed.has(appId) || progress.has(appId)) && isRemovalDue(progress.get(appId), nowMs))
+      steps.push({ action: "remove", appId, name });
   }
   return steps;
 }

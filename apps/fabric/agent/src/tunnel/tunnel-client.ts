@@ -63,6 +63,8 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
   const drains = new WeakMap<TunnelSession, PromiseWithResolvers<Drain>>();
   const reconnects = metrics.counter("tunnel_reconnects", { description: "connection attempts by cause" });
   const sessions = metrics.counter("tunnel_sessions", { description: "sessions that were welcomed" });
+  /** Why each address could not be reached in this outage. */
+  const findings = new Map<string, DrawbridgeError>();
   let state: TunnelState = { status: "connecting", since: clock.now(), address: addresses[0] ?? "" };
   let active: TunnelSession | undefined;
   let addressIndex = 0;
@@ -107,6 +109,7 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     if (outage) logger.info({ ...about, outage_since: outage.since.toISOString() }, "tunnel is back");
     else logger.info(about, "tunnel is up");
     outage = undefined;
+    findings.clear();
     handlers.onWelcome(session);
   }
 
@@ -172,10 +175,15 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     return decision.state;
   }
 
+  /** gRPC only says that there is no connection; in between two looks the last finding stands. */
   async function explain(failure: DrawbridgeError, reconnect: ReconnectState): Promise<DrawbridgeError> {
-    if (failure.code !== "PEER_UNAVAILABLE" || reconnect.failures % diagnoseEvery !== 0) return failure;
+    if (failure.code !== "PEER_UNAVAILABLE") return failure;
     const failed = addresses[(addressIndex + addresses.length - 1) % addresses.length] ?? "";
-    return (await options.diagnose(failed, stopping.signal).catch(() => undefined)) ?? failure;
+    if (!findings.has(failed) || reconnect.failures % diagnoseEvery === 0) {
+      const finding = await options.diagnose(failed, stopping.signal).catch(() => undefined);
+      findings.set(failed, finding ?? failure);
+    }
+    return findings.get(failed) ?? failure;
   }
 
   async function run(): Promise<void> {

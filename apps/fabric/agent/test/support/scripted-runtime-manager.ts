@@ -1,0 +1,262 @@
+import { createHash } from "node:crypto";
+import { Snapshot, type AppSpec } from "@drawbridge/contracts/runtime/v1/app";
+import {
+  TunnelServiceService,
+  type ConnectRequest,
+  type ConnectResponse,
+  type GetSnapshotResponse,
+  type Welcome,
+} from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { DrawbridgeError } from "@drawbridge/errors";
+import { IdentityHolder, signJws, type IdentitySnapshot } from "@drawbridge/pki";
+import { createGrpcServer, defineGrpcService, type HandlerOf } from "@drawbridge/rpc";
+import { createTestLogger, type TestCa } from "@drawbridge/testkit";
+
+type AgentFrame = NonNullable<ConnectRequest["frame"]>;
+type FrameOf<C extends AgentFrame["$case"]> = Extract<AgentFrame, { $case: C }>["value"];
+
+/** One tunnel as the control plane sees it. */
+export interface ScriptedSession {
+  readonly frames: readonly ConnectRequest[];
+  /** The first frame of this kind that was not taken before and fits. */
+  next<C extends AgentFrame["$case"]>(
+    kind: C,
+    fits?: (value: FrameOf<C>) => boolean,
+  ): Promise<{ readonly value: FrameOf<C>; readonly seq: bigint; readonly correlationId: string }>;
+  send(frame: NonNullable<ConnectResponse["frame"]>, correlationId?: string): void;
+  /** From now on this session says nothing by itself, as a stopped process does; the connection stays open. */
+  freeze(): void;
+  /** End the stream with a status. */
+  fail(error: DrawbridgeError): void;
+  readonly ended: Promise<void>;
+}
+
+/** A runtime-manager that does what the test says: the real service on a real port with real TLS. */
+export interface ScriptedRuntimeManager extends AsyncDisposable {
+  readonly address: string;
+  readonly sessions: readonly ScriptedSession[];
+  /** The n-th session, from 0, when it has said Hello. */
+  session(index: number): Promise<ScriptedSession>;
+  /** What the next Welcome says. */
+  welcome: Partial<Welcome>;
+  /** Refuse the next Hello with this. */
+  refuseNext: DrawbridgeError | undefined;
+  acknowledgesStatus: boolean;
+  /** Make this the wish, signed, and tell every session. */
+  desire(snapshot: Partial<Snapshot>): Promise<{ readonly digest: string; readonly jws: string }>;
+  /** The next answers to GetSnapshot are what this makes of the true one. */
+  tamper: (response: GetSnapshotResponse) => GetSnapshotResponse;
+  readonly snapshotRequests: number;
+  /** Cut every connection without a word. */
+  cut(): void;
+}
+
+export interface ScriptOptions {
+  readonly ca: TestCa;
+  readonly fabricId: string;
+  readonly port?: number;
+  readonly signer?: IdentitySnapshot;
+}
+
+export async function startScriptedRuntimeManager(options: ScriptOptions): Promise<ScriptedRuntimeManager> {
+  const identity = await options.ca.issueService("runtime-manager");
+  const signer = options.signer ?? identity;
+  const sessions: ScriptedSession[] = [];
+  const arrivals: { readonly index: number; readonly resolve: (session: ScriptedSession) => void }[] = [];
+  let desired: GetSnapshotResponse = { notModified: false, generation: 0n, digest: "", snapshotJws: "" };
+  let snapshotRequests = 0;
+
+  const script: ScriptedRuntimeManager = {
+    address: "",
+    sessions,
+    session: (index) => {
+      const here = sessions[index];
+      if (here) return Promise.resolve(here);
+      const arrival = Promise.withResolvers<ScriptedSession>();
+      arrivals.push({ index, resolve: arrival.resolve });
+      return arrival.promise;
+    },
+    welcome: {},
+    refuseNext: undefined,
+    acknowledgesStatus: true,
+    tamper: (response) => response,
+    get snapshotRequests() {
+      return snapshotRequests;
+    },
+    async desire(change) {
+      const snapshot = Snapshot.fromPartial({
+        fabricId: options.fabricId,
+        incarnationId: "incarnation-1",
+        complete: true,
+        issuedAt: new Date(),
+        ...change,
+      });
+      const payload = Buffer.from(JSON.stringify(Snapshot.toJSON(snapshot)));
+      const digest = `sha256:${createHash("sha256").update(payload).digest("hex")}`;
+      const jws = await signJws({ payload, signer, type: "drawbridge-snapshot+jws" });
+      desired = { notModified: false, generation: snapshot.generation, digest, snapshotJws: jws };
+      for (const session of sessions) {
+        session.send({ $case: "notify", value: { generation: snapshot.generation, digest } });
+      }
+      return { digest, jws };
+    },
+    cut: () => {
+      for (const connection of server.connections()) connection.close("cut by the test");
+    },
+    [Symbol.asyncDispose]: () => server.stop(AbortSignal.abort()),
+  };
+
+  const server = createGrpcServer({
+    name: "fabric",
+    listen: { host: "127.0.0.1", port: options.port ?? 0 },
+    identity: new IdentityHolder(identity),
+    clientCertificate: "required",
+    logger: createTestLogger().logger,
+    services: [
+      defineGrpcService(TunnelServiceService, {
+        allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
+        handlers: {
+          connect: async (call) => {
+            const session = createSession(call, {
+              welcome: () => ({
+                sessionId: `session-${sessions.length}`,
+                epoch: 1n,
+                protocol: 1,
+                serverTime: new Date(),
+                heartbeatMs: 15_000,
+                deadAfterMs: 45_000,
+                reconnectWindowMs: 0,
+                desiredGeneration: desired.generation,
+                desiredDigest: desired.digest,
+                replica: "runtime-manager-0",
+                ...script.welcome,
+              }),
+              refusal: () => {
+                const refusal = script.refuseNext;
+                script.refuseNext = undefined;
+                return refusal;
+              },
+              acknowledges: () => script.acknowledgesStatus,
+              desired: () => desired,
+              onHello: (arrived) => {
+                sessions.push(arrived);
+                for (const { index, resolve } of arrivals) if (index === sessions.length - 1) resolve(arrived);
+              },
+            });
+            await session.over;
+          },
+          getSnapshot: async (request) => {
+            snapshotRequests += 1;
+            const isCurrent = request.haveDigest === desired.digest;
+            return script.tamper(
+              isCurrent ? { notModified: true, generation: 0n, digest: "", snapshotJws: "" } : desired,
+            );
+          },
+        },
+      }),
+    ],
+  });
+  await server.start(new AbortController().signal);
+  const { host, port } = server.address();
+  return Object.assign(script, { address: `${host}:${port}` });
+}
+
+interface SessionHooks {
+  readonly welcome: () => Welcome;
+  readonly refusal: () => DrawbridgeError | undefined;
+  readonly acknowledges: () => boolean;
+  readonly desired: () => GetSnapshotResponse;
+  readonly onHello: (session: ScriptedSession) => void;
+}
+
+type TunnelCall = Parameters<HandlerOf<(typeof TunnelServiceService)["connect"]>>[0];
+
+function createSession(call: TunnelCall, hooks: SessionHooks) {
+  const frames: ConnectRequest[] = [];
+  const over = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  let taken = 0;
+  let seq = 0n;
+  let isFrozen = false;
+  let wake = Promise.withResolvers<void>();
+
+  const session: ScriptedSession = {
+    frames,
+    ended: ended.promise,
+    send(frame, correlationId = "") {
+      if (isFrozen) return;
+      seq += 1n;
+      call.write({ seq, ack: 0n, correlationId, frame });
+    },
+    async next(kind, fits = () => true) {
+      for (;;) {
+        for (; taken < frames.length; taken += 1) {
+          const received = frames[taken];
+          if (received?.frame?.$case !== kind) continue;
+          const value = received.frame.value as FrameOf<typeof kind>; // the case was compared with the kind
+          if (!fits(value)) continue;
+          taken += 1;
+          return { value, seq: received.seq, correlationId: received.correlationId };
+        }
+        await wake.promise;
+      }
+    },
+    freeze: () => {
+      isFrozen = true;
+    },
+    fail: (error) => over.reject(error),
+  };
+
+  function hear(request: ConnectRequest): void {
+    frames.push(request);
+    if (request.frame?.$case === "hello") {
+      const refusal = hooks.refusal();
+      if (refusal) {
+        over.reject(refusal);
+        return;
+      }
+      session.send({ $case: "welcome", value: hooks.welcome() });
+      hooks.onHello(session);
+    } else if (request.frame?.$case === "heartbeat") {
+      const { generation, digest } = hooks.desired();
+      const value = { serverTime: new Date(), desiredGeneration: generation, desiredDigest: digest };
+      session.send({ $case: "heartbeatAck", value });
+    } else if (request.frame?.$case === "status" && hooks.acknowledges()) {
+      session.send({ $case: "statusAck", value: { statusSeq: request.seq } });
+    }
+    wake.resolve();
+    wake = Promise.withResolvers<void>();
+  }
+
+  call.on("data", hear);
+  call.on("end", () => over.resolve());
+  call.on("error", () => over.resolve());
+  call.on("cancelled", () => over.resolve());
+  void over.promise.catch(() => undefined).then(() => ended.resolve());
+  return { over: over.promise };
+}
+
+/** A bundle that nobody has. */
+const nowhere = `sha256:${"0".repeat(64)}`;
+
+/** A spec of an app; its digest follows from what it says. */
+export function aSpec(change: Partial<AppSpec> & Pick<AppSpec, "appId">): AppSpec {
+  const spec: AppSpec = {
+    name: "shop",
+    environment: "test",
+    generation: 1n,
+    revision: 1n,
+    version: "1.0.0",
+    desiredState: 1,
+    replicas: 1,
+    restartNonce: "",
+    bundle: { digest: nowhere, sizeBytes: 1_000n, path: `/v1/bundles/${nowhere}` },
+    publicPort: 0,
+    strategy: { maxSurge: 1, readyTimeoutSeconds: 20, drainTimeoutSeconds: 5 },
+    specDigest: "",
+    traceparent: "",
+    ...change,
+  };
+  const text = JSON.stringify(spec, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+  return { ...spec, specDigest: change.specDigest ?? `sha256:${createHash("sha256").update(text).digest("hex")}` };
+}

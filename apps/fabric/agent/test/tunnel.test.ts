@@ -1,0 +1,120 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+import { createTestCa, type TestCa } from "@drawbridge/testkit";
+import { beforeAll, expect, test } from "vitest";
+import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
+import { agentId, fabricId, openFabric } from "./support/test-fabric.ts";
+
+let ca: TestCa;
+
+beforeAll(async () => {
+  ca = await createTestCa();
+});
+
+test("says Hello with its identity and a growing epoch, and is welcomed (R11)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const first = await fabric.startAgent();
+  const hello = (await (await manager.session(0)).next("hello")).value;
+  expect(hello).toMatchObject({ agentId, protocolMin: 1, protocolMax: 1, observedGeneration: 0n, snapshotDigest: "" });
+  expect(hello.cluster).toMatchObject({ driver: "process", nodes: 1, logsAllowed: false });
+  await first.status(({ tunnel }) => tunnel.status === "connected");
+  await first.stop();
+
+  const second = await fabric.startAgent();
+  const again = (await (await manager.session(1)).next("hello")).value;
+  expect(again.epoch).toBeGreaterThan(hello.epoch);
+  expect(again.bootId).not.toBe(hello.bootId);
+  await second.stop();
+});
+
+test("gives up a session whose peer says nothing any more, and connects anew (R12, half-open)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  manager.welcome = { heartbeatMs: 100, deadAfterMs: 500, reconnectWindowMs: 0 };
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const agent = await fabric.startAgent();
+  const session = await manager.session(0);
+  await session.next("heartbeat");
+  session.freeze();
+  await manager.session(1);
+  await session.ended;
+  expect(agent.log.withMessage("no tunnel, apps go on")).toMatchObject([{ err: { code: "TUNNEL_DEAD" } }]);
+  await agent.status(({ tunnel }) => tunnel.status === "connected");
+});
+
+test("connects again after the connection was cut", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  await fabric.startAgent();
+  await (await manager.session(0)).next("hello");
+  manager.cut();
+  await (await manager.session(1)).next("hello");
+});
+
+test("tries its endpoints in turn", async () => {
+  await using away = await startScriptedRuntimeManager({ ca, fabricId });
+  const nobody = away.address;
+  await away[Symbol.asyncDispose]();
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [nobody, manager.address] });
+  const agent = await fabric.startAgent();
+  await manager.session(0);
+  const { tunnel } = await agent.status((status) => status.tunnel.status === "connected");
+  expect(tunnel.address).toBe(manager.address);
+  expect(agent.log.withMessage("no tunnel, apps go on")).toMatchObject([{ err: { code: "DIAL_REFUSED" } }]);
+});
+
+test("hands over without a gap when it is drained: the old session ends after the new one was welcomed (R6)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const agent = await fabric.startAgent();
+  const old = await manager.session(0);
+  old.send({ $case: "drain", value: { reconnectWithinMs: 1, reason: "rebalance" } });
+  await manager.session(1);
+  expect((await old.next("goodbye")).value.reason).toBe("handover");
+  await old.ended;
+  expect(agent.log.withMessage("no tunnel, apps go on")).toEqual([]);
+});
+
+test("stays refused, with the reason in words, when the control plane does not want it", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  manager.refuseNext = new DrawbridgeError({
+    kind: "permission_denied",
+    code: "AGENT_REVOKED",
+    message: "the certificate was revoked",
+  });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const agent = await fabric.startAgent();
+  const { tunnel } = await agent.status((status) => status.tunnel.status === "refused");
+  expect(tunnel).toMatchObject({ code: "AGENT_REVOKED", message: expect.stringContaining("--replace") });
+  expect(agent.service.health.report()).toMatchObject({ ready: false });
+});
+
+test("refuses a server that is not runtime-manager, and says who it is", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using other = await startScriptedRuntimeManager({ ca: await createTestCa(), fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [other.address] });
+  const agent = await fabric.startAgent();
+  const { tunnel } = await agent.status((status) => status.tunnel.status === "waiting");
+  expect(tunnel.code).toBe("SERVER_NOT_TRUSTED");
+  expect(other.sessions).toEqual([]);
+  expect(manager.sessions).toEqual([]);
+});
+
+test("says goodbye when it is stopped", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const agent = await fabric.startAgent();
+  const session = await manager.session(0);
+  await agent.status(({ tunnel }) => tunnel.status === "connected");
+  await agent.stop();
+  expect((await session.next("goodbye")).value.reason).toBe("shutdown");
+  await session.ended;
+});
