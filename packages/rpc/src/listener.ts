@@ -87,11 +87,11 @@ export function createListener(options: ListenerOptions): Listener {
     }
     if (isOverloaded) logger.info({}, "accepting connections again");
     isOverloaded = false;
+    const key = addressKey(socket); // read now: a closed socket has forgotten its own address
     const endHandshake = onlyOnce(() => {
       admission.handshakeEnded();
-      if (handshakes.get(addressKey(socket))?.end === endHandshake) handshakes.delete(key);
+      if (handshakes.get(key)?.end === endHandshake) handshakes.delete(key);
     });
-    const key = addressKey(socket);
     socket.once("close", () => {
       endHandshake();
       admission.connectionEnded();
