@@ -50,7 +50,7 @@ export interface TokenManagement {
 }
 
 /** Life of a token (design R3 and 5a). */
-export const tokenTtl = { defaultSeconds: 1_800, minimumSeconds: 300, maximumSeconds: 86_400 } as const;
+const tokenTtl = { defaultSeconds: 1_800, minimumSeconds: 300, maximumSeconds: 86_400 } as const;
 
 export function createTokenManagement(deps: {
   readonly tokens: ActivationTokens;
