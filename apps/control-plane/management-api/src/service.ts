@@ -163,6 +163,8 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
   const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
   // The bus is not among them: operators can work without it, and no event is lost while it is away.
+  let isListening = false;
+  health.register("api", () => (isListening ? undefined : "does not listen yet"));
   health.register("database", store.health);
   health.register("identity", identity.health);
 
@@ -180,24 +182,19 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
       trail,
       createTokenCleaner({ tokens, clock, logger }),
       api,
-      endOfStreams(stopping),
+      {
+        name: "log streams",
+        start: async () => {
+          isListening = true;
+        },
+        // Followed logs have no end of their own: without this the API would wait for them until the deadline.
+        stop: async () => stopping.abort(new Error("stopping")),
+      },
       bus,
       createInboxCleaner({ store, clock, logger }),
       ...consumers,
     ],
     health,
     address: () => api.address(),
-  };
-}
-
-/** Followed logs have no end of their own: without this the API would wait for them until the deadline. */
-function endOfStreams(stopping: AbortController): Component {
-  return {
-    name: "log streams",
-    start: () => Promise.resolve(),
-    stop: () => {
-      stopping.abort(new Error("stopping"));
-      return Promise.resolve();
-    },
   };
 }

@@ -57,11 +57,12 @@ describe("login throttling", () => {
 
   test("remembers a bounded number of keys and drops the one untouched for longest", () => {
     const throttle = new LoginThrottle(policy);
-    fail(throttle, "victim", 3, 0);
-    for (let index = 0; index < 100; index += 1) {
-      throttle.begin(`name-${index}`, 1);
-      if (index === 1) throttle.begin("victim", 1_000);
-    }
-    expect(throttle.size).toBe(4);
+    fail(throttle, "kept", 3, 0);
+    fail(throttle, "dropped", 3, 0);
+    throttle.begin("kept", 1_000); // touched again: now blocked for 2 s
+    for (const key of ["a", "b", "c"]) throttle.begin(key, 1_000);
+    expect(throttle.size).toBe(policy.maxKeys);
+    expect(throttle.begin("kept", 1_001)).toBe(1_999);
+    expect(throttle.begin("dropped", 999)).toBe(0); // it would be blocked until 1,000
   });
 });

@@ -1,0 +1,206 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeBundleFile } from "@drawbridge/bundle";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type ControlPlane, startControlPlane } from "./support/control-plane.ts";
+
+let world: ControlPlane;
+beforeAll(async () => {
+  world = await startControlPlane();
+}, 240_000);
+afterAll(() => world[Symbol.asyncDispose]());
+
+const call = (method: string, path: string, options: object = {}) =>
+  world.api.call(method, path, { token: world.adminToken, ...options });
+
+interface Bundle {
+  readonly bytes: Buffer;
+  readonly digest: string;
+}
+
+async function aBundle(version: string, manifest = ""): Promise<Bundle> {
+  const directory = join(world.folder, `app-${version}`);
+  await mkdir(directory);
+  await writeFile(
+    join(directory, "drawbridge.yaml"),
+    `apiVersion: drawbridge/v1\nname: hello\nversion: "${version}"\nruntime: { command: [node, server.mjs] }\n${manifest}`,
+  );
+  await writeFile(join(directory, "server.mjs"), `// ${version}\n`);
+  await writeBundleFile({ directory, file: `${directory}.tgz` });
+  const bytes = await readFile(`${directory}.tgz`);
+  return { bytes, digest: `sha256:${createHash("sha256").update(bytes).digest("hex")}` };
+}
+
+const uploadPart = ({ bytes, digest }: Bundle, from: number, to: number = bytes.length) =>
+  call("PATCH", `/v1/bundles/${digest}`, {
+    bytes: bytes.subarray(from, to),
+    headers: { "upload-offset": String(from), "upload-length": String(bytes.length) },
+  });
+
+const app = "/v1/environments/production/apps/hello";
+
+// One story, told in order: each part stands on the one before.
+describe("the REST API on the real control plane", () => {
+  test("says that every service is ready", async () => {
+    const { json } = await call("GET", "/v1/status");
+    expect(json).toMatchObject({ ready: true });
+    expect(json.services.map((entry: { service: string }) => entry.service)).toEqual([
+      "management-api",
+      "activation",
+      "cert-authority",
+      "config-resolver",
+      "runtime-manager",
+    ]);
+  });
+
+  test("makes a fabric and its activation token (ACT 1)", async () => {
+    const made = await call("POST", "/v1/fabric-tokens", {
+      body: { fabric: "edge", region: "eu", environments: ["production"] },
+    });
+    expect(made.json).toMatchObject({ fabric: "edge", token: expect.stringMatching(/^fat1\./) as string });
+    expect((await call("GET", "/v1/fabrics/edge")).json).toMatchObject({
+      state: "pending",
+      cluster: null,
+      appCount: 0,
+    });
+    const listed = await call("GET", "/v1/fabric-tokens?fabric=edge");
+    expect(listed.json.items).toMatchObject([{ state: "unused", createdBy: "admin" }]);
+    expect((await call("DELETE", `/v1/fabric-tokens/${made.json.tokenId}`)).json.state).toBe("revoked");
+  });
+
+  test("takes a bundle in two parts, refuses the wrong place and a damaged one", async () => {
+    const bundle = await aBundle(
+      "1.0.0",
+      "configuration: { properties: { GREETING: { default: hi }, KEY: { secret: true } } }\n",
+    );
+    const half = Math.floor(bundle.bytes.length / 2);
+    expect((await uploadPart(bundle, 0, half)).status).toBe(204);
+    expect((await uploadPart(bundle, 0)).json).toMatchObject({
+      code: "UPLOAD_OFFSET_MISMATCH",
+      details: { offset: String(half) },
+    });
+    expect((await call("HEAD", `/v1/bundles/${bundle.digest}`)).headers["upload-offset"]).toBe(String(half));
+    expect((await uploadPart(bundle, half)).status).toBe(201);
+    expect((await call("HEAD", `/v1/bundles/${bundle.digest}`)).headers["content-length"]).toBe(
+      String(bundle.bytes.length),
+    );
+    expect((await call("GET", `/v1/bundles/${bundle.digest}`)).json).toMatchObject({ name: "hello", version: "1.0.0" });
+
+    const damaged = { ...bundle, digest: `sha256:${"0".repeat(64)}` };
+    expect((await uploadPart(damaged, 0)).json).toMatchObject({ status: 400, code: "BUNDLE_DIGEST_MISMATCH" });
+  });
+
+  test("deploys it once, however often the request is repeated", async () => {
+    const bundle = await aBundle(
+      "1.1.0",
+      "configuration: { properties: { GREETING: { default: hi }, KEY: { secret: true } } }\n",
+    );
+    await uploadPart(bundle, 0);
+    const body = { fabric: "edge", bundleDigest: bundle.digest, replicas: 2, secureProperties: { KEY: "s3cret" } };
+    const headers = { "idempotency-key": "release 1.1.0" };
+    const first = await call("PUT", app, { body, headers });
+    expect(first.json).toMatchObject({
+      revision: 1,
+      replicas: 2,
+      fabric: "edge",
+      desiredState: "running",
+      status: null,
+      statusCurrent: false,
+    });
+    expect((await call("PUT", app, { body, headers })).json).toEqual(first.json);
+    expect((await call("PUT", app, { body: { ...body, replicas: 3 }, headers })).json.code).toBe("REQUEST_ID_REUSED");
+    expect(JSON.stringify(first.json)).not.toContain("s3cret");
+  });
+
+  test("keeps the configuration of the version before, and asks for it where the manifest changed", async () => {
+    const same = await aBundle(
+      "1.2.0",
+      "configuration: { properties: { KEY: { secret: true }, GREETING: { default: hi } } }\n",
+    );
+    await uploadPart(same, 0);
+    expect((await call("PUT", app, { body: { bundleDigest: same.digest } })).json).toMatchObject({
+      revision: 2,
+      version: "1.2.0",
+    });
+    expect((await call("GET", `${app}/revisions`)).json.items).toMatchObject([
+      { revision: 2, hasConfiguration: true, current: true, requestedBy: "admin" },
+      { revision: 1, hasConfiguration: true, current: false },
+    ]);
+    const other = await aBundle("2.0.0", "configuration: { properties: { NEW: { required: true } } }\n");
+    await uploadPart(other, 0);
+    expect((await call("PUT", app, { body: { bundleDigest: other.digest } })).json.code).toBe("CONFIGURATION_REQUIRED");
+    const wrong = await call("PUT", app, { body: { bundleDigest: other.digest, properties: { OLD: "x" } } });
+    expect(wrong.json.errors.map((error: { field: string }) => error.field)).toEqual([
+      "properties.OLD",
+      "properties.NEW",
+    ]);
+  });
+
+  test("takes new defaults where the values before were defaults only: the digest tells (config-resolver's promise)", async () => {
+    const name = (version: string, manifest: string) => aBundle(version, manifest);
+    const one = await name("3.0.0", "configuration: { properties: { A: { default: one } } }\n");
+    const two = await name("3.1.0", "configuration: { properties: { A: { default: two }, B: { default: x } } }\n");
+    await uploadPart(one, 0);
+    await uploadPart(two, 0);
+    await call("PUT", app, { body: { bundleDigest: one.digest, properties: {} } });
+    expect((await call("PUT", app, { body: { bundleDigest: two.digest } })).json).toMatchObject({ version: "3.1.0" });
+  });
+
+  test("stops, starts, restarts, scales and rolls back", async () => {
+    expect((await call("POST", `${app}/stop`)).json.desiredState).toBe("stopped");
+    expect((await call("POST", `${app}/start`)).json.desiredState).toBe("running");
+    const { generation } = (await call("GET", app)).json;
+    expect((await call("POST", `${app}/restart`)).json.generation).toBe(generation + 1);
+    expect((await call("POST", `${app}/scale`, { body: { replicas: 5 } })).json.replicas).toBe(5);
+    expect((await call("POST", `${app}/rollback`, { body: { toRevision: 1 } })).json.version).toBe("1.1.0");
+    expect((await call("POST", `${app}/rollback`, { body: { toRevision: 99 } })).json.code).toBe("REVISION_NOT_FOUND");
+  });
+
+  test("says why an app cannot be deployed", async () => {
+    const { bundleDigest } = (await call("GET", app)).json;
+    const elsewhere = "/v1/environments/sandbox/apps/hello";
+    const deploy = (path: string, body: object) =>
+      call("PUT", path, { body: { bundleDigest, secureProperties: { KEY: "k" }, ...body } });
+    expect((await deploy(elsewhere, { fabric: "edge" })).json.code).toBe("ENVIRONMENT_NOT_ON_FABRIC");
+    expect((await deploy(elsewhere, { fabric: "nowhere" })).json.code).toBe("FABRIC_NOT_FOUND");
+    expect((await deploy(app.replace("hello", "other"), { fabric: "edge" })).json.code).toBe("APP_NAME_MISMATCH");
+  });
+
+  test("reads no logs of a fabric that is not connected", async () => {
+    expect((await call("GET", `${app}/logs`)).json).toMatchObject({ status: 503, code: "FABRIC_NOT_CONNECTED" });
+  });
+
+  test("answers again by itself when runtime-manager was killed and is back", async () => {
+    await world.kill("runtime-manager");
+    expect((await call("GET", app)).json).toMatchObject({
+      code: "PEER_UNAVAILABLE",
+      details: { service: "runtime-manager" },
+    });
+    await world.start("runtime-manager");
+    expect((await call("GET", app)).json.name).toBe("hello");
+  });
+
+  test("goes on after its own kill -9: users, sessions and the audit chain are there", async () => {
+    const before = (await call("GET", "/v1/audit?limit=1")).json.items[0].seq;
+    await world.kill("management-api");
+    await world.start("management-api");
+    expect((await call("GET", "/v1/whoami")).json.username).toBe("admin");
+    expect((await call("GET", "/v1/audit?limit=1")).json.items[0].seq).toBe(before);
+  });
+
+  test("deletes app and fabric; what the others announce is in the audit log", async () => {
+    expect((await call("DELETE", "/v1/fabrics/edge")).json.code).toBe("FABRIC_HAS_APPS");
+    expect((await call("DELETE", app)).json.deleting).toBe(true);
+    expect((await call("DELETE", "/v1/fabrics/edge?force=true")).status).toBe(200);
+    await expect
+      .poll(
+        async () => {
+          const { json } = await call("GET", "/v1/audit?limit=20");
+          return json.items.map((record: { actor: string; action: string }) => `${record.actor} ${record.action}`);
+        },
+        { timeout: 60_000 },
+      )
+      .toContain("runtime-manager fabric.remove");
+  });
+});
