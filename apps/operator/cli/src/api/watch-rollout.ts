@@ -1,7 +1,7 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import type { ApiClient } from "./client.ts";
-import { type App, appSchema } from "./types.ts";
+import { type App, appSchema, fabricSchema } from "./types.ts";
 
 export type RolloutState =
   | { readonly state: "waiting"; readonly because: string }
@@ -52,7 +52,7 @@ export async function watchRollout(api: ApiClient, path: string, options: WatchO
   const giveUpAtMs = options.clock.monotonicMs() + options.timeoutMs;
   for (;;) {
     const app = await api.call(path, appSchema);
-    const state = rolloutState(app, options.generation);
+    const state = await withAlerts(api, app, rolloutState(app, options.generation));
     options.onState(state, app);
     if (state.state === "done") return app;
     if (state.state === "failed") throw rolloutFailed(app, state);
@@ -65,6 +65,14 @@ export async function watchRollout(api: ApiClient, path: string, options: WatchO
     }
     await options.clock.sleep(pollMs);
   }
+}
+
+/** A fabric that does not take a change over may say why: its state folder is full, or it refused the snapshot. */
+async function withAlerts(api: ApiClient, app: App, state: RolloutState): Promise<RolloutState> {
+  if (state.state !== "waiting" || (app.status?.observedGeneration ?? 0) >= app.generation) return state;
+  const { alerts } = await api.call(`/v1/fabrics/${encodeURIComponent(app.fabricId)}`, fabricSchema);
+  const said = alerts.map(({ reason, message }) => `${reason}: ${message}`).join("; ");
+  return said === "" ? state : { state: "waiting", because: `${state.because}; it says: ${said}` };
 }
 
 function rolloutFailed(app: App, state: { readonly reason: string; readonly message: string }): DrawbridgeError {
