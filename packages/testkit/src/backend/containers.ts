@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { freePort, natsGreets, postgresAnswers } from "@drawbridge/local";
 import { GenericContainer, getContainerRuntimeClient, Wait, type StartedTestContainer } from "testcontainers";
 import type { KillableServer } from "./backing-server.ts";
@@ -57,8 +58,11 @@ async function serverContainer(
   const runtime = await getContainerRuntimeClient();
   const container = runtime.container.getById(started.getId());
   async function ready(): Promise<void> {
-    const giveUp = AbortSignal.timeout(startTimeoutMs);
-    while (!(await answers().catch(() => false))) await pause(50, undefined, { signal: giveUp });
+    const giveUpMs = performance.now() + startTimeoutMs;
+    while (!(await answers().catch(() => false))) {
+      if (performance.now() > giveUpMs) throw noAnswer(new URL(url).host);
+      await pause(50);
+    }
   }
   const remove = (): Promise<void> => container.remove({ force: true, v: true });
   try {
@@ -83,4 +87,15 @@ async function serverContainer(
     },
   };
   return { url, server, remove };
+}
+
+function noAnswer(host: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "unavailable",
+    code: "TESTKIT_NO_ANSWER",
+    message:
+      `the container that should answer at ${host} does not. Where Docker publishes ports on loopback only and tests run ` +
+      `in a container themselves, set TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1`,
+    details: { host },
+  });
 }
