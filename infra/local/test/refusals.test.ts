@@ -7,16 +7,24 @@ import { gzipSync } from "node:zlib";
 import { clientTlsOptions, parseTrustBundleJson } from "@drawbridge/pki";
 import { Agent, request } from "undici";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addressOf, startTestStack, type TestStack, versionAt } from "./support/running-stack.ts";
+import { canMount, mountSmallDisk, type SmallDisk } from "./support/small-disk.ts";
+import { addressOf, eventually, startTestStack, type TestStack, versionAt } from "./support/running-stack.ts";
 
 let stack: TestStack;
 let address: string;
+let disk: SmallDisk | undefined;
 
 beforeAll(async () => {
-  stack = await startTestStack();
+  stack = await startTestStack({
+    prepare: (stateDir) => {
+      if (canMount) disk = mountSmallDisk(join(stateDir, "agent"), 64);
+    },
+  });
   address = addressOf(await stack.deploy(await stack.hello({ version: "1.0.0" })));
 });
 afterAll(async () => {
+  await stack.stack.stop();
+  disk?.[Symbol.dispose]();
   await stack[Symbol.asyncDispose]();
 });
 
@@ -62,6 +70,19 @@ test("a port in use is named with its number, and the previous version keeps ser
   }
   expect(await versionAt(address)).toBe("2.0.1");
 });
+
+test.skipIf(!canMount)(
+  "a full disk in the fabric is a DiskFull condition, and the agent goes on by itself when there is room",
+  async () => {
+    disk?.fill();
+    const result = await failedDeploy(await stack.hello({ version: "2.1.0" }));
+    expect(result.exitCode).toBe(8);
+    expect(result.stderr).toContain("DiskFull");
+    expect(await versionAt(address)).toBe("2.0.1");
+    disk?.free();
+    await eventually(async () => ((await versionAt(address)) === "2.1.0" ? true : undefined));
+  },
+);
 
 test("a bundle with path traversal is refused before anything is stored", async () => {
   const file = join(stack.folder, "evil.tgz");

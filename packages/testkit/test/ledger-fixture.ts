@@ -5,7 +5,7 @@ import { createOutboxRelay, enqueueEvent, openStore, type PublishOutboxEvent, ty
 import { createTestLogger } from "@drawbridge/testkit";
 import type { LedgerDatabase } from "./ledger-database.ts";
 
-export const bundleStored: EventType = "config.bundle.stored.v1";
+const bundleStored: EventType = "config.bundle.stored.v1";
 
 export function openLedger(url: string, logger = createTestLogger().logger): Store<LedgerDatabase> {
   return openStore<LedgerDatabase>({ url, schema: "ledger", logger });

@@ -52,14 +52,18 @@ export interface TestStack extends AsyncDisposable {
 }
 
 export interface StartOptions {
+  /** Called with the state folder before anything is in it. */
+  readonly prepare?: (stateDir: string) => void;
   readonly overrides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** A whole stack of real processes with an activated fabric whose tunnel is up. */
 export async function startTestStack(options: StartOptions = {}): Promise<TestStack> {
   const folder = await mkdtemp(join(tmpdir(), "drawbridge-e2e-"));
+  const stateDir = join(folder, "state");
+  options.prepare?.(stateDir);
   const stack = await openLocalStack({
-    stateDir: join(folder, "state"),
+    stateDir,
     portBase: await freePortBase(),
     survives: "process-kill",
     ...(options.overrides ? { overrides: options.overrides } : {}),
