@@ -2,15 +2,20 @@ import { filePath, listenAddress, telemetryFields } from "@drawbridge/config";
 import { z } from "zod";
 import { parseProxy } from "./net/parse-proxy.ts";
 
+/** "18000-18999" as its two ports. */
+export function parsePortRange(text: string): { readonly from: number; readonly to: number } {
+  const [from = 0, to = 0] = text.split("-").map(Number);
+  return { from, to };
+}
+
 const portRange = () =>
   z
     .string()
     .regex(/^\d{1,5}-\d{1,5}$/, 'must be two ports, for example "18000-18999"')
-    .transform((text) => {
-      const [from = 0, to = 0] = text.split("-").map(Number);
-      return { from, to };
-    })
-    .refine(({ from, to }) => from >= 1 && to <= 65_535 && from <= to, "must rise, within 1 to 65535");
+    .refine((text) => {
+      const { from, to } = parsePortRange(text);
+      return from >= 1 && to <= 65_535 && from <= to;
+    }, "must rise, within 1 to 65535");
 
 export const configSchema = z.object({
   ...telemetryFields(),
@@ -22,7 +27,7 @@ export const configSchema = z.object({
     .meta({ description: "folder with identity, stored snapshot, bundles and egress ledger; the agent's alone" }),
   CLUSTER_DRIVER: z.enum(["process"]).default("process").meta({ description: "how apps are run" }),
   APP_PORT_RANGE: portRange()
-    .prefault("18000-18999")
+    .default("18000-18999")
     .meta({ description: "ports from which the process driver takes one for an app that names none" }),
   APP_LISTEN_HOST: z
     .string()

@@ -3,7 +3,7 @@ import { loadConfig } from "@drawbridge/config";
 import { createLogger, startTelemetry, type Logger } from "@drawbridge/telemetry";
 import type { ClusterDriver } from "../cluster/cluster-driver.ts";
 import { createProcessDriver } from "../cluster/process/process-driver.ts";
-import { configSchema, type AgentConfig } from "../config.ts";
+import { configSchema, parsePortRange, type AgentConfig } from "../config.ts";
 import { createAgentService } from "../service.ts";
 import type { CommandWorld, CommonOptions } from "./command-context.ts";
 
@@ -42,7 +42,7 @@ function createDriver(
       return createProcessDriver({
         stateDirectory: about.stateDirectory,
         logger: about.logger.child({ component: "process-driver" }),
-        publicPorts: config.APP_PORT_RANGE,
+        publicPorts: parsePortRange(config.APP_PORT_RANGE),
         address: config.APP_LISTEN_HOST,
         clock,
         random,

@@ -49,19 +49,28 @@ export function createEgressLedger(options: EgressLedgerOptions): EgressLedger {
   let entries = new Map<string, LedgerEntry>();
   let isDirty = false;
   let writing: Promise<void> = Promise.resolve();
+  let queued: Promise<void> | undefined;
   let loop: Promise<void> = Promise.resolve();
 
   const fileOf = (ofDay: string): JsonFile<LedgerFile> =>
     createJsonFile({ path: join(directory, `${ofDay}.${writer}.json`), schema: ledgerFileSchema, clock, logger });
 
+  /** One write at a time; what is recorded while it waits for its turn goes along. */
   function write(): Promise<void> {
-    if (!isDirty) return writing;
+    queued ??= writing.then(() => {
+      queued = undefined;
+      return isDirty ? writeNow() : undefined;
+    });
+    writing = queued;
+    return queued;
+  }
+
+  async function writeNow(): Promise<void> {
     isDirty = false;
     const file: LedgerFile = { schemaVersion: 1, day, writer, entries: [...entries.values()] };
-    writing = writing
-      .then(() => fileOf(file.day).write(file))
+    await fileOf(day)
+      .write(file)
       .catch((error: unknown) => logger.warn({ err: error }, "egress ledger cannot be written"));
-    return writing;
   }
 
   async function removeOldDays(): Promise<void> {
@@ -74,7 +83,10 @@ export function createEgressLedger(options: EgressLedgerOptions): EgressLedger {
 
   function turnDay(today: string): void {
     if (day === today) return;
-    void write();
+    if (isDirty) {
+      const last = writeNow(); // takes the entries of the day before as they are
+      writing = Promise.all([writing, last]).then(() => undefined);
+    }
     day = today;
     entries = new Map();
     void removeOldDays().catch((error: unknown) => logger.warn({ err: error }, "old egress ledgers cannot be removed"));

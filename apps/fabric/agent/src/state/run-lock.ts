@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setImmediate as yieldTurn } from "node:timers/promises";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { z } from "zod";
 import { errorCodeOf, readFileIfPresent } from "./atomic-file.ts";
@@ -34,7 +35,7 @@ export async function acquireLock(options: {
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}`;
   await writeFile(temporary, JSON.stringify(own), { mode: 0o600 });
   try {
-    for (let attempt = 0; attempt < 3; attempt += 1) {
+    for (let attempt = 0; attempt < 50; attempt += 1) {
       try {
         await link(temporary, path); // fails if it exists: the only step that decides who holds it
         return { release: () => rm(path, { force: true }) };
@@ -43,7 +44,7 @@ export async function acquireLock(options: {
       }
       const holder = await readHolder(path);
       if (holder && (await isAlive(holder))) throw inUse(path, purpose, holder);
-      await removeStale(path, temporary);
+      await removeStale(path, now);
     }
     throw inUse(path, purpose, await readHolder(path));
   } finally {
@@ -51,18 +52,30 @@ export async function acquireLock(options: {
   }
 }
 
-/** Move the dead holder's lock away; if somebody alive took it in between, give it back. */
-async function removeStale(path: string, temporary: string): Promise<void> {
-  const aside = `${temporary}.stale`;
+/** Longer than any removal takes: who made the folder died in between. */
+const removalTimeoutMs = 10_000;
+
+/**
+ * Remove the lock of a dead holder. One at a time, and only after another look: otherwise two who saw the same dead holder
+ * could each remove the lock that the other one has just taken.
+ */
+async function removeStale(path: string, now: Date): Promise<void> {
+  const turn = `${path}.removing`;
   try {
-    await rename(path, aside);
+    await mkdir(turn, { mode: 0o700 });
   } catch (error) {
-    if (errorCodeOf(error) === "ENOENT") return;
-    throw error;
+    if (errorCodeOf(error) !== "EEXIST") throw error;
+    const since = await stat(turn).catch(() => undefined);
+    if (since && now.getTime() - since.mtimeMs > removalTimeoutMs) await rmdir(turn).catch(() => undefined);
+    await yieldTurn();
+    return;
   }
-  const moved = await readHolder(aside);
-  if (moved && (await isAlive(moved))) await link(aside, path).catch(() => undefined); // taken again: the loop sees it
-  await rm(aside, { force: true });
+  try {
+    const holder = await readHolder(path);
+    if (!holder || !(await isAlive(holder))) await rm(path, { force: true });
+  } finally {
+    await rmdir(turn);
+  }
 }
 
 async function readHolder(path: string): Promise<Holder | undefined> {

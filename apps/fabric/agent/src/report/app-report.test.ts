@@ -1,0 +1,124 @@
+import { expect, test } from "vitest";
+import type { ObservedApp, ReplicaState } from "../cluster/cluster-driver.ts";
+import type { AppProgress } from "../control/app-progress.ts";
+import type { AppWish } from "../desired/app-wish.ts";
+import { reportApp } from "./app-report.ts";
+
+const spec = "sha256:spec";
+const wish: AppWish = {
+  appId: "app-1",
+  name: "shop",
+  environment: "test",
+  generation: 2n,
+  revision: 2n,
+  version: "2",
+  desiredState: "running",
+  replicas: 2,
+  restartNonce: "",
+  bundle: { digest: "sha256:b", sizeBytes: 1, path: "/b" },
+  configuration: undefined,
+  publicPort: 0,
+  pace: { maxSurge: 1, readyTimeoutSeconds: 1, drainTimeoutSeconds: 1 },
+  specDigest: spec,
+  traceparent: "",
+};
+
+function seen(states: readonly ReplicaState[], change: Partial<ObservedApp> = {}): ObservedApp {
+  return {
+    appId: "app-1",
+    name: "shop",
+    environmentName: "test",
+    replicas: states.map((state, n) => ({
+      replicaId: `r${n}`,
+      revision: 2n,
+      state,
+      restarts: 0,
+      startedAt: undefined,
+      lastExit: "",
+    })),
+    servingRevision: 2n,
+    appliedSpecDigest: spec,
+    appliedGeneration: 2n,
+    endpoints: [],
+    problems: [],
+    ...change,
+  };
+}
+
+const now = new Date("2026-06-01T12:00:00Z");
+const applied: AppProgress = { state: "applied", key: spec, atMs: 0 };
+const failed: AppProgress = {
+  state: "failed",
+  key: spec,
+  reason: "CrashLoop",
+  message: "it crashed",
+  attempt: 0,
+  retryAtMs: 1,
+};
+const old = { appliedSpecDigest: "sha256:old", servingRevision: 1n };
+
+test.for<readonly [string, Partial<AppWish>, ObservedApp | undefined, AppProgress | undefined, string]>([
+  ["nothing of it is here yet", {}, undefined, undefined, "pending"],
+  ["its bundle is being fetched", {}, undefined, { state: "fetching", key: spec }, "progressing"],
+  [
+    "an older version serves meanwhile",
+    {},
+    seen(["ready", "ready"], old),
+    { state: "applying", key: spec },
+    "progressing",
+  ],
+  ["all replicas are ready", {}, seen(["ready", "ready"]), applied, "running"],
+  ["an earlier agent brought it up", {}, seen(["ready", "ready"]), { state: "waiting", key: spec }, "running"],
+  ["a replica crashed later", {}, seen(["ready", "crashed"]), applied, "degraded"],
+  ["it could not be brought up, the old version serves", {}, seen(["ready", "ready"], old), failed, "failed"],
+  ["it ran, then its repair failed", {}, seen(["ready"]), failed, "degraded"],
+  ["it is stopped as desired", { desiredState: "stopped" }, seen([]), applied, "stopped"],
+  ["its last replica drains", { desiredState: "stopped" }, seen(["draining"]), applied, "progressing"],
+  ["no replica is wanted", { replicas: 0 }, seen([]), applied, "running"],
+  [
+    "a failure belongs to an older spec",
+    {},
+    seen(["ready", "ready"], old),
+    { ...failed, key: "sha256:old" },
+    "progressing",
+  ],
+])("when %s the phase follows", ([, change, observed, progress, phase]) => {
+  const report = reportApp({ wish: { ...wish, ...change }, observed, progress, earlier: [], now });
+  expect(report).toMatchObject({ phase, observedGeneration: 2n });
+});
+
+test("a failure says its reason and what goes on serving", () => {
+  const { conditions } = reportApp({ wish, observed: seen(["ready"], old), progress: failed, earlier: [], now });
+  expect(conditions.find(({ type }) => type === "Failed")).toMatchObject({
+    status: "True",
+    reason: "CrashLoop",
+    message: "it crashed; revision 1 goes on serving",
+  });
+});
+
+test("the time of a condition is that of its last change of status", () => {
+  const earlier = reportApp({
+    wish,
+    observed: seen(["ready", "ready"]),
+    progress: applied,
+    earlier: [],
+    now,
+  }).conditions;
+  const later = new Date(now.getTime() + 60_000);
+  const same = reportApp({
+    wish,
+    observed: seen(["ready", "ready"]),
+    progress: applied,
+    earlier,
+    now: later,
+  }).conditions;
+  expect(same.map(({ lastTransitionAt }) => lastTransitionAt)).toEqual([now, now, now]);
+  const worse = reportApp({
+    wish,
+    observed: seen(["ready", "crashed"]),
+    progress: applied,
+    earlier,
+    now: later,
+  }).conditions;
+  expect(worse.find(({ type }) => type === "Ready")?.lastTransitionAt).toEqual(later);
+});
