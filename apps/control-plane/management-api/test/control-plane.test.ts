@@ -189,6 +189,11 @@ describe("the REST API on the real control plane", () => {
     expect((await call("GET", "/v1/audit?limit=1")).json.items[0].seq).toBe(before);
   });
 
+  test("stops in order on SIGTERM, with exit code 0", async () => {
+    expect(await world.stop("management-api")).toBe(0);
+    await world.start("management-api");
+  });
+
   test("deletes app and fabric; what the others announce is in the audit log", async () => {
     expect((await call("DELETE", "/v1/fabrics/edge")).json.code).toBe("FABRIC_HAS_APPS");
     expect((await call("DELETE", app)).json.deleting).toBe(true);

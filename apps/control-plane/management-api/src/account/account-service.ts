@@ -9,7 +9,7 @@ import { type User, userNotFound, type UserRepository } from "../store/user-repo
 import type { LoginGate } from "./login-gate.ts";
 
 /** A login lasts a working day. */
-export const sessionSeconds = 12 * 3_600;
+const sessionSeconds = 12 * 3_600;
 const secondsPerDay = 86_400;
 
 /** A new token with its secret, which is nowhere else. */

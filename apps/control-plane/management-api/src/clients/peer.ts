@@ -10,7 +10,6 @@ const purposes = {
 } as const;
 
 export type PeerName = keyof typeof purposes;
-export const peerNames = Object.keys(purposes) as readonly PeerName[]; // the keys of the object above
 
 /** Long enough for a restarted process to be back. */
 const retryAfterMs = 2_000;

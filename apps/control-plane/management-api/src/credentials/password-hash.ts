@@ -9,7 +9,7 @@ export interface ScryptCost {
 }
 
 /** 2^15, 8, 3: 32 MiB per hash, one of the settings of equal strength that the OWASP Password Storage Cheat Sheet lists. */
-export const defaultScryptCost: ScryptCost = { logN: 15, r: 8, p: 3 };
+const defaultScryptCost: ScryptCost = { logN: 15, r: 8, p: 3 };
 
 const saltBytes = 16;
 const hashBytes = 32;

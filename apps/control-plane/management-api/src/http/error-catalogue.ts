@@ -51,7 +51,7 @@ export const ownErrors = {
 } satisfies Record<string, ErrorEntry>;
 
 /** Codes that come from other services and packages and pass through. */
-export const passedErrors = {
+const passedErrors = {
   ROUTE_NOT_FOUND: { kind: "not_found", meaning: "there is no such path" },
   BODY_MALFORMED: { kind: "invalid_argument", meaning: "the body is not JSON, or cut short" },
   BODY_TOO_LARGE: { kind: "invalid_argument", status: 413, meaning: "the body is larger than 1 MiB" },

@@ -1,4 +1,4 @@
-import type { Logger } from "@drawbridge/telemetry";
+import { field, type Logger } from "@drawbridge/telemetry";
 import type { AuditSubject, AuditTrail, OpenIntent } from "../audit/audit-trail.ts";
 import type { AuditResult } from "../domain/audit-record.ts";
 import type { RequestState } from "./request-state.ts";
@@ -53,7 +53,7 @@ export function createRequestAudit(deps: { readonly trail: AuditTrail; readonly 
       } catch (error) {
         // With an intent the sweeper makes up for it; a refusal stays a refusal. What was granted without a record is taken back.
         logger.error(
-          { err: error, request_id: state.requestId, action: state.route.action },
+          { err: error, [field.requestId]: state.requestId, [field.method]: state.route.action },
           "audit record was not written",
         );
         if (!intent && outcome.result === "success") throw error;

@@ -19,7 +19,7 @@ export interface EnvironmentRepository {
 }
 
 /** Bounds the list: environments are stages of a company's software, not tenants. */
-export const maxEnvironments = 500;
+const maxEnvironments = 500;
 
 export function createEnvironmentRepository(store: Pick<Store<Database>, "db">): EnvironmentRepository {
   async function list(): Promise<readonly Environment[]> {

@@ -19,6 +19,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly adminToken: string;
   readonly folder: string;
   kill(name: ServiceName): Promise<void>;
+  /** Ask it to stop, as an orchestrator does. Answers its exit code. */
+  stop(name: ServiceName): Promise<number | null>;
   start(name: ServiceName): Promise<void>;
 }
 
@@ -118,14 +120,16 @@ async function assemble(
     await untilReady(`http://${at(port.ops.get(name))}/readyz`, child, () => written);
   }
 
-  async function kill(name: ServiceName): Promise<void> {
+  async function end(name: ServiceName, signal: NodeJS.Signals): Promise<number | null> {
     const child = running.get(name);
     running.delete(name);
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return null;
     const closed = once(child, "close");
-    child.kill("SIGKILL");
+    child.kill(signal);
     await closed;
+    return child.exitCode;
   }
+  const kill = async (name: ServiceName): Promise<void> => void (await end(name, "SIGKILL"));
 
   const bootstrap = run("cert-authority", "bootstrap.ts", {
     DRAWBRIDGE_DATABASE_URL_FILE: urls.get("cert-authority") ?? "",
@@ -143,7 +147,14 @@ async function assemble(
   const api = await createApiClient({ url: `https://${at(rest)}`, trustBundle });
   cleanups.push(() => api.close());
   const login = await api.call("POST", "/v1/sessions", { body: { username: "admin", password: adminPassword } });
-  return { api, adminToken: login.json.token, folder: folder.path, kill, start: launch };
+  return {
+    api,
+    adminToken: login.json.token,
+    folder: folder.path,
+    kill,
+    start: launch,
+    stop: (name) => end(name, "SIGTERM"),
+  };
 }
 
 /** Another process is ready when it says so; there is nothing else to wait for than its answer. */

@@ -9,7 +9,7 @@ export async function allJsonLines(body: Readable): Promise<readonly Record<stri
 }
 
 /** The JSON documents of an NDJSON body, as they come. */
-export async function* jsonLines(body: Readable): AsyncGenerator<Record<string, unknown>> {
+async function* jsonLines(body: Readable): AsyncGenerator<Record<string, unknown>> {
   for await (const line of createInterface({ input: body, crlfDelay: Infinity })) {
     if (line !== "") yield JSON.parse(line) as Record<string, unknown>; // one document per line
   }

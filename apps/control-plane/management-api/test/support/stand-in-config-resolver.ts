@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { pipeline } from "node:stream/promises";
 import { Writable } from "node:stream";
 import {
@@ -144,8 +143,4 @@ export function aManifest(parts: object = {}): object {
 
 export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-}
-
-export async function nextEvent(target: EventTarget, name: string): Promise<void> {
-  await once(target, name);
 }

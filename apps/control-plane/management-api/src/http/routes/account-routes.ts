@@ -5,6 +5,7 @@ import type { AccessToken } from "../../store/access-token-repository.ts";
 import type { User } from "../../store/user-repository.ts";
 import { instantOrNull } from "../adapters/values.ts";
 import { cursorFrom, pageOf } from "../page.ts";
+import { limitedAddress } from "../request-limits.ts";
 import { type Caller, definePublicRoute, defineRoute, type Route } from "../route.ts";
 import {
   apiTokenSchema,
@@ -47,7 +48,7 @@ function sessionRoutes({ accounts }: RouteServices): readonly Route[] {
       handle: async ({ body, address, note }) => {
         // A name that no user can have may be a password in the wrong field: it is not recorded.
         if (usernamePattern.test(body.username)) note({ username: body.username });
-        const session = await accounts.login({ ...body, address });
+        const session = await accounts.login({ ...body, address: limitedAddress(address) });
         note({ tokenId: session.tokenId });
         const { token, expiresAt, username: name } = session;
         return { status: 201, body: { token, expiresAt: expiresAt.toISOString(), username: name } };
@@ -171,7 +172,7 @@ function userRoutes({ accounts, environments }: RouteServices): readonly Route[]
           newPassword: body.newPassword,
           // An own password without the current one fails as a wrong one does.
           ...(isOwn ? { currentPassword: body.currentPassword ?? "" } : {}),
-          address,
+          address: limitedAddress(address),
         });
         return { status: 204 };
       },

@@ -10,7 +10,7 @@ export const username = z
   .meta({ description: "Name of a user." });
 
 /** Length is what counts: NIST SP 800-63B 3.1.1.2 asks for 15 where a password is all there is; 12 is the least we take. */
-export const newPassword = z
+const newPassword = z
   .string()
   .min(12, "must have at least 12 characters")
   .max(256, "must have at most 256 characters")

@@ -48,8 +48,8 @@ export const flag = (what: string) =>
     .transform((text) => text === "true")
     .meta({ description: what });
 
-export const maxPageSize = 500;
-export const defaultPageSize = 100;
+const maxPageSize = 500;
+const defaultPageSize = 100;
 
 export const pageSize = wholeNumber(1, maxPageSize, `Items per page, 1 to ${maxPageSize}.`).default(defaultPageSize);
 export const pageToken = z
