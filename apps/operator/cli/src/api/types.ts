@@ -140,12 +140,18 @@ export const auditEntrySchema = z.object({
   errorCode: z.string().nullish(),
 });
 
-export const logLineSchema = z.object({
-  replicaId: z.string().optional(),
-  stream: z.string().optional(),
-  line: z.string().optional(),
-  at: instant.nullish(),
-});
+/** One line of the NDJSON stream of logs; other types are signs of life. */
+export const logEntrySchema = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("line"),
+    replicaId: z.string(),
+    stream: z.string(),
+    line: z.string(),
+    at: instant.nullish(),
+  }),
+  z.object({ type: z.literal("heartbeat") }),
+  z.object({ type: z.literal("error"), code: z.string(), detail: z.string() }),
+]);
 
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), nextPageToken: z.string().nullish() });

@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { Command } from "commander";
-import { logLineSchema } from "../api/types.ts";
+import { logEntrySchema } from "../api/types.ts";
 import { type CommandWorld, withApi } from "../command-context.ts";
 import { formatTime } from "../output/format.ts";
 import { appPath } from "./app-path.ts";
@@ -36,18 +37,30 @@ async function printLogs(world: CommandWorld, name: string, options: LogsOptions
     });
     try {
       for await (const text of createInterface({ input: response.body, crlfDelay: Infinity })) {
-        if (text === "") continue;
-        if (options.output === "json") {
-          world.stdout.write(`${text}\n`);
-          continue;
-        }
-        const parsed = logLineSchema.safeParse(JSON.parse(text));
-        if (!parsed.success || parsed.data.line === undefined) continue; // a sign of life
-        const { at, line, replicaId } = parsed.data;
-        world.stdout.write(`${formatTime(at)}  ${replicaId ?? "-"}  ${line}\n`);
+        if (text !== "") printEntry(world, text, options);
       }
     } catch (error) {
       if (!world.signal.aborted) throw error; // Ctrl-C is how following ends
     }
   });
+}
+
+function printEntry(world: CommandWorld, text: string, options: LogsOptions): void {
+  const parsed = logEntrySchema.safeParse(JSON.parse(text));
+  if (!parsed.success) return; // a newer server's new type
+  const entry = parsed.data;
+  switch (entry.type) {
+    case "heartbeat":
+      return;
+    case "error":
+      throw new DrawbridgeError({
+        kind: "unavailable",
+        code: entry.code,
+        message: `the log ended early: ${entry.detail}`,
+      });
+    case "line":
+      world.stdout.write(
+        options.output === "json" ? `${text}\n` : `${formatTime(entry.at)}  ${entry.replicaId}  ${entry.line}\n`,
+      );
+  }
 }
