@@ -113,6 +113,16 @@ test("adopts running apps after its own restart, without a restart of theirs (MG
   expect(value.apps[0]?.replicas).toEqual(before.replicas);
 });
 
+test("keeps an app that is missing from the snapshot without a tombstone, and says so (R16)", async () => {
+  await using at = await openDeployment();
+  await at.manager.desire({ generation: 1n, apps: [aSpec({ appId, bundle: at.resolver.putBundle(first) })] });
+  const running = await reported(at.session, AppPhase.APP_PHASE_RUNNING);
+  await at.manager.desire({ generation: 2n, apps: [] });
+  const status = await at.agent.status(({ alerts }) => alerts.some(({ reason }) => reason === "AppsNotInSnapshot"));
+  expect(status.alerts).toMatchObject([{ message: expect.stringContaining("shop") }]);
+  expect(await answerOf(running)).toBe("version 1.0.0");
+});
+
 test("continues a download that broke, by Range, and verifies the whole", async () => {
   await using at = await openDeployment();
   at.resolver.breakAfterBytes = 100;

@@ -1,4 +1,6 @@
 import { DrawbridgeError } from "@drawbridge/errors";
+import { readFile } from "node:fs/promises";
+import { parseTrustBundleJson } from "@drawbridge/pki";
 import { createTestCa, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, test } from "vitest";
 import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
@@ -117,4 +119,39 @@ test("says goodbye when it is stopped", async () => {
   await agent.stop();
   expect((await session.next("goodbye")).value.reason).toBe("shutdown");
   await session.ended;
+});
+
+test("takes over a newer trust bundle that holds its own root, and refuses one that would lock it out (R8)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  manager.welcome = { heartbeatMs: 200, deadAfterMs: 60_000 };
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const agent = await fabric.startAgent();
+  const session = await manager.session(0);
+  const roots = (bundle: TestCa["trustBundle"]): Buffer[] => bundle.rootsDer.map((der) => Buffer.from(der));
+  const other = roots((await createTestCa()).trustBundle);
+
+  session.send({ $case: "trustBundleChanged", value: { sequence: 7n, rootsDer: other } });
+  await agent.status(({ alerts }) => alerts.some(({ reason }) => reason === "TrustBundleRefused"));
+
+  session.send({
+    $case: "trustBundleChanged",
+    value: { sequence: 8n, rootsDer: [...roots(ca.trustBundle), ...other] },
+  });
+  await session.next("heartbeat", ({ trustBundleSequence }) => trustBundleSequence === 8n);
+  await agent.status(({ alerts }) => alerts.length === 0);
+  const stored = parseTrustBundleJson(await readFile(fabric.layout.trustBundle, "utf8"));
+  expect(stored).toMatchObject({ sequence: 8n, rootsDer: { length: 2 } });
+});
+
+test("comes back with a higher epoch when it was kicked for an older one", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  await fabric.startAgent();
+  const session = await manager.session(0);
+  const first = (await session.next("hello")).value.epoch;
+  session.send({ $case: "kick", value: { reason: "EPOCH_SUPERSEDED" } });
+  const second = (await (await manager.session(1)).next("hello")).value.epoch;
+  expect(second).toBeGreaterThan(first);
 });

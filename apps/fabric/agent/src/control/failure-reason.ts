@@ -27,7 +27,8 @@ export function failureOf(error: unknown, doing: "bundle" | "configuration" | "a
   if (!(error instanceof DrawbridgeError)) {
     return { reason: "InternalError", message: "the agent failed unexpectedly: see its log", outlook: "later" };
   }
-  const outlook = error.kind === "unavailable" ? "soon" : "later";
+  // A peer comes back and a disk gets room without anybody touching the app.
+  const outlook = error.kind === "unavailable" || error.code === "DISK_FULL" ? "soon" : "later";
   return { reason: reasonOf(error, doing), message: error.message, outlook };
 }
 

@@ -5,6 +5,8 @@
 const refusals: Readonly<Record<string, string>> = {
   AGENT_REVOKED: "this agent's certificate was revoked: activate the fabric again with a new token (--replace)",
   AGENT_UNKNOWN: "the control plane does not know this agent: activate the fabric again with a new token (--replace)",
+  AGENT_SUPERSEDED:
+    "another activation has taken this fabric over: activate again with a new token (--replace) if it is to be this one",
   FABRIC_DELETED: "this fabric was deleted in the control plane: its apps go on running until you stop them here",
   VERSION_INCOMPATIBLE: "the control plane does not speak this agent's protocol: install a matching agent",
 };
