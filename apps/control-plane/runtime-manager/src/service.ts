@@ -140,6 +140,14 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     checkCertificate: createCheckCertificate({ certificates, certificateAuthority }),
     snapshots,
     registry,
+    announceTakeOver: ({ terms }) => {
+      bus
+        .broadcast(
+          subjects.session(terms.fabricId),
+          encodeMessage({ order: String(terms.order), agentId: terms.agentId }),
+        )
+        .catch((error: unknown) => logger.debug({ err: error }, "session not announced, left to the identity check"));
+    },
     reconnectWindowMs: () => reconnectWindowMs(Math.max(agents, registry.size)),
     settings,
     clock,
@@ -161,14 +169,6 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     sessions,
     logs: logStreams,
     connections,
-    onOpened: ({ terms }) => {
-      bus
-        .broadcast(
-          subjects.session(terms.fabricId),
-          encodeMessage({ order: String(terms.order), agentId: terms.agentId }),
-        )
-        .catch((error: unknown) => logger.debug({ err: error }, "session not announced, left to the identity check"));
-    },
     logger,
   });
   metrics.gauge("tunnels", { description: "tunnels held by this replica" }, () => registry.size);

@@ -1,4 +1,4 @@
-import { enqueueEvent, type InTransaction } from "@drawbridge/store";
+import { enqueueEvent, enqueueEvents, type InTransaction } from "@drawbridge/store";
 import type { AppRecord } from "../domain/app.ts";
 import { failureReason, type AppStatus } from "../domain/app-status.ts";
 import type { ChangeAction } from "../domain/plan-change.ts";
@@ -33,30 +33,35 @@ export async function announceDesired(
   });
 }
 
-/** Announce that the phase of an app changed, as its agent sees it. */
+/** Announce that the phases of apps changed, as their agent sees them. */
 export async function announceObserved(
   tx: InTransaction,
   observed: {
     readonly fabricId: string;
-    readonly appName: string;
-    readonly environment: string;
-    readonly status: AppStatus;
     readonly at: Date;
+    readonly changes: readonly {
+      readonly appName: string;
+      readonly environment: string;
+      readonly status: AppStatus;
+    }[];
   },
 ): Promise<void> {
-  const { status } = observed;
-  await enqueueEvent(tx, {
-    type: "runtime.deployment.observed.v1",
-    scope: observed.fabricId,
-    occurredAt: observed.at,
-    payload: {
-      fabricId: observed.fabricId,
-      appId: status.appId,
-      appName: observed.appName,
-      environment: observed.environment,
-      phase: status.phase,
-      servingRevision: status.servingRevision,
-      reason: failureReason(status),
-    },
-  });
+  const { fabricId } = observed;
+  await enqueueEvents(
+    tx,
+    observed.changes.map(({ appName, environment, status }) => ({
+      type: "runtime.deployment.observed.v1",
+      scope: fabricId,
+      occurredAt: observed.at,
+      payload: {
+        fabricId,
+        appId: status.appId,
+        appName,
+        environment,
+        phase: status.phase,
+        servingRevision: status.servingRevision,
+        reason: failureReason(status),
+      },
+    })),
+  );
 }

@@ -12,10 +12,13 @@ export interface KnownCertificate {
   readonly revokedAt: Date | undefined;
 }
 
+export interface OwnersFirst {
+  /** When the oldest certificate of the same agent that is known here was issued. */
+  readonly firstIssuedAt: Date;
+}
+
 export interface CertificateRepository {
-  find(serialNumber: string): Promise<KnownCertificate | undefined>;
-  /** When the oldest certificate of an agent that is known here was issued. */
-  firstIssuedAt(agentId: string, fallback: Date): Promise<Date>;
+  find(serialNumber: string): Promise<(KnownCertificate & OwnersFirst) | undefined>;
   /** Remember a certificate. A revocation that is known already stays, whatever an older answer says. */
   remember(certificate: KnownCertificate): Promise<void>;
   /** Remember a revocation, also of a certificate that never came here. */
@@ -37,6 +40,13 @@ export function createCertificateRepository(store: Store<RuntimeDatabase>): Cert
       const row = await store.db
         .selectFrom("certificate")
         .selectAll()
+        .select((eb) =>
+          eb
+            .selectFrom("certificate as sibling")
+            .select((first) => first.fn.min("sibling.not_before").as("first"))
+            .whereRef("sibling.agent_id", "=", "certificate.agent_id")
+            .as("first_issued_at"),
+        )
         .where("serial_number", "=", serialNumber)
         .executeTakeFirst();
       if (!row) return undefined;
@@ -47,15 +57,8 @@ export function createCertificateRepository(store: Store<RuntimeDatabase>): Cert
         notBefore: row.not_before,
         notAfter: row.not_after,
         revokedAt: row.revoked_at ?? undefined,
+        firstIssuedAt: row.first_issued_at ?? row.not_before,
       };
-    },
-    firstIssuedAt: async (agentId, fallback) => {
-      const row = await store.db
-        .selectFrom("certificate")
-        .select((eb) => eb.fn.min("not_before").as("first"))
-        .where("agent_id", "=", agentId)
-        .executeTakeFirst();
-      return row?.first ?? fallback;
     },
     remember: async (certificate) => {
       await store.db

@@ -43,9 +43,9 @@ export function createStatusRepository(store: Store<RuntimeDatabase>): StatusRep
         // Locks are taken in the order fabric, agent, app everywhere.
         const isRemoving = report.removedAppIds.length > 0;
         if (isRemoving) await lockFabric(tx, report.fabricId);
-        if (!(await takeNote(tx, report))) return { outcome: "superseded" };
-        if (report.apps.length > 0) await storeApps(tx, report);
-        if (report.scope === "complete") await forgetMissing(tx, report);
+        const noted = await storeReport(tx, report);
+        if (noted.length === 0) return { outcome: "superseded" };
+        await announceChanges(tx, report, noted);
         return { outcome: "stored", generation: isRemoving ? await finishTombstones(tx, report) : undefined };
       }),
   };
@@ -55,21 +55,18 @@ async function lockFabric(tx: Tx, fabricId: FabricId): Promise<void> {
   await tx.selectFrom("fabric").select("fabric_id").where("fabric_id", "=", fabricId).forNoKeyUpdate().execute();
 }
 
-/** True for the current epoch of the fabric's current agent. */
-async function takeNote(tx: Tx, report: StatusReport): Promise<boolean> {
-  const { rows } = await sql`
-    UPDATE agent SET last_seen_at = now(), snapshot_digest = report.snapshot_digest,
-      observed_generation = ${observedGeneration("report.observed_generation")}
-    FROM fabric, (SELECT ${report.observedGeneration}::bigint AS observed_generation,
-      ${report.snapshotDigest}::text AS snapshot_digest) AS report
-    WHERE agent.agent_id = ${report.agentId} AND agent.epoch = ${report.epoch}
-      AND fabric.fabric_id = ${report.fabricId} AND fabric.agent_id = agent.agent_id AND fabric.deleted_at IS NULL
-    RETURNING agent.agent_id
-  `.execute(tx);
-  return rows.length > 0;
+/** One row per app whose phase changed; one with nulls if none did; no row for an epoch or agent that is not current. */
+interface NotedRow {
+  readonly app_id: AppId | null;
+  readonly name: string | null;
+  readonly environment: string | null;
 }
 
-async function storeApps(tx: Tx, report: StatusReport): Promise<void> {
+/**
+ * One statement, because there is one per report of every agent. The fence comes first: `noted` is empty unless the
+ * report is of the current epoch of the fabric's current agent, and everything else depends on it.
+ */
+async function storeReport(tx: Tx, report: StatusReport): Promise<readonly NotedRow[]> {
   const incoming = JSON.stringify(
     report.apps.map((status) => ({
       app_id: status.appId,
@@ -78,10 +75,21 @@ async function storeApps(tx: Tx, report: StatusReport): Promise<void> {
       status: statusToJson(status),
     })),
   );
-  const { rows } = await sql<{ app_id: AppId; name: string; environment: string }>`
-    WITH incoming AS (
+  const { rows } = await sql<NotedRow>`
+    WITH report AS (
+      SELECT ${report.observedGeneration}::bigint AS observed_generation, ${report.snapshotDigest}::text AS snapshot_digest
+    ),
+    noted AS (
+      UPDATE agent SET last_seen_at = now(), snapshot_digest = report.snapshot_digest,
+        observed_generation = ${observedGeneration("report.observed_generation")}
+      FROM fabric, report
+      WHERE agent.agent_id = ${report.agentId} AND agent.epoch = ${report.epoch}
+        AND fabric.fabric_id = ${report.fabricId} AND fabric.agent_id = agent.agent_id AND fabric.deleted_at IS NULL
+      RETURNING agent.agent_id
+    ),
+    incoming AS (
       SELECT incoming.*, app.name, app.environment, earlier.phase AS earlier_phase
-      FROM jsonb_to_recordset(${incoming}::jsonb)
+      FROM noted, jsonb_to_recordset(${incoming}::jsonb)
         AS incoming (app_id uuid, observed_generation bigint, phase text, status jsonb)
       JOIN app ON app.app_id = incoming.app_id AND app.fabric_id = ${report.fabricId}
       LEFT JOIN app_status AS earlier ON earlier.app_id = incoming.app_id
@@ -95,31 +103,30 @@ async function storeApps(tx: Tx, report: StatusReport): Promise<void> {
         status = excluded.status, stored_at = now()
       WHERE app_status.observed_generation <= excluded.observed_generation
       RETURNING app_id
+    ),
+    -- An agent that lost its state no longer has what it once reported.
+    forgotten AS (
+      DELETE FROM app_status USING noted
+      WHERE ${report.scope === "complete"} AND app_status.fabric_id = ${report.fabricId}
+        AND app_status.app_id <> ALL(${report.apps.map((status) => status.appId)}::uuid[])
+    ),
+    changed AS (
+      SELECT incoming.app_id, incoming.name, incoming.environment FROM incoming JOIN stored USING (app_id)
+      WHERE incoming.earlier_phase IS DISTINCT FROM incoming.phase
     )
-    SELECT incoming.app_id, incoming.name, incoming.environment FROM incoming JOIN stored USING (app_id)
-    WHERE incoming.earlier_phase IS DISTINCT FROM incoming.phase
-    ORDER BY incoming.app_id
+    SELECT changed.app_id, changed.name, changed.environment FROM noted LEFT JOIN changed ON true
+    ORDER BY changed.app_id
   `.execute(tx);
-  const byId = new Map(report.apps.map((status) => [status.appId, status]));
-  for (const row of rows) {
-    const status = byId.get(row.app_id);
-    if (!status) continue; // rows come from this very list
-    await announceObserved(tx, {
-      fabricId: report.fabricId,
-      appName: row.name,
-      environment: row.environment,
-      status,
-      at: report.now,
-    });
-  }
+  return rows;
 }
 
-/** An agent that lost its state no longer has what it once reported. */
-async function forgetMissing(tx: Tx, report: StatusReport): Promise<void> {
-  await sql`
-    DELETE FROM app_status WHERE fabric_id = ${report.fabricId}
-      AND app_id <> ALL(${report.apps.map((status) => status.appId)}::uuid[])
-  `.execute(tx);
+async function announceChanges(tx: Tx, report: StatusReport, noted: readonly NotedRow[]): Promise<void> {
+  const byId = new Map(report.apps.map((status) => [status.appId, status]));
+  const changes = noted.flatMap(({ app_id, name, environment }) => {
+    const status = app_id === null ? undefined : byId.get(app_id);
+    return status === undefined ? [] : [{ status, appName: name ?? "", environment: environment ?? "" }];
+  });
+  await announceObserved(tx, { fabricId: report.fabricId, at: report.now, changes });
 }
 
 /** Only tombstones go: an app that nobody deleted stays, whatever the agent says. */

@@ -33,6 +33,8 @@ export interface WelcomedSession {
   /** Place among all sessions of the fabric: of two the higher one is current. */
   readonly order: bigint;
   readonly desiredGeneration: bigint;
+  /** Another replica holds, or held until it broke, an earlier session of the fabric: it must be told. */
+  readonly isTakenOver: boolean;
 }
 
 type Tx = Transaction<RuntimeDatabase>;
@@ -46,13 +48,18 @@ type Tx = Transaction<RuntimeDatabase>;
 export function welcomeSession(store: Store<RuntimeDatabase>, claim: SessionClaim): Promise<WelcomedSession> {
   return store.transaction(async (tx) => {
     const fabric = await takeNextOrder(tx, claim);
-    const succession = await succeed(tx, fabric, claim);
-    const before = await currentState(tx, claim.agentId);
+    const earlier = await readAgent(tx, claim.agentId);
+    const succession = await succeed(tx, fabric, claim, earlier !== undefined);
     await writeAgent(tx, claim, fabric);
     const about = { fabricId: claim.fabricId, name: fabric.name, agentId: claim.agentId, at: claim.now };
     if (succession !== "incumbent") await announceFabric(tx, "activated", { ...about, replica: "" });
-    if (before !== "connected") await announceFabric(tx, "connected", { ...about, replica: claim.replica });
-    return { order: BigInt(fabric.session_order), desiredGeneration: BigInt(fabric.desired_generation) };
+    if (earlier?.state !== "connected") await announceFabric(tx, "connected", { ...about, replica: claim.replica });
+    const isElsewhere = earlier !== undefined && earlier.replica !== "" && earlier.replica !== claim.replica;
+    return {
+      order: BigInt(fabric.session_order),
+      desiredGeneration: BigInt(fabric.desired_generation),
+      isTakenOver: isElsewhere || succession === "successor",
+    };
   });
 }
 
@@ -80,6 +87,7 @@ async function succeed(
   tx: Tx,
   fabric: OrderedFabric,
   claim: SessionClaim,
+  wasSeen: boolean,
 ): Promise<"first" | "incumbent" | "successor"> {
   const incumbent =
     fabric.agent_id === null || fabric.agent_issued_at === null
@@ -88,8 +96,7 @@ async function succeed(
   const succession = decideSuccession(incumbent, { agentId: claim.agentId, issuedAt: claim.issuedAt });
   if (succession === "incumbent") return succession;
   // An agent that once spoke for the fabric and no longer does was superseded for good.
-  const wasReplaced = (await currentState(tx, claim.agentId)) !== undefined;
-  if (succession === "superseded" || wasReplaced) {
+  if (succession === "superseded" || wasSeen) {
     throw refused("AGENT_SUPERSEDED", "the fabric was activated again and another agent speaks for it now");
   }
   await tx
@@ -115,9 +122,8 @@ async function retire(tx: Tx, predecessor: AgentId, claim: SessionClaim): Promis
   `.execute(tx);
 }
 
-async function currentState(tx: Tx, agentId: AgentId) {
-  const row = await tx.selectFrom("agent").select("state").where("agent_id", "=", agentId).executeTakeFirst();
-  return row?.state;
+function readAgent(tx: Tx, agentId: AgentId) {
+  return tx.selectFrom("agent").select(["state", "replica"]).where("agent_id", "=", agentId).executeTakeFirst();
 }
 
 async function writeAgent(tx: Tx, claim: SessionClaim, fabric: OrderedFabric): Promise<void> {

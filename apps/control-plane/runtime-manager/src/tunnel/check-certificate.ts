@@ -1,6 +1,6 @@
 import { CertificateState } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
-import type { CertificateRepository, KnownCertificate } from "../store/certificates.ts";
+import type { CertificateRepository } from "../store/certificates.ts";
 import type { CertificateAuthority } from "../clients/certificate-authority.ts";
 import type { AgentIdentity } from "./agent-identity.ts";
 
@@ -18,9 +18,9 @@ export function createCheckCertificate(deps: {
 }): CheckCertificate {
   const { certificates, certificateAuthority } = deps;
 
-  async function introduce(agent: AgentIdentity): Promise<KnownCertificate> {
+  async function introduce(agent: AgentIdentity): Promise<void> {
     const record = await asked(() => certificateAuthority.introduce(agent.serialNumber));
-    const certificate: KnownCertificate = {
+    await certificates.remember({
       serialNumber: agent.serialNumber,
       agentId: agent.agentId,
       fabricId: agent.fabricId,
@@ -28,17 +28,18 @@ export function createCheckCertificate(deps: {
       notAfter: record.notAfter,
       revokedAt:
         record.state === CertificateState.CERTIFICATE_STATE_REVOKED ? (record.revokedAt ?? new Date(0)) : undefined,
-    };
-    await certificates.remember(certificate);
-    return certificate;
+    });
   }
 
   return async (agent) => {
-    const known = await certificates.find(agent.serialNumber);
-    // A revocation can be known before the certificate is: then the row has no agent yet, and its dates are not the true ones.
-    const certificate = known && (known.agentId !== undefined || known.revokedAt) ? known : await introduce(agent);
-    if (certificate.revokedAt) throw revoked();
-    return { issuedAt: await certificates.firstIssuedAt(agent.agentId, certificate.notBefore) };
+    let known = await certificates.find(agent.serialNumber);
+    // A revocation can be known before the certificate is: its row has no agent, and its dates are not the true ones.
+    if (!known || (known.agentId === undefined && !known.revokedAt)) {
+      await introduce(agent);
+      known = await certificates.find(agent.serialNumber);
+    }
+    if (!known || known.revokedAt) throw revoked();
+    return { issuedAt: known.firstIssuedAt };
   };
 }
 

@@ -16,8 +16,6 @@ export interface HoldSessionDeps {
   readonly sessions: Pick<SessionRepository, "release">;
   readonly logs: Pick<LogStreams, "drop">;
   readonly connections: Connections;
-  /** Tell other replicas that hold an older session of the fabric. */
-  readonly onOpened: (session: TunnelSession) => void;
   readonly logger: Logger;
 }
 
@@ -31,7 +29,6 @@ export function createHoldSession(deps: HoldSessionDeps): HoldSession {
     call.on("cancelled", () => session.end({ reason: "lost" }));
     call.on("close", () => session.end({ reason: "lost" }));
     deps.owners.put(session);
-    deps.onOpened(session);
     logger.info(factsOf(session), "tunnel opened");
     if (signal.aborted) session.end({ reason: "lost" }); // hung up while it was being welcomed
     call.resume();

@@ -20,6 +20,8 @@ export interface OpenSessionDeps {
   readonly checkCertificate: CheckCertificate;
   readonly snapshots: Pick<SnapshotCache, "load">;
   readonly registry: Pick<SessionRegistry, "add" | "remove">;
+  /** Tell other replicas that may hold an earlier session of the fabric. */
+  readonly announceTakeOver: (session: TunnelSession) => void;
   readonly reconnectWindowMs: () => number;
   readonly settings: TunnelSettings;
   readonly clock: Clock;
@@ -77,7 +79,7 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
       serialNumber: agent.serialNumber,
       certificateNotAfter: agent.notAfter,
     };
-    const { order, desiredGeneration } = await deps.sessions.welcome({
+    const { order, desiredGeneration, isTakenOver } = await deps.sessions.welcome({
       ...names,
       ...report,
       org: agent.org,
@@ -100,6 +102,7 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
       receivedSeq: frame.seq,
       nowMs: clock.monotonicMs(),
     });
+    if (isTakenOver) deps.announceTakeOver(session);
     // In before the wish is read, so that no hint falls between the two.
     deps.registry.add(session);
     try {
