@@ -95,6 +95,26 @@ test("there is a traceparent inside a trace and none outside", async () => {
   });
 });
 
+test("a trace passes through a service that collects no spans, with a span of its own", async () => {
+  start();
+  const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+  await withSpan(
+    "x",
+    {},
+    async (outer) => {
+      const outside = currentTraceparent();
+      expect(outside).toBe(`00-0af7651916cd43dd8448eb211c80319c-${outer.spanContext().spanId}-00`);
+      await withSpan("y", {}, (inner) => {
+        expect(inner.spanContext().traceId).toBe("0af7651916cd43dd8448eb211c80319c");
+        return Promise.resolve();
+      });
+      expect(currentTraceparent()).toBe(outside);
+    },
+    { parent },
+  );
+  expect(currentTraceparent()).toBe("");
+});
+
 test("spans reach an OTLP/HTTP collector at the latest when telemetry stops", async () => {
   const received: string[] = [];
   const collector = createServer((request, response) => {

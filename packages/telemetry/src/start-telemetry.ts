@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { AsyncContextManager } from "./async-context-manager.ts";
 import { FileSpanExporter } from "./file-span-exporter.ts";
 import { createMetricRegistry, type Metrics } from "./metrics.ts";
+import { createPassingTracerProvider } from "./passing-tracer.ts";
 import { measureProcess } from "./process-metrics.ts";
 
 export interface TelemetryOptions {
@@ -34,8 +35,9 @@ export interface Telemetry extends Component {
  */
 export function startTelemetry(options: TelemetryOptions): Telemetry {
   const resource = resourceFromAttributes({ "service.name": options.service, "service.instance.id": options.replica });
-  const provider = new TracerProvider({ resource, spanProcessors: spanProcessors(options) });
-  const ownsGlobals = trace.setGlobalTracerProvider(provider);
+  const processors = spanProcessors(options);
+  const provider = processors.length > 0 ? new TracerProvider({ resource, spanProcessors: processors }) : undefined;
+  const ownsGlobals = trace.setGlobalTracerProvider(provider ?? createPassingTracerProvider());
   if (ownsGlobals) {
     context.setGlobalContextManager(new AsyncContextManager());
     propagation.setGlobalPropagator(new W3CTraceContextPropagator());
@@ -54,7 +56,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       isStopped = true;
       stopMeasuring();
       await provider
-        .shutdown()
+        ?.shutdown()
         .catch((error: unknown) => options.logger.warn({ err: error }, "spans were lost at shutdown"));
       await registry.shutdown();
       if (!ownsGlobals) return;
