@@ -197,6 +197,7 @@ function connectionOptions(options: ConnectBusOptions, random: Random): Paramete
     ignoreAuthErrorAbort: true, // a password that is being rotated must not end the connection for good
     pingInterval: 10_000,
     maxPingOut: 2,
+    noAsyncTraces: true, // else every request makes two errors in advance, with their stacks
     reconnectDelayHandler: () => fullJitterDelayMs({ ...reconnect, attempt: attempt++ % 12, random }),
     ...(secret === undefined || colon < 0 ? {} : { user: secret.slice(0, colon), pass: secret.slice(colon + 1) }),
   };
