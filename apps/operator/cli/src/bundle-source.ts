@@ -1,9 +1,9 @@
-import { createReadStream } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { inspectBundle, type Manifest, type PackProgress, writeBundleFile } from "@drawbridge/bundle";
 import { DrawbridgeError } from "@drawbridge/errors";
+import { openGivenFile } from "./files/given-file.ts";
 
 /** A whole bundle on this machine's disk. */
 export interface LocalBundle {
@@ -19,7 +19,7 @@ export interface BundleSource extends AsyncDisposable {
 
 /**
  * A bundle from what the user named: a directory is packed into a temporary file, a .tgz is read.
- * @throws DrawbridgeError `BUNDLE_SOURCE_MISSING` (invalid_argument) and those of packing and inspecting
+ * @throws DrawbridgeError `BUNDLE_SOURCE_MISSING`, `FILE_UNREADABLE` (invalid_argument) and those of packing and inspecting
  */
 export async function openBundleSource(
   workingDirectory: string,
@@ -36,7 +36,7 @@ export async function openBundleSource(
     });
   }
   if (!found.isDirectory()) {
-    const { manifest, sizeBytes, digest } = await inspectBundle(createReadStream(path));
+    const { manifest, sizeBytes, digest } = await inspectBundle(await openGivenFile(path));
     return { bundle: { file: path, digest, sizeBytes, manifest }, [Symbol.asyncDispose]: async () => undefined };
   }
   const temporary = await mkdtemp(join(tmpdir(), "drawbridge-bundle-"));

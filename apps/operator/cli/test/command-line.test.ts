@@ -83,6 +83,15 @@ test("bundle init leaves a manifest that exists as it is", async () => {
   expect(await readFile(join(folder, "drawbridge.yaml"), "utf8")).toBe("mine\n");
 });
 
+test.each([
+  ["a folder", "."],
+  ["nothing", "missing.tgz"],
+])("bundle inspect of %s is a mistake of the caller, not of drawbridge", async (_what, name) => {
+  const ran = await drawbridge("bundle", "inspect", name);
+  expect(ran.exitCode).toBe(2);
+  expect(ran.stderr).toContain("FILE_UNREADABLE");
+});
+
 test("a manifest with errors names line and field", async () => {
   await writeFile(
     join(folder, "drawbridge.yaml"),

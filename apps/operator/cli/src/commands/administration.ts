@@ -1,4 +1,3 @@
-import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { Command } from "commander";
@@ -6,6 +5,8 @@ import { z } from "zod";
 import { listAll } from "../api/paging.ts";
 import { auditEntrySchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { readGivenFile } from "../files/given-file.ts";
+import { writeNewPrivateFile } from "../files/new-private-file.ts";
 import { formatTime } from "../output/format.ts";
 import { outputOption, wholeNumber } from "./options.ts";
 
@@ -123,7 +124,7 @@ function parseBinding(text: string): { role: string; environment: string } {
 
 async function passwordFrom(world: CommandWorld, file: string): Promise<string> {
   if (file === "-") return (await world.readInput()).replace(/\r?\n$/, "");
-  return (await readFile(resolve(world.workingDirectory, file), "utf8")).replace(/\r?\n$/, "");
+  return (await readGivenFile(resolve(world.workingDirectory, file), "--password-file")).replace(/\r?\n$/, "");
 }
 
 function apiTokenCommand(world: CommandWorld): Command {
@@ -134,14 +135,16 @@ function apiTokenCommand(world: CommandWorld): Command {
     .option("--description <text>", "what it is for", "")
     .option("--days <number>", "life, 1 to 365", wholeNumber(1, 365), 90)
     .action(async (options: { out: string; description: string; days: number }) => {
-      const created = await withApi(world, (api) =>
-        api.call("/v1/api-tokens", newApiTokenSchema, {
-          method: "POST",
-          body: { description: options.description, ttlDays: options.days },
-        }),
-      );
       const path = resolve(world.workingDirectory, options.out);
-      await writeFile(path, `${created.token}\n`, { mode: 0o600, flag: "wx" });
+      const created = await writeNewPrivateFile(path, async () => {
+        const result = await withApi(world, (api) =>
+          api.call("/v1/api-tokens", newApiTokenSchema, {
+            method: "POST",
+            body: { description: options.description, ttlDays: options.days },
+          }),
+        );
+        return { text: `${result.token}\n`, result };
+      });
       outputOf(world, {}).note(`token ${created.tokenId} is in ${path}, valid until ${formatTime(created.expiresAt)}`);
     });
   token

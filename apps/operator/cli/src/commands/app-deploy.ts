@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { DrawbridgeError } from "@drawbridge/errors";
@@ -8,6 +7,7 @@ import { type App, appSchema } from "../api/types.ts";
 import { uploadBundle } from "../api/upload-bundle.ts";
 import { openBundleSource } from "../bundle-source.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { readGivenFile } from "../files/given-file.ts";
 import { formatBytes, shortDigest } from "../output/format.ts";
 import { inTenths, packProgress } from "../output/progress.ts";
 import type { Output } from "../output/output.ts";
@@ -160,20 +160,10 @@ async function readSecrets(
   options: SettingsOptions,
 ): Promise<Readonly<Record<string, string>> | undefined> {
   if (options.secretsFile === undefined) return undefined;
-  let text: string;
-  try {
-    text =
-      options.secretsFile === "-"
-        ? await world.readInput()
-        : await readFile(resolve(world.workingDirectory, options.secretsFile), "utf8");
-  } catch (error) {
-    throw new DrawbridgeError({
-      kind: "invalid_argument",
-      code: "FILE_UNREADABLE",
-      message: `the file ${options.secretsFile} given with --secrets-file cannot be read`,
-      cause: error,
-    });
-  }
+  const text =
+    options.secretsFile === "-"
+      ? await world.readInput()
+      : await readGivenFile(resolve(world.workingDirectory, options.secretsFile), "--secrets-file");
   return Object.fromEntries(
     Object.entries(parseEnv(text)).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );

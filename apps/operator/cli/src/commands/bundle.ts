@@ -1,10 +1,10 @@
-import { createReadStream } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { inspectBundle, manifestFileName, parseManifest, writeBundleFile } from "@drawbridge/bundle";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { Command } from "commander";
 import { type CommandWorld, outputOf } from "../command-context.ts";
+import { openGivenFile } from "../files/given-file.ts";
 import { formatBytes } from "../output/format.ts";
 import { packProgress } from "../output/progress.ts";
 import { outputOption } from "./options.ts";
@@ -122,7 +122,7 @@ async function readManifestText(directory: string): Promise<string> {
 
 async function inspect(world: CommandWorld, file: string, options: OutputChoice): Promise<void> {
   const path = resolve(world.workingDirectory, file);
-  const found = await inspectBundle(createReadStream(path));
+  const found = await inspectBundle(await openGivenFile(path));
   outputOf(world, options).fields(
     [
       ["Bundle", path],

@@ -1,9 +1,10 @@
-import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Command } from "commander";
+import type { z } from "zod";
 import { listAll } from "../api/paging.ts";
 import { type Fabric, fabricSchema, fabricTokenSchema, newFabricTokenSchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { writeNewPrivateFile } from "../files/new-private-file.ts";
 import { formatBytes, formatDuration, formatTime } from "../output/format.ts";
 import { outputOption, wholeNumber } from "./options.ts";
 
@@ -157,21 +158,25 @@ function tokenCommand(world: CommandWorld): Command {
 }
 
 async function createToken(world: CommandWorld, name: string, options: TokenCreateOptions): Promise<void> {
-  const created = await withApi(world, (api) =>
-    api.call("/v1/fabric-tokens", newFabricTokenSchema, {
-      method: "POST",
-      body: {
-        fabric: name,
-        environments: options.environment,
-        ...(options.region === undefined ? {} : { region: options.region }),
-        ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
-      },
-    }),
-  );
+  const create = (): Promise<z.output<typeof newFabricTokenSchema>> =>
+    withApi(world, (api) =>
+      api.call("/v1/fabric-tokens", newFabricTokenSchema, {
+        method: "POST",
+        body: {
+          fabric: name,
+          environments: options.environment,
+          ...(options.region === undefined ? {} : { region: options.region }),
+          ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
+        },
+      }),
+    );
   const output = outputOf(world, options);
   if (options.out !== undefined) {
     const path = resolve(world.workingDirectory, options.out);
-    await writeFile(path, `${created.token}\n`, { mode: 0o600, flag: "wx" });
+    const created = await writeNewPrivateFile(path, async () => {
+      const result = await create();
+      return { text: `${result.token}\n`, result };
+    });
     const { token: _secret, ...rest } = created;
     output.fields(
       [
@@ -185,6 +190,7 @@ async function createToken(world: CommandWorld, name: string, options: TokenCrea
     );
     return;
   }
+  const created = await create();
   output.fields(
     [
       ["Fabric", created.fabric],

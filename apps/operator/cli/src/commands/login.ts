@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { parseTrustBundleJson, pinnedTlsOptions } from "@drawbridge/pki";
@@ -6,6 +5,7 @@ import { Command } from "commander";
 import { createApiClient, createClientOver, createTlsAgent, managementApiPath } from "../api/client.ts";
 import { sessionSchema, whoamiSchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { readGivenFile } from "../files/given-file.ts";
 import { formatTime } from "../output/format.ts";
 import { outputOption } from "./options.ts";
 
@@ -132,20 +132,6 @@ async function passwordFor(world: CommandWorld, options: LoginOptions): Promise<
     );
   }
   return world.askSecret(`Password of ${options.username}`);
-}
-
-async function readGivenFile(path: string, option: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    const reason = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    throw new DrawbridgeError({
-      kind: "invalid_argument",
-      code: "FILE_UNREADABLE",
-      message: `the file ${path} given with ${option} cannot be read (${reason})`,
-      cause: error,
-    });
-  }
 }
 
 export function logoutCommand(world: CommandWorld): Command {
