@@ -1,6 +1,7 @@
 import { systemClock } from "@drawbridge/lifecycle";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { activateFabric, expectSuccess, localFabric, logIn } from "./stack/activate-fabric.ts";
+import { keepRunning } from "./stack/keep-running.ts";
 import { type LocalStack, openLocalStack } from "./stack/local-stack.ts";
 import { readiness } from "./stack/service-process.ts";
 import { services } from "./stack/services.ts";
@@ -30,6 +31,9 @@ export async function start(options: StartOptions): Promise<void> {
     progress: { progress: (message) => print(`… ${message}`), warn: (message) => print(`! ${message}`) },
   });
   print("… starting the services (turbo run dev)");
+  const backing = keepRunning([stack.backing.nats, stack.backing.postgres], {
+    warn: (message) => print(`! ${message}`),
+  });
   const turbo = startTurboDev(stack.layout);
   try {
     await waitForServices(stack, signal);
@@ -48,6 +52,7 @@ export async function start(options: StartOptions): Promise<void> {
     print("\n… stopping");
   } finally {
     await turbo.stop();
+    await backing.stop();
   }
 }
 
