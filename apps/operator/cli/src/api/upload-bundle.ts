@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { ApiClient } from "./client.ts";
 
@@ -37,16 +38,11 @@ async function uploadOffset(api: ApiClient, digest: string): Promise<number | "c
 }
 
 async function sendFrom(api: ApiClient, options: UploadOptions, offset: number): Promise<void> {
-  let sentBytes = offset;
-  options.onProgress(sentBytes);
-  const file = createReadStream(options.file, { start: offset });
-  file.on("data", (chunk) => {
-    sentBytes += chunk.length;
-    options.onProgress(sentBytes);
-  });
+  const counter = { sentBytes: offset };
+  options.onProgress(offset);
   const response = await api.open(`/v1/bundles/${options.digest}`, {
     method: "PATCH",
-    rawBody: file,
+    rawBody: Readable.from(counted(options, counter)),
     headers: {
       "content-type": "application/octet-stream",
       "upload-offset": String(offset),
@@ -59,6 +55,16 @@ async function sendFrom(api: ApiClient, options: UploadOptions, offset: number):
   throw new DrawbridgeError({
     kind: "unavailable",
     code: "UPLOAD_INCOMPLETE",
-    message: `the upload of ${options.file} ended early at ${sentBytes} of ${options.sizeBytes} bytes`,
+    message: `the upload of ${options.file} ended early at ${counter.sentBytes} of ${options.sizeBytes} bytes`,
   });
+}
+
+/** The bytes from where an earlier try ended, counted as they are taken: a listener on the stream itself would take them away. */
+async function* counted(options: UploadOptions, counter: { sentBytes: number }): AsyncGenerator<Buffer> {
+  const file: AsyncIterable<Buffer> = createReadStream(options.file, { start: counter.sentBytes });
+  for await (const chunk of file) {
+    yield chunk;
+    counter.sentBytes += chunk.length;
+    options.onProgress(counter.sentBytes);
+  }
 }
