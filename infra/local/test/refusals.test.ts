@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { readFile, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
@@ -17,14 +17,13 @@ let disk: SmallDisk | undefined;
 beforeAll(async () => {
   stack = await startTestStack({
     prepare: (stateDir) => {
-      if (canMount) disk = mountSmallDisk(join(stateDir, "agent"), 64);
+      disk = canMount ? mountSmallDisk(join(stateDir, "agent"), 64) : undefined;
+      return disk;
     },
   });
   address = addressOf(await stack.deploy(await stack.hello({ version: "1.0.0" })));
 });
 afterAll(async () => {
-  await stack.stack.stop();
-  disk?.[Symbol.dispose]();
   await stack[Symbol.asyncDispose]();
 });
 
@@ -74,11 +73,13 @@ test("a port in use is named with its number, and the previous version keeps ser
 test.skipIf(!canMount)(
   "a full disk in the fabric is a DiskFull condition, and the agent goes on by itself when there is room",
   async () => {
+    const before = await versionAt(address);
     disk?.fill();
-    const result = await failedDeploy(await stack.hello({ version: "2.1.0" }));
-    expect(result.exitCode).toBe(8);
-    expect(result.stderr).toContain("DiskFull");
-    expect(await versionAt(address)).toBe("2.0.1");
+    const needsRoom = (path: string): Promise<void> =>
+      writeFile(join(path, "ballast.bin"), randomBytes(8 * 1024 * 1024));
+    const result = await failedDeploy(await stack.hello({ version: "2.1.0", edit: needsRoom }));
+    expect(result).toMatchObject({ exitCode: 8, stderr: expect.stringContaining("DiskFull") as string });
+    expect(await versionAt(address)).toBe(before);
     disk?.free();
     await eventually(async () => ((await versionAt(address)) === "2.1.0" ? true : undefined));
   },

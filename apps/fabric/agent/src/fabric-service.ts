@@ -11,6 +11,7 @@ import { createAppExecutor } from "./control/app-executor.ts";
 import { createControlLoop, type ControlLoop } from "./control/control-loop.ts";
 import { createSlots } from "./control/slots.ts";
 import { createDesiredStore } from "./desired/desired-store.ts";
+import { createSpaceReserve } from "./state/space-reserve.ts";
 import { createDesiredSync, type DesiredSync } from "./desired/desired-sync.ts";
 import { diagnoseEndpoint } from "./doctor/diagnose-endpoint.ts";
 import { createEgressGate } from "./egress/egress-gate.ts";
@@ -87,7 +88,13 @@ export function createFabricService(deps: FabricDeps): FabricService {
   // what is wanted
   const desired = createDesiredSync({
     fabricId,
-    store: createDesiredStore({ directory: layout.desired, fabricId, clock, logger }),
+    store: createDesiredStore({
+      directory: layout.desired,
+      fabricId,
+      reserve: createSpaceReserve({ path: layout.reserve }),
+      clock,
+      logger,
+    }),
     trustBundle: () => credentials.trustBundle(),
     existingAppIds: async () => {
       await loop.firstPass;

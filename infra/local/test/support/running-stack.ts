@@ -52,8 +52,8 @@ export interface TestStack extends AsyncDisposable {
 }
 
 export interface StartOptions {
-  /** Called with the state folder before anything is in it. */
-  readonly prepare?: (stateDir: string) => void;
+  /** Called with the state folder before anything is in it; what it returns is disposed of before the folder is removed. */
+  readonly prepare?: (stateDir: string) => Disposable | undefined;
   readonly overrides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
@@ -61,7 +61,7 @@ export interface StartOptions {
 export async function startTestStack(options: StartOptions = {}): Promise<TestStack> {
   const folder = await mkdtemp(join(tmpdir(), "drawbridge-e2e-"));
   const stateDir = join(folder, "state");
-  options.prepare?.(stateDir);
+  const prepared = options.prepare?.(stateDir);
   const stack = await openLocalStack({
     stateDir,
     portBase: await freePortBase(),
@@ -74,6 +74,7 @@ export async function startTestStack(options: StartOptions = {}): Promise<TestSt
     JSON.parse(await run("app", "show", name, "-o", "json")) as ShownApp;
   const dispose = async (): Promise<void> => {
     await stack.stop();
+    prepared?.[Symbol.dispose]();
     await rm(folder, { recursive: true, force: true });
   };
   try {

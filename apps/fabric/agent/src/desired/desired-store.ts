@@ -7,6 +7,7 @@ import { z } from "zod";
 import { readdirIfPresent, readFileIfPresent, removeTemporaryFiles, writeFileAtomic } from "../state/atomic-file.ts";
 import { createJsonFile } from "../state/json-file.ts";
 import { moveAside } from "../state/move-aside.ts";
+import type { SpaceReserve } from "../state/space-reserve.ts";
 import type { DesiredSnapshot } from "./app-wish.ts";
 import { snapshotFromPayload } from "./snapshot-from-proto.ts";
 
@@ -39,6 +40,7 @@ export interface DesiredStore {
 export function createDesiredStore(options: {
   readonly directory: string;
   readonly fabricId: string;
+  readonly reserve: SpaceReserve;
   readonly clock: Pick<Clock, "now">;
   readonly logger: Pick<Logger, "error">;
 }): DesiredStore {
@@ -67,6 +69,21 @@ export function createDesiredStore(options: {
     }
   }
 
+  async function write(snapshot: DesiredSnapshot, jws: string): Promise<void> {
+    const file = `${snapshot.generation}.json.jws`;
+    await writeFileAtomic(join(directory, file), jws);
+    const stored = await index.read();
+    const older = (stored?.snapshots ?? []).find((entry) => entry.file !== file);
+    const newest = { file, digest: snapshot.digest, receivedAt: clock.now().toISOString() };
+    const snapshots = older ? [newest, older] : [newest];
+    await index.write({ schemaVersion: 1, snapshots });
+    await removeTemporaryFiles(directory);
+    const kept = new Set(snapshots.map((entry) => entry.file));
+    for (const name of await readdirIfPresent(directory)) {
+      if (name.endsWith(".json.jws") && !kept.has(name)) await rm(join(directory, name), { force: true });
+    }
+  }
+
   return {
     async load() {
       const stored = await index.read();
@@ -78,19 +95,6 @@ export function createDesiredStore(options: {
       const [newest, older] = usable;
       return newest && { current: newest.snapshot, previous: older?.snapshot, receivedAt: newest.receivedAt };
     },
-    async save(snapshot, jws) {
-      const file = `${snapshot.generation}.json.jws`;
-      await writeFileAtomic(join(directory, file), jws);
-      const stored = await index.read();
-      const older = (stored?.snapshots ?? []).find((entry) => entry.file !== file);
-      const newest = { file, digest: snapshot.digest, receivedAt: clock.now().toISOString() };
-      const snapshots = older ? [newest, older] : [newest];
-      await index.write({ schemaVersion: 1, snapshots });
-      await removeTemporaryFiles(directory);
-      const kept = new Set(snapshots.map((entry) => entry.file));
-      for (const name of await readdirIfPresent(directory)) {
-        if (name.endsWith(".json.jws") && !kept.has(name)) await rm(join(directory, name), { force: true });
-      }
-    },
+    save: (snapshot, jws) => options.reserve.use(() => write(snapshot, jws)),
   };
 }

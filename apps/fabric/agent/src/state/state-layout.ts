@@ -17,6 +17,7 @@ export interface StateLayout {
   readonly egress: string;
   readonly cluster: string;
   readonly lock: string;
+  readonly reserve: string;
 }
 
 export function stateLayout(root: string): StateLayout {
@@ -36,5 +37,6 @@ export function stateLayout(root: string): StateLayout {
     egress: join(root, "egress"),
     cluster: join(root, "cluster"),
     lock: join(root, "run.lock"),
+    reserve: join(root, "space-reserve"),
   };
 }
