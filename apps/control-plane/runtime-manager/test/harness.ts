@@ -14,6 +14,7 @@ import {
   type StreamLogsResponse,
 } from "@drawbridge/contracts/runtime/v1/app_service";
 import { FabricServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_service";
+import { isDrawbridgeError } from "@drawbridge/errors";
 import { cryptoRandom, startComponents, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import {
   chainToPem,
@@ -307,4 +308,9 @@ export async function readLogs(
     throw fromGrpcError(error, "runtime-manager");
   }
   return lines;
+}
+
+/** The code of one of our errors. */
+export function codeOf(error: unknown): string {
+  return isDrawbridgeError(error) ? error.code : "";
 }

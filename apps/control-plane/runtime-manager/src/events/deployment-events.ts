@@ -1,58 +1,59 @@
-import { enqueueEvent, enqueueEvents, type InTransaction } from "@drawbridge/store";
+import { enqueueEvents, type InTransaction } from "@drawbridge/store";
 import type { AppRecord } from "../domain/app.ts";
 import { failureReason, type AppStatus } from "../domain/app-status.ts";
 import type { ChangeAction } from "../domain/plan-change.ts";
 
-/** Announce that an operator changed what an app should be. */
-export async function announceDesired(
-  tx: InTransaction,
-  change: {
-    readonly app: AppRecord;
-    readonly action: ChangeAction;
-    /** The fabric's. */
-    readonly generation: bigint;
-    readonly requestedBy: string;
-    readonly at: Date;
-  },
-): Promise<void> {
-  const { app } = change;
-  await enqueueEvent(tx, {
-    type: "runtime.deployment.desired.v1",
-    scope: app.fabricId,
-    occurredAt: change.at,
-    payload: {
-      fabricId: app.fabricId,
-      appId: app.spec.appId,
-      appName: app.spec.name,
-      environment: app.spec.environment,
-      generation: change.generation,
-      revision: app.spec.revision,
-      action: change.action,
-      requestedBy: change.requestedBy,
-    },
-  });
+export interface DesiredChange {
+  readonly app: AppRecord;
+  readonly action: ChangeAction;
+  /** The fabric's. */
+  readonly generation: bigint;
+  readonly requestedBy: string;
+  readonly at: Date;
+  /** Of the command. */
+  readonly traceparent: string;
 }
 
-/** Announce that the phases of apps changed, as their agent sees them. */
-export async function announceObserved(
-  tx: InTransaction,
-  observed: {
-    readonly fabricId: string;
-    readonly at: Date;
-    readonly changes: readonly {
-      readonly appName: string;
-      readonly environment: string;
-      readonly status: AppStatus;
-    }[];
-  },
-): Promise<void> {
-  const { fabricId } = observed;
+/** Announce that operators changed what apps should be. */
+export async function announceDesired(tx: InTransaction, changes: readonly DesiredChange[]): Promise<void> {
   await enqueueEvents(
     tx,
-    observed.changes.map(({ appName, environment, status }) => ({
+    changes.map(({ app, action, generation, requestedBy, at, traceparent }) => ({
+      type: "runtime.deployment.desired.v1",
+      scope: app.fabricId,
+      occurredAt: at,
+      traceparent,
+      payload: {
+        fabricId: app.fabricId,
+        appId: app.spec.appId,
+        appName: app.spec.name,
+        environment: app.spec.environment,
+        generation,
+        revision: app.spec.revision,
+        action,
+        requestedBy,
+      },
+    })),
+  );
+}
+
+/** The phase of an app, new to us. */
+export interface ObservedChange {
+  readonly fabricId: string;
+  readonly at: Date;
+  readonly appName: string;
+  readonly environment: string;
+  readonly status: AppStatus;
+}
+
+/** Announce that the phases of apps changed, as their agents see them. */
+export async function announceObserved(tx: InTransaction, changes: readonly ObservedChange[]): Promise<void> {
+  await enqueueEvents(
+    tx,
+    changes.map(({ fabricId, at, appName, environment, status }) => ({
       type: "runtime.deployment.observed.v1",
       scope: fabricId,
-      occurredAt: observed.at,
+      occurredAt: at,
       payload: {
         fabricId,
         appId: status.appId,

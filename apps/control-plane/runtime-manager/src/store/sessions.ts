@@ -92,15 +92,18 @@ async function markSeen(store: Store<RuntimeDatabase>, seen: readonly SeenSessio
   await store.transaction(async (tx) => {
     const { rows: returned } = await sql<{ agent_id: string; fabric_id: string; name: string; replica: string }>`
       WITH life AS (SELECT * FROM jsonb_to_recordset(${lives}::jsonb) AS life (agent_id uuid, epoch bigint)),
-      given_up AS (
-        SELECT agent.agent_id FROM agent JOIN life USING (agent_id, epoch) WHERE agent.state <> 'connected'
+      -- In one order everywhere: two who lock many agents must not wait for each other.
+      locked AS MATERIALIZED (
+        SELECT agent.agent_id, agent.state AS earlier_state FROM agent JOIN life USING (agent_id, epoch)
+        WHERE agent.replica <> '' ORDER BY agent.agent_id FOR NO KEY UPDATE OF agent
       ),
       seen AS (
-        UPDATE agent SET last_seen_at = now(), state = 'connected' FROM life
-        WHERE agent.agent_id = life.agent_id AND agent.epoch = life.epoch AND agent.replica <> ''
-        RETURNING agent.agent_id, agent.fabric_id, agent.replica
+        UPDATE agent SET last_seen_at = now(), state = 'connected' FROM locked
+        WHERE agent.agent_id = locked.agent_id
+        RETURNING agent.agent_id, agent.fabric_id, agent.replica, locked.earlier_state
       )
-      SELECT seen.*, fabric.name FROM seen JOIN given_up USING (agent_id) JOIN fabric USING (fabric_id)
+      SELECT seen.agent_id, seen.fabric_id, seen.replica, fabric.name FROM seen JOIN fabric USING (fabric_id)
+      WHERE seen.earlier_state <> 'connected'
     `.execute(tx);
     if (reports !== "[]") {
       await sql`

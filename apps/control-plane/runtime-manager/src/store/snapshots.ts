@@ -1,10 +1,11 @@
 import type { Store } from "@drawbridge/store";
-import { sql } from "kysely";
+import { sql, type Kysely, type Selectable } from "kysely";
 import type { AppRecord } from "../domain/app.ts";
 import type { FabricId } from "../domain/ids.ts";
 import { pruneToken } from "../domain/prune-guard.ts";
 import { appFromRow } from "./app-row.ts";
-import type { RuntimeDatabase } from "./schema.ts";
+import { createBatcher } from "./batcher.ts";
+import type { AppTable, RuntimeDatabase } from "./schema.ts";
 
 /** Everything that one fabric should run, as it was at one generation. */
 export interface DesiredFabric {
@@ -24,13 +25,15 @@ export type SnapshotAccess =
   | { readonly access: "allowed"; readonly generation: bigint }
   | { readonly access: "revoked" | "superseded" | "unknown" };
 
+export interface SnapshotReader {
+  readonly fabricId: string;
+  readonly agentId: string;
+  readonly serialNumber: string;
+}
+
 export interface SnapshotRepository {
   /** May this agent, with this certificate, read its fabric's snapshot; and which generation is it at? */
-  access(agent: {
-    readonly fabricId: string;
-    readonly agentId: string;
-    readonly serialNumber: string;
-  }): Promise<SnapshotAccess>;
+  access(agent: SnapshotReader): Promise<SnapshotAccess>;
   /** undefined when there is no such fabric, or no longer. Apps and generation are of one moment. */
   read(fabricId: FabricId): Promise<DesiredFabric | undefined>;
   /** Desired generations now, by fabric; a fabric that is gone is missing. */
@@ -39,59 +42,8 @@ export interface SnapshotRepository {
 
 export function createSnapshotRepository(store: Store<RuntimeDatabase>): SnapshotRepository {
   return {
-    access: async ({ fabricId, agentId, serialNumber }) => {
-      const row = await store.db
-        .selectFrom("fabric")
-        .leftJoin("certificate", (join) => join.on("certificate.serial_number", "=", serialNumber))
-        .select([
-          "fabric.desired_generation",
-          "fabric.agent_id",
-          "certificate.revoked_at",
-          "certificate.agent_id as owner",
-        ])
-        .where("fabric.fabric_id", "=", fabricId)
-        .where("fabric.deleted_at", "is", null)
-        .executeTakeFirst();
-      if (row?.revoked_at) return { access: "revoked" };
-      if (!row || row.owner !== agentId) return { access: "unknown" };
-      if (row.agent_id !== agentId) return { access: "superseded" };
-      return { access: "allowed", generation: BigInt(row.desired_generation) };
-    },
-    read: async (id) => {
-      // One statement sees one moment: a generation never comes with another one's apps.
-      const rows = await store.db
-        .selectFrom("fabric")
-        .innerJoin("incarnation", (join) => join.onTrue())
-        .leftJoin("app", "app.fabric_id", "fabric.fabric_id")
-        .selectAll("app")
-        .select(["incarnation.incarnation_id", "fabric.desired_generation", "fabric.generation_at"])
-        .where("fabric.fabric_id", "=", id)
-        .where("fabric.deleted_at", "is", null)
-        .orderBy("app.app_id")
-        .execute();
-      const [first] = rows;
-      if (!first) return undefined;
-      const apps = rows.flatMap((row) => {
-        // Kysely types the columns of a left join as nullable one by one; they are null together, with the key.
-        return row.app_id === null ? [] : [appFromRow(row as Parameters<typeof appFromRow>[0])];
-      });
-      const live = apps.filter((app) => app.life.state === "live");
-      const deleting = apps.filter((app): app is DesiredFabric["deleting"][number] => app.life.state === "deleting");
-      return {
-        fabricId: id,
-        incarnationId: first.incarnation_id,
-        generation: BigInt(first.desired_generation),
-        generationAt: first.generation_at,
-        live,
-        deleting,
-        pruneToken: pruneToken({
-          incarnationId: first.incarnation_id,
-          fabricId: id,
-          liveApps: live.length,
-          deleted: deletedApps(apps),
-        }),
-      };
-    },
+    access: createBatcher({ size: 256, lanes: 2, run: (agents) => readAccess(store.db, agents) }),
+    read: createBatcher({ size: 128, lanes: 2, keyOf: (id) => id, run: (ids) => readDesired(store.db, ids) }),
     generations: async (fabricIds) => {
       const { rows } = await sql<{ fabric_id: FabricId; desired_generation: string }>`
         SELECT fabric_id, desired_generation FROM fabric
@@ -99,6 +51,84 @@ export function createSnapshotRepository(store: Store<RuntimeDatabase>): Snapsho
       `.execute(store.db);
       return new Map(rows.map((row) => [row.fabric_id, BigInt(row.desired_generation)]));
     },
+  };
+}
+
+async function readAccess(
+  db: Kysely<RuntimeDatabase>,
+  agents: readonly SnapshotReader[],
+): Promise<readonly SnapshotAccess[]> {
+  const { rows } = await sql<{
+    desired_generation: string | null;
+    agent_id: string | null;
+    revoked_at: Date | null;
+    owner: string | null;
+  }>`
+    SELECT fabric.desired_generation, fabric.agent_id, certificate.revoked_at, certificate.agent_id AS owner
+    FROM unnest(
+      ${agents.map((agent) => agent.fabricId)}::uuid[],
+      ${agents.map((agent) => agent.serialNumber)}::text[]
+    ) WITH ORDINALITY AS asked (fabric_id, serial_number, place)
+    LEFT JOIN fabric ON fabric.fabric_id = asked.fabric_id AND fabric.deleted_at IS NULL
+    LEFT JOIN certificate ON certificate.serial_number = asked.serial_number
+    ORDER BY asked.place
+  `.execute(db);
+  return rows.map((row, index): SnapshotAccess => {
+    const agentId = agents[index]?.agentId;
+    if (row.revoked_at) return { access: "revoked" };
+    if (row.desired_generation === null || row.owner !== agentId) return { access: "unknown" };
+    if (row.agent_id !== agentId) return { access: "superseded" };
+    return { access: "allowed", generation: BigInt(row.desired_generation) };
+  });
+}
+
+/** One statement sees one moment: a generation never comes with another one's apps. */
+async function readDesired(
+  db: Kysely<RuntimeDatabase>,
+  fabricIds: readonly FabricId[],
+): Promise<readonly (DesiredFabric | undefined)[]> {
+  const rows = await db
+    .selectFrom("fabric")
+    .innerJoin("incarnation", (join) => join.onTrue())
+    .leftJoin("app", "app.fabric_id", "fabric.fabric_id")
+    .selectAll("app")
+    .select(["fabric.fabric_id as home_fabric_id", "incarnation.incarnation_id"])
+    .select(["fabric.desired_generation", "fabric.generation_at"])
+    .where("fabric.fabric_id", "=", sql<string>`ANY(${fabricIds}::uuid[])`)
+    .where("fabric.deleted_at", "is", null)
+    .orderBy("app.app_id")
+    .execute();
+  const byFabric = Map.groupBy(rows, (row) => row.home_fabric_id);
+  return fabricIds.map((id) => desiredFabric(id, byFabric.get(id) ?? []));
+}
+
+type DesiredRow = { readonly [Column in keyof Selectable<AppTable>]: Selectable<AppTable>[Column] | null } & {
+  readonly incarnation_id: string;
+  readonly desired_generation: string;
+  readonly generation_at: Date;
+};
+
+function desiredFabric(fabricId: FabricId, rows: readonly DesiredRow[]): DesiredFabric | undefined {
+  const [first] = rows;
+  if (!first) return undefined;
+  const apps = rows.flatMap((row) => {
+    // The columns of a left join are null together, with the key.
+    return row.app_id === null ? [] : [appFromRow(row as Selectable<AppTable>)];
+  });
+  const live = apps.filter((app) => app.life.state === "live");
+  return {
+    fabricId,
+    incarnationId: first.incarnation_id,
+    generation: BigInt(first.desired_generation),
+    generationAt: first.generation_at,
+    live,
+    deleting: apps.filter((app): app is DesiredFabric["deleting"][number] => app.life.state === "deleting"),
+    pruneToken: pruneToken({
+      incarnationId: first.incarnation_id,
+      fabricId,
+      liveApps: live.length,
+      deleted: deletedApps(apps),
+    }),
   };
 }
 

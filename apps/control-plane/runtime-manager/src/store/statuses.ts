@@ -2,7 +2,8 @@ import type { Store } from "@drawbridge/store";
 import { sql, type Transaction } from "kysely";
 import type { AppStatus } from "../domain/app-status.ts";
 import type { AgentId, AppId, FabricId } from "../domain/ids.ts";
-import { announceObserved } from "../events/deployment-events.ts";
+import { announceObserved, type ObservedChange } from "../events/deployment-events.ts";
+import { createBatcher } from "./batcher.ts";
 import { observedGeneration } from "./observed-generation.ts";
 import type { RuntimeDatabase } from "./schema.ts";
 import { statusToJson } from "./status-row.ts";
@@ -37,67 +38,106 @@ export interface StatusRepository {
 type Tx = Transaction<RuntimeDatabase>;
 
 export function createStatusRepository(store: Store<RuntimeDatabase>): StatusRepository {
-  return {
-    store: (report) =>
-      store.transaction(async (tx): Promise<StatusOutcome> => {
-        // Locks are taken in the order fabric, agent, app everywhere.
-        const isRemoving = report.removedAppIds.length > 0;
-        if (isRemoving) await lockFabric(tx, report.fabricId);
-        const noted = await storeReport(tx, report);
-        if (noted.length === 0) return { outcome: "superseded" };
-        await announceChanges(tx, report, noted);
-        return { outcome: "stored", generation: isRemoving ? await finishTombstones(tx, report) : undefined };
+  // A report of removals makes a generation and takes the fabric's lock: it goes alone. All others share statements.
+  const storeTogether = createBatcher<StatusReport, StatusOutcome>({
+    size: 64,
+    lanes: 2,
+    keyOf: (report) => report.agentId,
+    run: (reports) =>
+      store.transaction(async (tx) => {
+        const noted = await storeReports(tx, reports);
+        return reports.map((_, place) => (noted.has(place) ? stored : superseded));
       }),
+  });
+  return {
+    store: (report) => (report.removedAppIds.length === 0 ? storeTogether(report) : storeRemovals(store, report)),
   };
+}
+
+const superseded: StatusOutcome = { outcome: "superseded" };
+const stored: StatusOutcome = { outcome: "stored", generation: undefined };
+
+/** Locks are taken in the order fabric, agent, app everywhere. */
+function storeRemovals(store: Store<RuntimeDatabase>, report: StatusReport): Promise<StatusOutcome> {
+  return store.transaction(async (tx): Promise<StatusOutcome> => {
+    await lockFabric(tx, report.fabricId);
+    const noted = await storeReports(tx, [report]);
+    if (!noted.has(0)) return superseded;
+    return { outcome: "stored", generation: await finishTombstones(tx, report) };
+  });
 }
 
 async function lockFabric(tx: Tx, fabricId: FabricId): Promise<void> {
   await tx.selectFrom("fabric").select("fabric_id").where("fabric_id", "=", fabricId).forNoKeyUpdate().execute();
 }
 
-/** One row per app whose phase changed; one with nulls if none did; no row for an epoch or agent that is not current. */
+/** Per stored report one row for each app whose phase changed, or one with nulls if none did. */
 interface NotedRow {
+  readonly place: number;
   readonly app_id: AppId | null;
   readonly name: string | null;
   readonly environment: string | null;
 }
 
 /**
- * One statement, because there is one per report of every agent. The fence comes first: `noted` is empty unless the
- * report is of the current epoch of the fabric's current agent, and everything else depends on it.
+ * Store reports of different agents in one statement and announce what changed; answers with the places of those that
+ * were stored. The fence comes first: `noted` holds only reports of the current epoch of a fabric's current agent, and
+ * everything else depends on it.
  */
-async function storeReport(tx: Tx, report: StatusReport): Promise<readonly NotedRow[]> {
-  const incoming = JSON.stringify(
-    report.apps.map((status) => ({
-      app_id: status.appId,
-      observed_generation: String(status.observedGeneration),
-      phase: status.phase,
-      status: statusToJson(status),
+async function storeReports(tx: Tx, reports: readonly StatusReport[]): Promise<ReadonlySet<number>> {
+  const heads = JSON.stringify(
+    reports.map((report, place) => ({
+      place,
+      fabric_id: report.fabricId,
+      agent_id: report.agentId,
+      epoch: String(report.epoch),
+      observed_generation: String(report.observedGeneration),
+      snapshot_digest: report.snapshotDigest,
+      is_complete: report.scope === "complete",
     })),
+  );
+  const statuses = JSON.stringify(
+    reports.flatMap((report, place) =>
+      report.apps.map((status) => ({
+        place,
+        app_id: status.appId,
+        observed_generation: String(status.observedGeneration),
+        phase: status.phase,
+        status: statusToJson(status),
+      })),
+    ),
   );
   const { rows } = await sql<NotedRow>`
     WITH report AS (
-      SELECT ${report.observedGeneration}::bigint AS observed_generation, ${report.snapshotDigest}::text AS snapshot_digest
+      SELECT * FROM jsonb_to_recordset(${heads}::jsonb) AS report (place int, fabric_id uuid, agent_id uuid,
+        epoch bigint, observed_generation bigint, snapshot_digest text, is_complete boolean)
+    ),
+    said AS MATERIALIZED (
+      SELECT * FROM jsonb_to_recordset(${statuses}::jsonb) AS said (place int, app_id uuid,
+        observed_generation bigint, phase text, status jsonb)
+    ),
+    -- In one order everywhere: two who lock many agents must not wait for each other.
+    locked AS MATERIALIZED (
+      SELECT report.* FROM agent JOIN report USING (agent_id) WHERE agent.epoch = report.epoch
+      ORDER BY agent.agent_id FOR NO KEY UPDATE OF agent
     ),
     noted AS (
       UPDATE agent SET last_seen_at = now(), snapshot_digest = report.snapshot_digest,
         observed_generation = ${observedGeneration("report.observed_generation")}
-      FROM fabric, report
-      WHERE agent.agent_id = ${report.agentId} AND agent.epoch = ${report.epoch}
-        AND fabric.fabric_id = ${report.fabricId} AND fabric.agent_id = agent.agent_id AND fabric.deleted_at IS NULL
-      RETURNING agent.agent_id
+      FROM locked AS report JOIN fabric USING (fabric_id)
+      WHERE agent.agent_id = report.agent_id AND fabric.agent_id = agent.agent_id AND fabric.deleted_at IS NULL
+      RETURNING report.place, report.fabric_id, report.is_complete
     ),
     incoming AS (
-      SELECT incoming.*, app.name, app.environment, earlier.phase AS earlier_phase
-      FROM noted, jsonb_to_recordset(${incoming}::jsonb)
-        AS incoming (app_id uuid, observed_generation bigint, phase text, status jsonb)
-      JOIN app ON app.app_id = incoming.app_id AND app.fabric_id = ${report.fabricId}
-      LEFT JOIN app_status AS earlier ON earlier.app_id = incoming.app_id
-      WHERE incoming.observed_generation <= app.generation
+      SELECT said.*, noted.fabric_id, app.name, app.environment, earlier.phase AS earlier_phase
+      FROM noted JOIN said USING (place)
+      JOIN app ON app.app_id = said.app_id AND app.fabric_id = noted.fabric_id
+      LEFT JOIN app_status AS earlier ON earlier.app_id = said.app_id
+      WHERE said.observed_generation <= app.generation
     ),
     stored AS (
       INSERT INTO app_status (app_id, fabric_id, observed_generation, phase, status)
-      SELECT app_id, ${report.fabricId}, observed_generation, phase, status FROM incoming
+      SELECT app_id, fabric_id, observed_generation, phase, status FROM incoming ORDER BY app_id
       ON CONFLICT (app_id) DO UPDATE SET
         observed_generation = excluded.observed_generation, phase = excluded.phase,
         status = excluded.status, stored_at = now()
@@ -107,26 +147,28 @@ async function storeReport(tx: Tx, report: StatusReport): Promise<readonly Noted
     -- An agent that lost its state no longer has what it once reported.
     forgotten AS (
       DELETE FROM app_status USING noted
-      WHERE ${report.scope === "complete"} AND app_status.fabric_id = ${report.fabricId}
-        AND app_status.app_id <> ALL(${report.apps.map((status) => status.appId)}::uuid[])
+      WHERE noted.is_complete AND app_status.fabric_id = noted.fabric_id
+        AND NOT EXISTS (SELECT FROM said WHERE said.place = noted.place AND said.app_id = app_status.app_id)
     ),
     changed AS (
-      SELECT incoming.app_id, incoming.name, incoming.environment FROM incoming JOIN stored USING (app_id)
+      SELECT incoming.place, incoming.app_id, incoming.name, incoming.environment
+      FROM incoming JOIN stored USING (app_id)
       WHERE incoming.earlier_phase IS DISTINCT FROM incoming.phase
     )
-    SELECT changed.app_id, changed.name, changed.environment FROM noted LEFT JOIN changed ON true
-    ORDER BY changed.app_id
+    SELECT noted.place, changed.app_id, changed.name, changed.environment
+    FROM noted LEFT JOIN changed USING (place) ORDER BY noted.place, changed.app_id
   `.execute(tx);
-  return rows;
+  await announceObserved(tx, changesOf(reports, rows));
+  return new Set(rows.map((row) => row.place));
 }
 
-async function announceChanges(tx: Tx, report: StatusReport, noted: readonly NotedRow[]): Promise<void> {
-  const byId = new Map(report.apps.map((status) => [status.appId, status]));
-  const changes = noted.flatMap(({ app_id, name, environment }) => {
-    const status = app_id === null ? undefined : byId.get(app_id);
-    return status === undefined ? [] : [{ status, appName: name ?? "", environment: environment ?? "" }];
+function changesOf(reports: readonly StatusReport[], rows: readonly NotedRow[]): readonly ObservedChange[] {
+  return rows.flatMap(({ place, app_id, name, environment }) => {
+    const report = reports[place];
+    const status = report?.apps.find((app) => app.appId === app_id);
+    if (!report || !status) return [];
+    return [{ fabricId: report.fabricId, at: report.now, status, appName: name ?? "", environment: environment ?? "" }];
   });
-  await announceObserved(tx, { fabricId: report.fabricId, at: report.now, changes });
 }
 
 /** Only tombstones go: an app that nobody deleted stays, whatever the agent says. */
