@@ -8,6 +8,7 @@ const explanations: Readonly<Record<string, string>> = {
   ETIMEDOUT: "no answer in time",
   UND_ERR_CONNECT_TIMEOUT: "no answer in time",
   UND_ERR_HEADERS_TIMEOUT: "no answer in time",
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: "something else than management-api listens there; check the port",
   UND_ERR_SOCKET: "the connection was cut",
 };
 

@@ -37,6 +37,7 @@ function environmentCommand(world: CommandWorld): Command {
   );
   environment
     .command("list")
+    .description("list environments")
     .addOption(outputOption())
     .action(async (options: OutputChoice) => {
       const rows = await withApi(world, (api) => listAll(api, "/v1/environments", environmentSchema));
@@ -51,6 +52,7 @@ function environmentCommand(world: CommandWorld): Command {
     });
   environment
     .command("create")
+    .description("create an environment")
     .argument("<name>", "name, lower-case letters, digits and hyphens")
     .action(async (name: string) => {
       await withApi(world, (api) => api.send("/v1/environments", { method: "POST", body: { name } }));
@@ -63,6 +65,7 @@ function userCommand(world: CommandWorld): Command {
   const user = new Command("user").description("users and their roles");
   user
     .command("list")
+    .description("list users and their roles")
     .addOption(outputOption())
     .action(async (options: OutputChoice) => {
       const rows = await withApi(world, (api) => listAll(api, "/v1/users", userSchema));
@@ -81,6 +84,7 @@ function userCommand(world: CommandWorld): Command {
     });
   user
     .command("create")
+    .description("create a user")
     .argument("<name>", "user name")
     .requiredOption("--password-file <file>", 'file that holds the password, "-" for standard input')
     .option("--role <role@environment...>", 'for example operator@production, viewer@"*"', [])
@@ -104,6 +108,7 @@ function userCommand(world: CommandWorld): Command {
     });
   user
     .command("delete")
+    .description("delete a user; its sessions and API tokens end at once")
     .argument("<name>", "user name")
     .action(async (username: string) => {
       await withApi(world, (api) => api.send(`/v1/users/${encodeURIComponent(username)}`, { method: "DELETE" }));
@@ -131,6 +136,7 @@ function apiTokenCommand(world: CommandWorld): Command {
   const token = new Command("api-token").description("API tokens: logins of scripts");
   token
     .command("create")
+    .description("make a token for a script, with your own rights")
     .requiredOption("--out <file>", "new file for the token, readable only by you")
     .option("--description <text>", "what it is for", "")
     .option("--days <number>", "life, 1 to 365", wholeNumber(1, 365), 90)
@@ -149,6 +155,7 @@ function apiTokenCommand(world: CommandWorld): Command {
     });
   token
     .command("list")
+    .description("list API tokens")
     .addOption(outputOption())
     .action(async (options: OutputChoice) => {
       const rows = await withApi(world, (api) => listAll(api, "/v1/api-tokens", apiTokenSchema));
@@ -166,6 +173,7 @@ function apiTokenCommand(world: CommandWorld): Command {
     });
   token
     .command("revoke")
+    .description("revoke a token at once")
     .argument("<id>", "id of the token, from list")
     .action(async (id: string) => {
       await withApi(world, (api) => api.send(`/v1/api-tokens/${encodeURIComponent(id)}`, { method: "DELETE" }));
@@ -178,6 +186,7 @@ function auditCommand(world: CommandWorld): Command {
   const audit = new Command("audit").description("the audit log: who did what, and what was refused");
   audit
     .command("list")
+    .description("list what happened, newest first")
     .option("--limit <number>", "newest entries", wholeNumber(1, 500), 50)
     .addOption(outputOption())
     .action(async (options: OutputChoice & { limit: number }) => {
