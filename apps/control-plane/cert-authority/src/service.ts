@@ -15,6 +15,7 @@ import { createRevocationListCache } from "./ca/revocation-list-cache.ts";
 import { parseKeyEncryptionKey } from "./ca/sealed-key.ts";
 import type { CertAuthorityConfig } from "./config.ts";
 import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
+import { createSigningThread } from "./signing/create-signing-thread.ts";
 import { createIssueQueue } from "./store/issue-queue.ts";
 import { createIssueCertificate } from "./domain/issue-certificate.ts";
 import { publicRoutes } from "./http/public-routes.ts";
@@ -84,9 +85,10 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     random,
     logger,
   });
+  const signing = createSigningThread({ ca: () => authority.get().issuing, logger });
   const queue = createIssueQueue({ store, authority, limit: config.ISSUE_QUEUE_LIMIT, metrics });
   const issueCertificate = createIssueCertificate({
-    issuer: () => authority.get().issuer,
+    signLeaf: signing.sign,
     leafTtlSeconds: leaf.ttlSeconds,
     queue,
     clock,
@@ -146,6 +148,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       ops,
       store,
       authority,
+      signing,
       identity,
       internal,
       publicHttp,

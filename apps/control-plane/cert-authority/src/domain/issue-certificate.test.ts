@@ -1,13 +1,14 @@
-import { createCsr, createLeafIssuer, generateKeyPair, parseCertificate, type LeafIssuer } from "@drawbridge/pki";
+import { createCsr, createLeafIssuer, generateKeyPair, parseCertificate } from "@drawbridge/pki";
 import { createTestCa, FakeClock } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
 import type { SignedCertificate } from "./certificate.ts";
 import { createGroupCommit } from "./group-commit.ts";
+import { createSignLeaf, type SignLeaf } from "./sign-leaf.ts";
 import { createIssueCertificate, type IssueRequest, type RecordOutcome } from "./issue-certificate.ts";
 
 const ca = await createTestCa();
 const clock = new FakeClock(new Date());
-const issuer = createLeafIssuer(ca.issuing);
+const signLeaf = createSignLeaf(createLeafIssuer(ca.issuing));
 const keyPair = await generateKeyPair();
 const request: IssueRequest = {
   requestId: "018f0000-0000-7000-8000-000000000001",
@@ -18,7 +19,7 @@ const request: IssueRequest = {
 };
 
 /** A table in memory with the rule of the real one: a request id is recorded once. */
-function createIssue(options: { readonly limit?: number; readonly issuer?: LeafIssuer } = {}) {
+function createIssue(options: { readonly limit?: number; readonly signLeaf?: SignLeaf } = {}) {
   const table = new Map<string, SignedCertificate>();
   const queue = createGroupCommit<SignedCertificate, RecordOutcome>({
     limit: options.limit ?? 10,
@@ -34,7 +35,7 @@ function createIssue(options: { readonly limit?: number; readonly issuer?: LeafI
         }),
       ),
   });
-  const issue = createIssueCertificate({ issuer: () => options.issuer ?? issuer, leafTtlSeconds: 3600, queue, clock });
+  const issue = createIssueCertificate({ signLeaf: options.signLeaf ?? signLeaf, leafTtlSeconds: 3600, queue, clock });
   return { issue, table, queue };
 }
 
@@ -71,13 +72,11 @@ test("a refused CSR gives its place in the queue back", async () => {
 
 test("an overloaded authority does no cryptography (R14)", async () => {
   let signatures = 0;
-  const counting: LeafIssuer = {
-    issue: (leaf) => {
-      signatures += 1;
-      return issuer.issue(leaf);
-    },
+  const counting: SignLeaf = (leaf) => {
+    signatures += 1;
+    return signLeaf(leaf);
   };
-  const { issue, queue } = createIssue({ limit: 1, issuer: counting });
+  const { issue, queue } = createIssue({ limit: 1, signLeaf: counting });
   const place = queue.admit();
   await expect(issue({ ...request, csrDer: new Uint8Array(3) })).rejects.toMatchObject({ code: "ISSUE_OVERLOADED" });
   place.release();

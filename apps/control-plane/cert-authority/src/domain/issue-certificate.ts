@@ -1,8 +1,8 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
-import { parseCsr, type LeafIssuer } from "@drawbridge/pki";
 import type { RecordedCertificate, SignedCertificate } from "./certificate.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import type { SignLeaf } from "./sign-leaf.ts";
 
 /** What became of a certificate that was to be recorded. */
 export type RecordOutcome =
@@ -19,7 +19,7 @@ export interface IssueRequest {
 }
 
 export interface IssueCertificateDeps {
-  readonly issuer: () => LeafIssuer;
+  readonly signLeaf: SignLeaf;
   readonly leafTtlSeconds: number;
   readonly queue: GroupCommit<SignedCertificate, RecordOutcome>;
   readonly clock: Pick<Clock, "now">;
@@ -49,22 +49,10 @@ export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertifi
 }
 
 async function sign(request: IssueRequest, deps: IssueCertificateDeps): Promise<SignedCertificate> {
-  const csr = await parseCsr(request.csrDer);
   const now = deps.clock.now();
-  const leaf = await deps.issuer().issue({
-    spkiDer: csr.spkiDer,
-    spiffeId: request.spiffeId,
-    now,
-    ttlSeconds: deps.leafTtlSeconds,
-  });
-  return {
-    requestId: request.requestId,
-    fabricId: request.fabricId,
-    spkiSha256: csr.spkiSha256,
-    issuedAt: now,
-    traceparent: request.traceparent,
-    ...leaf,
-  };
+  const { requestId, fabricId, traceparent, csrDer, spiffeId } = request;
+  const leaf = await deps.signLeaf({ csrDer, spiffeId, now, ttlSeconds: deps.leafTtlSeconds });
+  return { requestId, fabricId, traceparent, issuedAt: now, ...leaf };
 }
 
 function sameRequest(

@@ -1,0 +1,132 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Component } from "@drawbridge/lifecycle";
+import type { SigningCa } from "@drawbridge/pki";
+import type { SignedLeaf, SignLeaf, SignRequest } from "../domain/sign-leaf.ts";
+import { packRequests, unpackResults, type SignedBatch } from "./signing-batch.ts";
+
+export interface SigningThreadOptions {
+  /** Asked whenever a thread starts. */
+  readonly ca: () => SigningCa;
+  readonly logger: { error(fields: object, message: string): void };
+}
+
+export interface SigningThread extends Component {
+  /** Rejects also with `SIGNER_LOST` (unavailable): the thread ended, nothing was issued; the next request starts another. */
+  readonly sign: SignLeaf;
+}
+
+interface Waiting {
+  readonly request: SignRequest;
+  readonly resolve: (leaf: SignedLeaf) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Largest batch: some 10 ms of cryptography. */
+const maxBatch = 64;
+/** One that is being signed, and one that waits for the thread. */
+const maxBatchesInFlight = 2;
+const retryAfterMs = 250;
+
+/**
+ * The cryptography of certificates on a thread of its own, beside the one that speaks gRPC, SQL and TLS. What arrives
+ * while the thread is busy goes to it together, so that the way there costs little per certificate.
+ */
+export function createSigningThread(options: SigningThreadOptions): SigningThread {
+  const waiting: Waiting[] = [];
+  const inFlight = new Map<number, readonly Waiting[]>();
+  let worker: Worker | undefined;
+  let batches = 0;
+  let isScheduled = false;
+  let isStopped = false;
+
+  function startWorker(): Worker {
+    const { certificateDer, privateKey } = options.ca();
+    const started = new Worker(new URL("./signing-worker.ts", import.meta.url), {
+      name: "signing",
+      env: {},
+      workerData: { certificateDer: new Uint8Array(certificateDer), privateKey } satisfies SigningCa,
+    });
+    started.on("message", (message: "ready" | SignedBatch) => {
+      if (message !== "ready") settle(message);
+    });
+    started.on("error", (error) => options.logger.error({ err: error }, "the signing thread failed"));
+    started.once("exit", () => {
+      if (worker === started) worker = undefined;
+      loseAll();
+    });
+    worker = started;
+    return started;
+  }
+
+  function settle(batch: SignedBatch): void {
+    const requests = inFlight.get(batch.number) ?? [];
+    inFlight.delete(batch.number);
+    for (const [index, result] of unpackResults(batch).entries()) {
+      if (result instanceof Error) requests[index]?.reject(result);
+      else requests[index]?.resolve(result);
+    }
+    flush();
+  }
+
+  function loseAll(): void {
+    const lost = [...inFlight.values()].flat();
+    inFlight.clear();
+    for (const { reject } of lost) reject(signerLost());
+    if (waiting.length > 0) schedule();
+  }
+
+  function schedule(): void {
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(flush); // after everything that has arrived with this turn of the loop
+  }
+
+  function flush(): void {
+    isScheduled = false;
+    while (waiting.length > 0 && inFlight.size < maxBatchesInFlight) post(waiting.splice(0, maxBatch));
+  }
+
+  function post(batch: readonly Waiting[]): void {
+    const number = ++batches;
+    inFlight.set(number, batch);
+    try {
+      if (isStopped) throw signerLost();
+      const message = packRequests(
+        number,
+        batch.map(({ request }) => request),
+      );
+      (worker ?? startWorker()).postMessage(message, [message.csrs.buffer]);
+    } catch (error) {
+      inFlight.delete(number);
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  return {
+    name: "signing thread",
+    sign: (request) => {
+      const { promise, resolve, reject } = Promise.withResolvers<SignedLeaf>();
+      waiting.push({ request, resolve, reject });
+      schedule();
+      return promise;
+    },
+    start: async (signal) => {
+      await once(startWorker(), "message", { signal }); // "ready"
+    },
+    stop: async () => {
+      isStopped = true;
+      await worker?.terminate();
+    },
+  };
+}
+
+function signerLost(): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "unavailable",
+    code: "SIGNER_LOST",
+    message: "the certificate was not signed; try again",
+    retryAfterMs,
+  });
+}
