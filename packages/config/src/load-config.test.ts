@@ -59,6 +59,14 @@ test("names every problem at once, with the name of its variable", () => {
   expect(problems).toContain("DRAWBRIDGE_PER: no such setting; known are DRAWBRIDGE_LISTEN");
 });
 
+test("leaves alone what belongs to another program, and only that", () => {
+  const load = (env: Readonly<Record<string, string>>) =>
+    loadConfig({ schema, env: { DRAWBRIDGE_PEER: "a:1", ...env }, foreign: ["CONFIG_DIR", "PEER"] });
+  expect(load({ DRAWBRIDGE_CONFIG_DIR: "/x" })).toEqual(load({}));
+  expect(load({}).PEER).toBe("a:1");
+  expect(() => load({ DRAWBRIDGE_CONFIG_DIRS: "/x" })).toThrow("DRAWBRIDGE_CONFIG_DIRS: no such setting");
+});
+
 test.each(["localhost", "localhost:", ":7410", "a b:1", "host:65536", "host:-1", "[::1]"])(
   "%s is no address",
   (text) => {

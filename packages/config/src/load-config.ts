@@ -9,6 +9,8 @@ export interface LoadConfigOptions<S extends ConfigSchema> {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Default "DRAWBRIDGE_". Any variable that has it and is not in the schema is an error, so that typing mistakes show. */
   readonly prefix?: string;
+  /** Names without the prefix that belong to other programs: left alone, never read. */
+  readonly foreign?: readonly string[];
 }
 
 /**
@@ -18,13 +20,15 @@ export interface LoadConfigOptions<S extends ConfigSchema> {
 export function loadConfig<S extends ConfigSchema>(options: LoadConfigOptions<S>): z.output<S> {
   const prefix = options.prefix ?? "DRAWBRIDGE_";
   const known = new Set(Object.keys(options.schema.shape));
+  const foreign = new Set(options.foreign);
   const given: Record<string, string> = {};
   const problems: string[] = [];
   for (const [name, value] of Object.entries(options.env)) {
     if (!name.startsWith(prefix) || value === undefined) continue;
     const field = name.slice(prefix.length);
     if (known.has(field)) given[field] = value;
-    else problems.push(`${name}: no such setting; known are ${[...known].map((key) => prefix + key).join(", ")}`);
+    else if (!foreign.has(field))
+      problems.push(`${name}: no such setting; known are ${[...known].map((key) => prefix + key).join(", ")}`);
   }
   const result = options.schema.safeParse(given);
   if (!result.success) {

@@ -1,4 +1,4 @@
-import { filePath, listenAddress, telemetryFields } from "@drawbridge/config";
+import { filePath, listenAddress, loadConfig, telemetryFields } from "@drawbridge/config";
 import { z } from "zod";
 import { parseProxy } from "./net/parse-proxy.ts";
 
@@ -64,3 +64,19 @@ export const configSchema = z.object({
 });
 
 export type AgentConfig = z.output<typeof configSchema>;
+
+/** Settings of the `drawbridge` command line, which may be exported in the same shell. */
+const settingsOfTheCommandLine = ["CONFIG_DIR", "ENVIRONMENT"] as const;
+
+/** @throws DrawbridgeError `CONFIG_INVALID` (invalid_argument) */
+export function loadAgentConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  options: { readonly stateDir?: string } = {},
+): AgentConfig {
+  const { stateDir } = options;
+  return loadConfig({
+    schema: configSchema,
+    env: stateDir === undefined ? env : { ...env, DRAWBRIDGE_STATE_DIR: stateDir },
+    foreign: settingsOfTheCommandLine,
+  });
+}

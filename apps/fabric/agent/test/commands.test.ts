@@ -96,6 +96,23 @@ test("a mistake in a setting is told by name, with exit code 2", async () => {
   expect((await runAgentCommand([])).exitCode).toBe(2);
 });
 
+test.for(["status", "doctor", "activate", "run"])(
+  "%s works in a shell that has the settings of the command line exported",
+  async (verb) => {
+    await using fabric = await openFabric(ca);
+    const result = await runAgentCommand([verb, "--state-dir", fabric.layout.root], {
+      // `run` would run for ever: its own mistake ends it, and is the only one that is told.
+      env: {
+        DRAWBRIDGE_CONFIG_DIR: "/nowhere",
+        DRAWBRIDGE_ENVIRONMENT: "test",
+        ...(verb === "run" && { DRAWBRIDGE_ALLOW_LOGS: "x" }),
+      },
+    });
+    expect(result.err).not.toContain("no such setting");
+    expect(result.out).not.toContain("no such setting");
+  },
+);
+
 test("status reads nothing but this machine: it works while everything is away", async () => {
   await using fabric = await openFabric(ca);
   await fabric.activate({ tunnel: ["127.0.0.1:9"] });

@@ -1,8 +1,7 @@
 import { Writable } from "node:stream";
-import { loadConfig } from "@drawbridge/config";
 import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
 import { createLogger, type Logger } from "@drawbridge/telemetry";
-import { configSchema, type AgentConfig } from "../config.ts";
+import { loadAgentConfig, type AgentConfig } from "../config.ts";
 import { stateLayout, type StateLayout } from "../state/state-layout.ts";
 
 /** The world outside of a command. */
@@ -32,8 +31,7 @@ export interface CommonOptions {
 
 /** @throws DrawbridgeError `CONFIG_INVALID` (invalid_argument) */
 export function createCommandContext(world: CommandWorld, options: CommonOptions): CommandContext {
-  const env = options.stateDir === undefined ? world.env : { ...world.env, DRAWBRIDGE_STATE_DIR: options.stateDir };
-  const config = loadConfig({ schema: configSchema, env });
+  const config = loadAgentConfig(world.env, options);
   const logger = createLogger({
     service: "agent",
     level: config.LOG_LEVEL === "info" ? "warn" : config.LOG_LEVEL, // a command's own words are its output

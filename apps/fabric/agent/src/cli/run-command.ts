@@ -1,17 +1,15 @@
 import { runUntilSignal } from "@drawbridge/lifecycle";
-import { loadConfig } from "@drawbridge/config";
 import { createLogger, startTelemetry, type Logger } from "@drawbridge/telemetry";
 import type { ClusterDriver } from "../cluster/cluster-driver.ts";
 import { createProcessDriver } from "../cluster/process/process-driver.ts";
-import { configSchema, parsePortRange, type AgentConfig } from "../config.ts";
+import { loadAgentConfig, parsePortRange, type AgentConfig } from "../config.ts";
 import { createAgentService } from "../service.ts";
 import type { CommandWorld, CommonOptions } from "./command-context.ts";
 
 /** `drawbridge-agent run`: until SIGTERM or SIGINT. Apps go on without it. */
 export async function runCommand(world: CommandWorld, options: CommonOptions): Promise<number> {
   const { clock, random, ids } = world;
-  const env = options.stateDir === undefined ? world.env : { ...world.env, DRAWBRIDGE_STATE_DIR: options.stateDir };
-  const config = loadConfig({ schema: configSchema, env });
+  const config = loadAgentConfig(world.env, options);
   const logger = createLogger({ service: "agent", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
   const telemetry = startTelemetry({
     service: "agent",
