@@ -8,7 +8,7 @@ interface ErrorEntry {
   readonly meaning: string;
 }
 
-/** Codes that are ours: each has a row in docs/errors.d/management-api.md. */
+/** Codes that are ours: each has a row in docs/errors.md. */
 export const ownErrors = {
   REQUEST_INVALID: {
     kind: "invalid_argument",
