@@ -127,9 +127,10 @@ test("200 at once: each its own certificate, all of them recorded and announced"
   const serials = new Set(answers.map(({ certificate }) => certificate?.serialNumber));
   expect(serials.size).toBe(200);
   const recorded = await withStore((db) =>
-    db.selectFrom("certificate").select("serial_number").where("fabric_id", "=", fabric).execute(),
+    db.selectFrom("certificate").select(["serial_number", "certificate_der"]).where("fabric_id", "=", fabric).execute(),
   );
-  expect(new Set(recorded.map((row) => row.serial_number))).toEqual(serials);
+  const answered = answers.map(({ certificate }) => [certificate?.serialNumber, certificate?.certificateDer] as const);
+  expect(new Map(recorded.map((row) => [row.serial_number, row.certificate_der]))).toEqual(new Map(answered));
 });
 
 test("a service renews its own name, whatever it is (decision 6)", async () => {
