@@ -98,7 +98,12 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
         // Served by a replica that knows less than the one that announced: the next heartbeat asks again.
         if (wanted.mark.digest === mark.digest) return;
       } catch (error) {
-        if (stopping.signal.aborted || isOver(error)) return;
+        if (stopping.signal.aborted) return;
+        if (isOver(error)) {
+          if (wanted.session === session) return;
+          attempt = 0;
+          continue; // handed over meanwhile: the session that took its place is asked
+        }
         report(error, mark);
         const delayMs = fullJitterDelayMs({ attempt, baseMs: 500, capMs: 30_000, floorMs: 100, random });
         attempt += 1;
@@ -156,7 +161,7 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
   };
 }
 
-/** The session that was to bring it has ended: the next Welcome announces again. */
+/** The session that was to bring it has ended: its successor's Welcome announces again, or has done so. */
 function isOver(error: unknown): boolean {
   return (
     isDrawbridgeError(error, "TUNNEL_SESSION_ENDED") ||

@@ -1,0 +1,87 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+import { createTestCa, createTestLogger, FakeClock, type TestCa } from "@drawbridge/testkit";
+import { setImmediate as settled } from "node:timers/promises";
+import { beforeAll, expect, test } from "vitest";
+import { createAlertBoard } from "../alerts/alert-board.ts";
+import type { TunnelSession } from "../tunnel/tunnel-session.ts";
+import { createDesiredSync } from "./desired-sync.ts";
+
+let ca: TestCa;
+
+beforeAll(async () => {
+  ca = await createTestCa();
+});
+
+const mark = { generation: 6n, digest: "sha256:wanted" };
+
+function openSync() {
+  const clock = new FakeClock(new Date());
+  const alerts = createAlertBoard({ clock });
+  const { logger } = createTestLogger();
+  const sync = createDesiredSync({
+    fabricId: "fabric-1",
+    store: { load: () => Promise.resolve(undefined), save: () => Promise.resolve() },
+    trustBundle: () => ca.trustBundle,
+    existingAppIds: () => Promise.resolve(new Set()),
+    onAccepted: () => undefined,
+    alerts,
+    clock,
+    random: { next: () => 0.999_999 },
+    logger,
+  });
+  return { sync, clock, alerts, logger };
+}
+
+/** A session that answers as told, and counts how often it is asked. */
+function aSession(answer: TunnelSession["getSnapshot"]) {
+  const asked = { times: 0 };
+  const session: TunnelSession = {
+    address: "127.0.0.1:7420",
+    terms: {
+      sessionId: "session-1",
+      epoch: 1n,
+      replica: "runtime-manager-0",
+      heartbeatMs: 15_000,
+      deadAfterMs: 45_000,
+      reconnectWindowMs: 0,
+      desired: mark,
+    },
+    openedAtMs: 0,
+    send: () => undefined,
+    drained: () => Promise.resolve(),
+    getSnapshot: (haveDigest, signal) => {
+      asked.times += 1;
+      return answer(haveDigest, signal);
+    },
+    ended: new Promise(() => undefined),
+    leave: () => Promise.resolve(),
+  };
+  return { session, asked };
+}
+
+const sessionEnded = () =>
+  new DrawbridgeError({ kind: "unavailable", code: "TUNNEL_SESSION_ENDED", message: "the tunnel session is over" });
+const notModified = { notModified: true, generation: 0n, digest: "", snapshotJws: "" };
+
+test("asks the session that took over when the one it asked has ended", async () => {
+  const { sync } = openSync();
+  const pending = Promise.withResolvers<never>();
+  const old = aSession(() => pending.promise);
+  const successor = aSession(() => Promise.resolve(notModified));
+  sync.announce(mark, old.session);
+  sync.announce(mark, successor.session);
+  pending.reject(sessionEnded());
+  await settled();
+  expect([old.asked.times, successor.asked.times]).toEqual([1, 1]);
+  await sync.stop();
+});
+
+test("waits for the next session when the one it asked has ended and none has taken over", async () => {
+  const { sync, clock } = openSync();
+  const only = aSession(() => Promise.reject(sessionEnded()));
+  sync.announce(mark, only.session);
+  await settled();
+  expect(only.asked.times).toBe(1);
+  expect(clock.sleepingMs).toEqual([]);
+  await sync.stop();
+});
