@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { connectBus } from "@drawbridge/bus";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { isDrawbridgeError } from "@drawbridge/errors";
 import {
   createHealth,
+  createLoop,
   type Clock,
   type Component,
   type Health,
@@ -22,6 +24,7 @@ import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createFabricCertificates } from "./clients/fabric-certificates.ts";
 import type { ActivationConfig } from "./config.ts";
 import { createFabricConsumer } from "./consumers/fabric-consumer.ts";
+import { createDischargeRevocations } from "./domain/discharge-revocations.ts";
 import { createTokenManagement } from "./domain/manage-tokens.ts";
 import { createRedeemActivation } from "./domain/redeem-activation.ts";
 import { createActivationLimiter } from "./rpc/activation-limiter.ts";
@@ -30,6 +33,7 @@ import { createActivationTokenRpc } from "./rpc/activation-token-rpc.ts";
 import type { ActivationDatabase } from "./store/database.ts";
 import { createFabricFacts } from "./store/fabric-facts.ts";
 import { createRedemptions } from "./store/redemptions.ts";
+import { createRevocationDuties } from "./store/revocation-duties.ts";
 import { createTokenRepository } from "./store/token-repository.ts";
 
 export interface ActivationDeps {
@@ -90,9 +94,12 @@ export function createActivationService(deps: ActivationDeps): ActivationService
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   // domain
   const trustBundle = () => identity.holder.get().trustBundle;
+  const certificates = createFabricCertificates(certAuthority);
+  const dischargeRevocations = createDischargeRevocations({ duties: createRevocationDuties(store), certificates });
   const redeemActivation = createRedeemActivation({
     redemptions: createRedemptions(store),
-    certificates: createFabricCertificates(certAuthority),
+    certificates,
+    dischargeRevocations,
     clock,
     ids,
     logger,
@@ -143,7 +150,23 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     clientCertificate: "required",
     services: [createActivationTokenRpc(tokenManagement, clock)],
   });
-  const consumer = createFabricConsumer({ bus, facts: createFabricFacts(store), clock, logger });
+  const consumer = createFabricConsumer({
+    bus,
+    facts: createFabricFacts(store),
+    clock,
+    logger,
+  });
+  const revocations = createLoop({
+    name: "revocation duties",
+    clock,
+    intervalMs: 5_000,
+    pass: () => dischargeRevocations(),
+    onError: (error) => {
+      // Outages are logged once, by the store and the client.
+      const level = isDrawbridgeError(error) && error.kind === "unavailable" ? "debug" : "error";
+      logger[level]({ err: error, component: "revocation duties" }, "pass failed, will run again");
+    },
+  });
   const inboxCleaner = createInboxCleaner({ store, clock, logger });
 
   health.register("identity", identity.health);
@@ -163,6 +186,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
       bus,
       outbox,
       inboxCleaner,
+      revocations,
       consumer,
     ],
     health,

@@ -90,6 +90,7 @@ test("a redeemed token shows its agent and cannot be revoked", async () => {
   const tokenId = token?.tokenId ?? "";
   await expect(service.tokens.revokeActivationToken({ tokenId })).rejects.toMatchObject({
     code: "ACTIVATION_TOKEN_USED",
+    message: expect.stringContaining("drawbridge fabric delete edge-1") as string,
   });
   const list = await service.tokens.listActivationTokens({
     fabricId: token?.fabricId ?? "",

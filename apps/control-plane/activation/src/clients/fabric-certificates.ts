@@ -38,6 +38,11 @@ export function createFabricCertificates(client: CertAuthorityClient): FabricCer
         notAfter: certificate.notAfter,
       };
     },
+
+    revoke: async (serialNumber, reason) => {
+      const target = { $case: "serialNumber", value: serialNumber } as const;
+      await client.call.revokeCertificates({ target, reason }, { idempotent: true, timeoutMs });
+    },
   };
 }
 

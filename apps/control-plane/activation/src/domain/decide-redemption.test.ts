@@ -40,13 +40,20 @@ const arrived: Enrolment = { ...common, state: "closed", reason: "first_tunnel" 
 const deleted: Enrolment = { ...common, state: "closed", reason: "fabric_deleted" };
 const redeemed = aToken({ state: "redeemed", redeemedAt: minutes(-1), agentId: "a1" });
 
-function decide(found: FoundToken | undefined, change: { readonly sha256?: Buffer; readonly keys?: typeof keys } = {}) {
+type Found = Omit<FoundToken, "isFabricDeleted"> & Partial<FoundToken>;
+
+function decide(found: Found | undefined, change: { readonly sha256?: Buffer; readonly keys?: typeof keys } = {}) {
   const presented = { tokenId: "t1", sha256: change.sha256 ?? sha256 };
-  const decision = decideRedemption({ found, presented, keys: change.keys ?? keys, now });
+  const decision = decideRedemption({
+    found: found && { isFabricDeleted: false, ...found },
+    presented,
+    keys: change.keys ?? keys,
+    now,
+  });
   return decision.decision === "refuse" ? decision.code : decision.decision;
 }
 
-test.each<{ what: string; found: FoundToken | undefined; outcome: string }>([
+test.each<{ what: string; found: Found | undefined; outcome: string }>([
   { what: "a token that is not known", found: undefined, outcome: "ACTIVATION_TOKEN_UNKNOWN" },
   { what: "an unused token", found: { token: aToken(), enrolment: undefined }, outcome: "consume" },
   {
@@ -92,8 +99,18 @@ test.each<{ what: string; found: FoundToken | undefined; outcome: string }>([
     outcome: "ACTIVATION_TOKEN_USED",
   },
   {
-    what: "a redemption of a fabric that was deleted",
-    found: { token: redeemed, enrolment: deleted },
+    what: "an answered redemption of a fabric that was deleted",
+    found: { token: redeemed, enrolment: deleted, isFabricDeleted: true },
+    outcome: "ACTIVATION_TOKEN_REVOKED",
+  },
+  {
+    what: "an unanswered redemption of a fabric that was deleted before",
+    found: { token: redeemed, enrolment: pending, isFabricDeleted: true },
+    outcome: "ACTIVATION_TOKEN_REVOKED",
+  },
+  {
+    what: "an unused token of a fabric that was deleted before",
+    found: { token: aToken(), enrolment: undefined, isFabricDeleted: true },
     outcome: "ACTIVATION_TOKEN_REVOKED",
   },
   {

@@ -8,6 +8,8 @@ export interface FoundToken {
   readonly token: StoredToken;
   /** The agent that it made, once it was redeemed. */
   readonly enrolment: Enrolment | undefined;
+  /** For good. */
+  readonly isFabricDeleted: boolean;
 }
 
 export type RefusalCode =
@@ -46,9 +48,11 @@ export function decideRedemption(options: {
   if (!found || !isEqual) {
     return { decision: "refuse", code: "ACTIVATION_TOKEN_UNKNOWN", fabricId: found?.token.fabricId };
   }
-  const { token, enrolment } = found;
+  const { token, enrolment, isFabricDeleted } = found;
   const refuse = (code: RefusalCode): RedemptionDecision => ({ decision: "refuse", code, fabricId: token.fabricId });
-  switch (tokenStateAt(token, now)) {
+  const state = tokenStateAt(token, now);
+  if (isFabricDeleted && state !== "redeemed") return refuse("ACTIVATION_TOKEN_REVOKED");
+  switch (state) {
     case "unused":
       return { decision: "consume", token };
     case "expired":
@@ -57,8 +61,7 @@ export function decideRedemption(options: {
       return refuse("ACTIVATION_TOKEN_REVOKED");
     case "redeemed":
       if (!enrolment || !hasSameKeys(enrolment, keys)) return refuse("ACTIVATION_TOKEN_USED");
-      if (enrolment.state === "closed" && enrolment.reason === "fabric_deleted")
-        return refuse("ACTIVATION_TOKEN_REVOKED");
+      if (isFabricDeleted) return refuse("ACTIVATION_TOKEN_REVOKED");
       return isRepeatable(enrolment, now) ? { decision: "replay", token, enrolment } : refuse("ACTIVATION_TOKEN_USED");
   }
 }

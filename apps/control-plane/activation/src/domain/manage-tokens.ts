@@ -5,7 +5,7 @@ import type { StoredToken } from "./stored-token.ts";
 
 /** What token management needs of the store. */
 export interface ActivationTokens {
-  insert(token: NewToken, requestId: string): Promise<"inserted" | "request_id_reused">;
+  insert(token: NewToken, requestId: string): Promise<"inserted" | "request_id_reused" | "fabric_deleted">;
   /** Newest first. */
   list(options: {
     readonly fabricId: string | undefined;
@@ -34,7 +34,8 @@ export interface TokenRequest {
 export interface TokenManagement {
   /**
    * Make a token. Its text is in the answer and nowhere else.
-   * @throws DrawbridgeError `TOKEN_TTL_OUT_OF_RANGE` (invalid_argument) | `REQUEST_ID_REUSED` (already_exists)
+   * @throws DrawbridgeError `TOKEN_TTL_OUT_OF_RANGE` (invalid_argument) | `REQUEST_ID_REUSED` (already_exists) |
+   *   `FABRIC_NOT_FOUND` (not_found): it was deleted
    */
   create(request: TokenRequest): Promise<{ readonly token: StoredToken; readonly text: string }>;
   list(options: {
@@ -84,7 +85,9 @@ export function createTokenManagement(deps: {
         createdAt,
         expiresAt,
       };
-      if ((await tokens.insert(token, request.requestId)) === "request_id_reused") throw requestIdReused();
+      const outcome = await tokens.insert(token, request.requestId);
+      if (outcome === "request_id_reused") throw requestIdReused();
+      if (outcome === "fabric_deleted") throw fabricNotFound(fabricId);
       return {
         token: { ...token, state: "unused", redeemedAt: undefined, agentId: undefined, refusedUses: 0 },
         text,
@@ -101,7 +104,7 @@ export function createTokenManagement(deps: {
       await tokens.revokeUnused(tokenId, clock.now());
       const token = await tokens.find(tokenId);
       if (!token) throw notFound(tokenId);
-      if (token.state === "redeemed") throw alreadyUsed(tokenId);
+      if (token.state === "redeemed") throw alreadyUsed(token);
       return token;
     },
   };
@@ -139,11 +142,20 @@ function notFound(tokenId: string): DrawbridgeError {
   });
 }
 
-function alreadyUsed(tokenId: string): DrawbridgeError {
+function fabricNotFound(fabricId: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "not_found",
+    code: "FABRIC_NOT_FOUND",
+    message: "the fabric was deleted; create it again to activate it",
+    details: { fabricId },
+  });
+}
+
+function alreadyUsed({ tokenId, fabricName }: Pick<StoredToken, "tokenId" | "fabricName">): DrawbridgeError {
   return new DrawbridgeError({
     kind: "failed_precondition",
     code: "ACTIVATION_TOKEN_USED",
-    message: "this activation token was redeemed; revoke the fabric's certificates instead",
+    message: `this activation token was redeemed; to take the identity that it gave away: drawbridge fabric delete ${fabricName}`,
     details: { tokenId },
   });
 }

@@ -3,6 +3,7 @@ import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { field, type Logger } from "@drawbridge/telemetry";
 import type { ActivationRequest } from "./activation-request.ts";
 import { parseActivationToken, type PresentedToken } from "./activation-token.ts";
+import type { DischargeRevocations } from "./discharge-revocations.ts";
 import { decideRedemption, type FoundToken, type RedemptionDecision } from "./decide-redemption.ts";
 import {
   certificateRequestId,
@@ -22,12 +23,15 @@ export interface Redemptions {
    * `undefined`: somebody else was faster.
    */
   consume(presented: PresentedToken, enrolment: NewEnrolment, now: Date): Promise<Enrolment | undefined>;
-  /** Keep what was issued and announce the redemption; "kept_before" if another attempt of the same redemption did. */
+  /**
+   * Keep what was issued and announce the redemption, in one conditional statement; "kept_before" if another attempt of
+   * the same redemption did. "fabric_deleted": nothing is kept, and the certificates are owed a revocation.
+   */
   complete(
     enrolment: Enrolment,
     issued: IssuedCertificates,
     context: CompletionContext,
-  ): Promise<"kept" | "kept_before">;
+  ): Promise<"kept" | "kept_before" | "fabric_deleted">;
   /** Audit a refusal; a use after the first is counted on the token. */
   refuse(refusal: Refusal): Promise<void>;
 }
@@ -61,6 +65,11 @@ export interface FabricCertificates {
     },
     signal: AbortSignal,
   ): Promise<IssuedChain>;
+  /**
+   * Idempotent.
+   * @throws DrawbridgeError `CERTIFICATE_NOT_FOUND` (not_found)
+   */
+  revoke(serialNumber: string, reason: string): Promise<void>;
 }
 
 export interface Redeemed extends IssuedCertificates {
@@ -86,7 +95,8 @@ const maxAttempts = 3;
  */
 export function createRedeemActivation(deps: {
   readonly redemptions: Redemptions;
-  readonly certificates: FabricCertificates;
+  readonly certificates: Pick<FabricCertificates, "issue">;
+  readonly dischargeRevocations: DischargeRevocations;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
@@ -101,13 +111,13 @@ export function createRedeemActivation(deps: {
       const decision = decideRedemption({ found, presented, keys: request.keys, now });
       if (decision.decision === "refuse") throw await refuse(decision, presented, remoteAddress);
       if (decision.decision === "replay") {
-        return finish({ ...decision, request, remoteAddress, signal, isReplay: true });
+        return finish({ ...decision, presented, request, remoteAddress, signal, isReplay: true });
       }
       const enrolment = await whileAvailable(
         redemptions.consume(presented, newEnrolment(request, presented, remoteAddress), now),
       );
       if (enrolment)
-        return finish({ token: decision.token, enrolment, request, remoteAddress, signal, isReplay: false });
+        return finish({ token: decision.token, enrolment, presented, request, remoteAddress, signal, isReplay: false });
     }
     throw activationUnavailable(undefined);
   };
@@ -154,6 +164,7 @@ export function createRedeemActivation(deps: {
   async function finish(redemption: {
     readonly token: StoredToken;
     readonly enrolment: Enrolment;
+    readonly presented: PresentedToken;
     readonly request: ActivationRequest;
     readonly remoteAddress: string;
     readonly signal: AbortSignal;
@@ -163,7 +174,12 @@ export function createRedeemActivation(deps: {
     const { fabricId, fabricName } = token;
     const issued = enrolment.state === "issued" ? enrolment : await issue(redemption);
     if (enrolment.state !== "issued") {
-      await whileAvailable(redemptions.complete(enrolment, issued, { fabricId, remoteAddress, now: clock.now() }));
+      const completion = { fabricId, remoteAddress, now: clock.now() };
+      if ((await whileAvailable(redemptions.complete(enrolment, issued, completion))) === "fabric_deleted") {
+        await takeBack(fabricId);
+        const refusal = { decision: "refuse", code: "ACTIVATION_TOKEN_REVOKED", fabricId } as const;
+        throw await refuse(refusal, redemption.presented, remoteAddress);
+      }
     }
     const ids = { [field.tokenId]: token.tokenId, [field.fabricId]: fabricId, [field.agentId]: enrolment.agentId };
     logger.info(
@@ -178,6 +194,15 @@ export function createRedeemActivation(deps: {
       monitoringCertificate: issued.monitoringCertificate,
       isReplay: redemption.isReplay,
     };
+  }
+
+  /** At once if possible; what fails is owed, and asked for again until it is done. */
+  async function takeBack(fabricId: string): Promise<void> {
+    try {
+      await deps.dischargeRevocations(fabricId);
+    } catch (error) {
+      logger.warn({ err: error, [field.fabricId]: fabricId }, "certificates not revoked yet, will be tried again");
+    }
   }
 
   async function issue(redemption: {

@@ -4,6 +4,8 @@ import type { ColumnType, Generated } from "kysely";
 export interface ActivationDatabase {
   readonly activation_token: ActivationTokenTable;
   readonly enrolment: EnrolmentTable;
+  readonly deleted_fabric: DeletedFabricTable;
+  readonly revocation_duty: RevocationDutyTable;
 }
 
 export interface ActivationTokenTable {
@@ -44,4 +46,15 @@ export interface EnrolmentTable {
   readonly collector_certificate_not_after: Later<Date>;
   readonly closed_at: Later<Date>;
   readonly closed_reason: Later<"first_tunnel" | "fabric_deleted">;
+}
+
+export interface DeletedFabricTable {
+  readonly fabric_id: string;
+  readonly deleted_at: Date;
+}
+
+export interface RevocationDutyTable {
+  readonly serial_number: string;
+  readonly fabric_id: string;
+  readonly created_at: Date;
 }

@@ -1,12 +1,17 @@
 import { consumeOnce, enqueueEvent, type Store } from "@drawbridge/store";
 import { tokenRevoked } from "../events/token-events.ts";
 import type { ActivationDatabase } from "./database.ts";
+import { lockFabric } from "./deleted-fabrics.ts";
+import { owe } from "./revocation-duties.ts";
 
 /** What facts about fabrics change here; each fact has its effect once. */
 export interface FabricFacts {
   /** The agent opened its first tunnel: its token's key gets nothing more. */
   tunnelOpened(fact: { readonly eventId: string; readonly agentId: string; readonly now: Date }): Promise<void>;
-  /** The fabric is gone: its unused tokens are revoked, and redemptions that were not answered never will be. */
+  /**
+   * The fabric is gone for good: its unused tokens are revoked, redemptions that were not answered never will be, and the
+   * certificates of those that were are owed a revocation.
+   */
   fabricDeleted(fact: { readonly eventId: string; readonly fabricId: string; readonly now: Date }): Promise<void>;
 }
 
@@ -28,6 +33,13 @@ export function createFabricFacts(store: Pick<Store<ActivationDatabase>, "transa
     fabricDeleted: ({ eventId, fabricId, now }) =>
       store.transaction(async (tx) => {
         if ((await consumeOnce(tx, { consumer, eventId })) === "duplicate") return;
+        await lockFabric(tx, fabricId, "delete");
+        await tx
+          .insertInto("deleted_fabric")
+          .values({ fabric_id: fabricId, deleted_at: now })
+          .onConflict((conflict) => conflict.column("fabric_id").doNothing())
+          .execute();
+        // Tokens before enrolments: a redemption under way holds its token's row until its enrolment can be seen.
         const revoked = await tx
           .updateTable("activation_token")
           .set({ state: "revoked", revoked_at: now })
@@ -42,6 +54,16 @@ export function createFabricFacts(store: Pick<Store<ActivationDatabase>, "transa
           .where("fabric_id", "=", fabricId)
           .where("closed_at", "is", null)
           .execute();
+        const issued = await tx
+          .selectFrom("enrolment")
+          .select(["certificate_serial", "collector_certificate_serial"])
+          .where("fabric_id", "=", fabricId)
+          .where("issued_at", "is not", null)
+          .execute();
+        const serialNumbers = issued
+          .flatMap((row) => [row.certificate_serial, row.collector_certificate_serial])
+          .filter((serialNumber) => serialNumber !== null);
+        await owe(tx, { fabricId, serialNumbers, now });
       }),
   };
 }

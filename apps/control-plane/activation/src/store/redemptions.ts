@@ -2,6 +2,8 @@ import { enqueueEvent, sql, type Store } from "@drawbridge/store";
 import type { Redemptions } from "../domain/redeem-activation.ts";
 import { tokenRedeemed, tokenRefused } from "../events/token-events.ts";
 import type { ActivationDatabase } from "./database.ts";
+import { isFabricDeleted, isFabricThere } from "./deleted-fabrics.ts";
+import { owe } from "./revocation-duties.ts";
 import { enrolmentFromRow, tokenFromRow } from "./rows.ts";
 
 /** Redemption on PostgreSQL. Single use rests on one conditional UPDATE, never on a read before a write. */
@@ -10,7 +12,9 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
     find: async (tokenId) => {
       const token = await store.db
         .selectFrom("activation_token")
-        .selectAll()
+        .leftJoin("deleted_fabric", "deleted_fabric.fabric_id", "activation_token.fabric_id")
+        .selectAll("activation_token")
+        .select("deleted_fabric.deleted_at as fabric_deleted_at")
         .where("token_id", "=", tokenId)
         .executeTakeFirst();
       // Asked for in every case, so that a known and an unknown id cost the same two look-ups.
@@ -20,7 +24,11 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
         .where("token_id", "=", tokenId)
         .executeTakeFirst();
       if (!token) return undefined;
-      return { token: tokenFromRow(token, enrolment?.agent_id), enrolment: enrolment && enrolmentFromRow(enrolment) };
+      return {
+        token: tokenFromRow(token, enrolment?.agent_id),
+        enrolment: enrolment && enrolmentFromRow(enrolment),
+        isFabricDeleted: token.fabric_deleted_at !== null,
+      };
     },
 
     consume: (presented, enrolment, now) =>
@@ -32,6 +40,7 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
           .where("token_sha256", "=", presented.sha256)
           .where("state", "=", "unused")
           .where("expires_at", ">", now)
+          .where(isFabricThere("activation_token"))
           .returning("fabric_id")
           .executeTakeFirst();
         if (!consumed) return undefined;
@@ -69,8 +78,15 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
           })
           .where("agent_id", "=", agentId)
           .where("issued_at", "is", null)
+          .where("closed_at", "is", null)
+          .where(isFabricThere("enrolment"))
           .executeTakeFirst();
-        if (kept.numUpdatedRows === 0n) return "kept_before";
+        if (kept.numUpdatedRows === 0n) {
+          if (!(await isFabricDeleted(tx, fabricId))) return "kept_before";
+          const serialNumbers = [certificate.serialNumber, monitoringCertificate.serialNumber];
+          await owe(tx, { fabricId, serialNumbers, now });
+          return "fabric_deleted";
+        }
         await enqueueEvent(tx, tokenRedeemed({ tokenId, fabricId, agentId, issued, remoteAddress, now }));
         return "kept";
       }),

@@ -2,6 +2,7 @@ import { enqueueEvent, type Store } from "@drawbridge/store";
 import type { ActivationTokens } from "../domain/manage-tokens.ts";
 import { tokenCreated, tokenRevoked } from "../events/token-events.ts";
 import type { ActivationDatabase } from "./database.ts";
+import { isFabricDeleted, lockFabric } from "./deleted-fabrics.ts";
 import { tokenFromRow } from "./rows.ts";
 
 /** Tokens on PostgreSQL, as operators see them. */
@@ -16,6 +17,8 @@ export function createTokenRepository(store: Pick<Store<ActivationDatabase>, "db
   return {
     insert: (token, requestId) =>
       store.transaction(async (tx) => {
+        await lockFabric(tx, token.fabricId, "create");
+        if (await isFabricDeleted(tx, token.fabricId)) return "fabric_deleted";
         const inserted = await tx
           .insertInto("activation_token")
           .values({
