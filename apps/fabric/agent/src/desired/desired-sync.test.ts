@@ -3,6 +3,7 @@ import { createTestCa, createTestLogger, FakeClock, type TestCa } from "@drawbri
 import { setImmediate as settled } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { createAlertBoard } from "../alerts/alert-board.ts";
+import { createEventRouter } from "../tunnel/event-router.ts";
 import type { TunnelSession } from "../tunnel/tunnel-session.ts";
 import { createDesiredSync } from "./desired-sync.ts";
 
@@ -83,5 +84,61 @@ test("waits for the next session when the one it asked has ended and none has ta
   await settled();
   expect(only.asked.times).toBe(1);
   expect(clock.sleepingMs).toEqual([]);
+  await sync.stop();
+});
+
+const untrusted = () =>
+  Promise.reject(
+    new DrawbridgeError({
+      kind: "unauthenticated",
+      code: "CERTIFICATE_NOT_TRUSTED",
+      message: "another root signed it",
+    }),
+  );
+
+test("looks at a refused snapshot again after a pause that grows to five minutes, because a cause may pass", async () => {
+  const { sync, clock, alerts } = openSync();
+  const { session, asked } = aSession(untrusted);
+  const pausesMs: number[] = [];
+  sync.announce(mark, session);
+  await settled();
+  for (let sinceMs = 0; pausesMs.length < 7;) {
+    const before = asked.times;
+    clock.advance(5_000);
+    sinceMs += 5_000;
+    sync.announce(mark, session);
+    await settled();
+    if (asked.times === before) continue;
+    pausesMs.push(sinceMs);
+    sinceMs = 0;
+  }
+  expect(pausesMs).toEqual([10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
+  expect(alerts.list()).toMatchObject([{ reason: "SnapshotRefused" }]);
+  await sync.stop();
+});
+
+test("looks at a refused snapshot at once when a new trust bundle was adopted (R8)", async () => {
+  const { sync, alerts, logger } = openSync();
+  const { session, asked } = aSession(untrusted);
+  const outcomes = ["not newer", "adopted"] as const;
+  let bundles = 0;
+  const router = createEventRouter({
+    desired: sync,
+    reporter: { restart: () => undefined, acknowledge: () => undefined },
+    skew: { observe: () => undefined },
+    logs: { begin: () => undefined, cancel: () => undefined },
+    credentials: { adoptTrustBundle: () => Promise.resolve(outcomes[bundles++] ?? "adopted") },
+    alerts,
+    logger,
+  });
+  router.onWelcome(session);
+  await settled();
+  const asks: number[] = [asked.times];
+  for (const sequence of [1n, 2n]) {
+    router.onEvent({ event: "trustBundle", sequence, rootsDer: [] }, session);
+    await settled();
+    asks.push(asked.times);
+  }
+  expect(asks).toEqual([1, 1, 2]);
   await sync.stop();
 });

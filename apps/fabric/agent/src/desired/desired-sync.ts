@@ -37,10 +37,21 @@ export interface DesiredSync {
   announced(): bigint | undefined;
   /** The control plane says what it wants. Fetches where it differs from what the agent has. */
   announce(mark: DesiredMark, session: TunnelSession): void;
-  /** A new session: what was refused before is looked at once more. */
+  /** Something changed that a refusal may have hung on: what was refused is looked at once more, now. */
   forgetRefusals(): void;
   stop(): Promise<void>;
 }
+
+/** A snapshot that was refused. */
+interface Refusal {
+  readonly digest: string;
+  /** How often in a row. */
+  readonly count: number;
+  /** Monotonic; from then on the next announcement fetches it again: a wrong clock or a missing root passes. */
+  readonly retryAtMs: number;
+}
+
+const refusalPause = { baseMs: 10_000, capMs: 300_000, floorMs: 5_000 } as const;
 
 export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
   const { store, clock, random, alerts } = options;
@@ -49,12 +60,30 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
   let current: DesiredSnapshot | undefined;
   let previous: DesiredSnapshot | undefined;
   let acceptedAt: Date | undefined;
-  let refusedDigest: string | undefined;
+  let refusal: Refusal | undefined;
   let wanted: { readonly mark: DesiredMark; readonly session: TunnelSession } | undefined;
   let pulling: Promise<void> | undefined;
 
   function isWanted(digest: string): boolean {
-    return digest !== "" && digest !== current?.digest && digest !== refusedDigest;
+    if (digest === "" || digest === current?.digest) return false;
+    return digest !== refusal?.digest || clock.monotonicMs() >= refusal.retryAtMs;
+  }
+
+  function refuse(digest: string, message: string, facts: object): void {
+    const attempt = refusal?.digest === digest ? refusal.count : 0;
+    const delayMs = fullJitterDelayMs({ attempt, ...refusalPause, random });
+    refusal = { digest, count: attempt + 1, retryAtMs: clock.monotonicMs() + delayMs };
+    alerts.raise("SnapshotRefused", `${message}; the agent goes on with what it has`);
+    logger[attempt === 0 ? "error" : "debug"]({ ...facts, [field.digest]: digest }, "snapshot refused");
+  }
+
+  function begin(): void {
+    if (pulling || stopping.signal.aborted || !wanted || !isWanted(wanted.mark.digest)) return;
+    pulling = pull()
+      .catch((error: unknown) => logger.error({ err: error }, "snapshot cannot be taken over"))
+      .finally(() => {
+        pulling = undefined;
+      });
   }
 
   async function pullOnce(session: TunnelSession): Promise<void> {
@@ -68,11 +97,10 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
     });
     const about = { [field.generation]: snapshot.generation.toString(), [field.digest]: snapshot.digest };
     if (verdict.outcome === "refused") {
-      refusedDigest = snapshot.digest;
-      alerts.raise("SnapshotRefused", `${verdict.message}; the agent goes on with what it has`);
-      logger.error({ ...about, reason: verdict.reason }, "snapshot refused");
+      refuse(snapshot.digest, verdict.message, { ...about, reason: verdict.reason });
       return;
     }
+    refusal = undefined;
     alerts.clear("SnapshotRefused");
     if (verdict.outcome === "unchanged") return;
     await store.save(snapshot, response.snapshotJws);
@@ -104,7 +132,7 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
           attempt = 0;
           continue; // handed over meanwhile: the session that took its place is asked
         }
-        report(error, mark);
+        if (report(error, mark) === "refused") continue; // ends, unless another one is wanted by now
         const delayMs = fullJitterDelayMs({ attempt, baseMs: 500, capMs: 30_000, floorMs: 100, random });
         attempt += 1;
         await clock.sleep(delayMs, stopping.signal).catch(() => undefined); // ends when stopped
@@ -112,17 +140,16 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
     }
   }
 
-  function report(error: unknown, mark: DesiredMark): void {
+  function report(error: unknown, mark: DesiredMark): "refused" | "later" {
     const isRefused = error instanceof DrawbridgeError && ["unauthenticated", "data_loss"].includes(error.kind);
     if (isRefused) {
-      refusedDigest = mark.digest;
-      alerts.raise("SnapshotRefused", `${error.message}; the agent goes on with what it has`);
-      logger.error({ err: error, [field.digest]: mark.digest }, "snapshot refused");
-    } else {
-      if (errorCodeOf(error) === "ENOSPC")
-        alerts.raise("DiskFull", "the state folder is full: the new snapshot cannot be stored");
-      logger.warn({ err: error, [field.digest]: mark.digest }, "snapshot cannot be fetched, will retry");
+      refuse(mark.digest, error.message, { err: error });
+      return "refused";
     }
+    if (errorCodeOf(error) === "ENOSPC")
+      alerts.raise("DiskFull", "the state folder is full: the new snapshot cannot be stored");
+    logger.warn({ err: error, [field.digest]: mark.digest }, "snapshot cannot be fetched, will retry");
+    return "later";
   }
 
   return {
@@ -144,15 +171,12 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
     announced: () => wanted?.mark.generation,
     announce(mark, session) {
       wanted = { mark, session };
-      if (pulling || !isWanted(mark.digest)) return;
-      pulling = pull()
-        .catch((error: unknown) => logger.error({ err: error }, "snapshot cannot be taken over"))
-        .finally(() => {
-          pulling = undefined;
-        });
+      begin();
     },
     forgetRefusals: () => {
-      refusedDigest = undefined;
+      if (refusal === undefined) return;
+      refusal = undefined;
+      begin();
     },
     async stop() {
       stopping.abort(new Error("the agent is stopping"));

@@ -23,9 +23,9 @@ export function createEventRouter(options: EventRouterOptions): TunnelHandlers {
   const { desired, reporter, skew, logs } = options;
   return {
     onWelcome(session) {
-      desired.forgetRefusals();
       reporter.restart(session);
       desired.announce(session.terms.desired, session);
+      desired.forgetRefusals();
     },
     onEvent(event, session) {
       switch (event.event) {
@@ -56,11 +56,12 @@ export function createEventRouter(options: EventRouterOptions): TunnelHandlers {
 
 async function adopt(
   event: Extract<TunnelEvent, { event: "trustBundle" }>,
-  { credentials, alerts, logger }: EventRouterOptions,
+  { credentials, desired, alerts, logger }: EventRouterOptions,
 ): Promise<void> {
   try {
-    await credentials.adoptTrustBundle(event);
+    const outcome = await credentials.adoptTrustBundle(event);
     alerts.clear("TrustBundleRefused");
+    if (outcome === "adopted") desired.forgetRefusals(); // it may have been signed under the new root
   } catch (error) {
     const message = error instanceof Error ? error.message : "it cannot be used";
     alerts.raise("TrustBundleRefused", `the new trust bundle ${event.sequence} is not taken over: ${message}`);
