@@ -1,4 +1,5 @@
 import type { ConnectResponse } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import { boundedWaitMs } from "./session-terms.ts";
 import type { TunnelEvent } from "./tunnel-events.ts";
 
 type Frame = NonNullable<ConnectResponse["frame"]>;
@@ -25,7 +26,7 @@ export function eventsFromFrame(frame: Frame, correlationId: string): readonly T
     case "logsCancel":
       return [{ event: "logsCancel", correlationId }];
     case "drain":
-      return [{ event: "drain", withinMs: frame.value.reconnectWithinMs, reason: frame.value.reason }];
+      return [{ event: "drain", withinMs: boundedWaitMs(frame.value.reconnectWithinMs), reason: frame.value.reason }];
     case "trustBundleChanged":
       return [{ event: "trustBundle", sequence: frame.value.sequence, rootsDer: frame.value.rootsDer }];
     case "welcome":

@@ -29,6 +29,11 @@ test("believes a server that says when to come back, and spreads those who were 
   expect(decideReconnect({ failures: 3 }, told, highest).delayMs).toBeGreaterThan(12_000);
 });
 
+test("does not wait for ever because a server says so", () => {
+  const told = { cause: "failed", retryAfterMs: 2 ** 40 } as const;
+  expect(decideReconnect(initialReconnectState, told, lowest).delayMs).toBe(600_250);
+});
+
 test("forgets failures only after a session that was healthy for a minute", () => {
   const lost = (livedMs: number) =>
     decideReconnect({ failures: 6 }, { cause: "lost", livedMs, reconnectWindowMs: 0 }, highest);

@@ -1,4 +1,5 @@
 import { fullJitterDelayMs, type Random } from "@drawbridge/lifecycle";
+import { boundedWaitMs } from "./session-terms.ts";
 
 /** R13: base 1 s, cap 60 s, floor 250 ms, jitter after the cap. */
 const baseMs = 1_000;
@@ -54,7 +55,7 @@ export function decideReconnect(state: ReconnectState, loss: LossCause, random: 
       const failures = state.failures + 1;
       const backoffMs = fullJitterDelayMs({ attempt: failures - 1, baseMs, capMs, floorMs, random });
       // RetryInfo is a lower bound: everybody was told the same, so the backoff is added to spread them.
-      const delayMs = loss.retryAfterMs === undefined ? backoffMs : loss.retryAfterMs + backoffMs;
+      const delayMs = loss.retryAfterMs === undefined ? backoffMs : boundedWaitMs(loss.retryAfterMs) + backoffMs;
       return { state: { failures }, delayMs, isRebuildDue: isRebuildDue(failures) };
     }
     case "refused": {

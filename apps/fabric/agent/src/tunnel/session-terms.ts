@@ -8,6 +8,13 @@ const bounds = {
   reconnectWindowMs: { least: 0, most: 600_000 },
 } as const;
 
+/** The longest that a server may have an agent wait, whatever it asks for. */
+const longestWaitMs = 600_000;
+
+export function boundedWaitMs(askedMs: number): number {
+  return within(askedMs, { least: 0, most: longestWaitMs });
+}
+
 export function termsFromWelcome(welcome: Welcome): SessionTerms {
   const heartbeatMs = within(welcome.heartbeatMs || bounds.heartbeatMs.standard, bounds.heartbeatMs);
   const deadAfterMs = within(welcome.deadAfterMs || bounds.deadAfterMs.standard, bounds.deadAfterMs);
