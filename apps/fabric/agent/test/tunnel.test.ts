@@ -97,6 +97,16 @@ test("stays refused, with the reason in words, when the control plane does not w
   expect(agent.service.health.report()).toMatchObject({ ready: false });
 });
 
+test("takes a kick in place of a welcome for the refusal that it names", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  manager.kickNext = "AGENT_REVOKED";
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const agent = await fabric.startAgent();
+  const { tunnel } = await agent.status((status) => "code" in status.tunnel);
+  expect(tunnel).toMatchObject({ status: "refused", code: "AGENT_REVOKED" });
+});
+
 test("refuses a server that is not runtime-manager, and says who it is", async () => {
   await using manager = await startScriptedRuntimeManager({ ca, fabricId });
   await using other = await startScriptedRuntimeManager({ ca: await createTestCa(), fabricId });

@@ -13,6 +13,7 @@ import { fromGrpcError, type GrpcClient } from "@drawbridge/rpc";
 import type { EgressGate } from "../egress/egress-gate.ts";
 import { eventsFromFrame } from "./event-from-frame.ts";
 import { FrameQueue } from "./frame-queue.ts";
+import { explainRefusal } from "./refusal.ts";
 import { termsFromWelcome } from "./session-terms.ts";
 import type { SessionEnd, SessionTerms } from "./tunnel-events.ts";
 import type { OutboundFrame, SendOptions, SessionHandlers, TunnelSession } from "./tunnel-session.ts";
@@ -104,7 +105,7 @@ export class TunnelConnection {
     const end: SessionEnd = this.#isLeaving ? { end: "left" } : cause;
     const error = end.end === "broken" ? end.error : sessionOver(end);
     this.#ending.abort(error);
-    this.#welcome.reject(error);
+    this.#welcome.reject(refusalOf(end) ?? error);
     for (const waiter of this.#waiters) waiter.reject(error);
     this.#waiters = [];
     this.#stream.cancel();
@@ -224,6 +225,13 @@ export class TunnelConnection {
     await this.#options.clock.sleep(goodbyeTimeoutMs, this.#ending.signal).catch(() => undefined);
     this.finish({ end: "left" });
   }
+}
+
+/** A kick in place of a welcome is an answer to Hello: where it names a refusal, it is that refusal. */
+function refusalOf(end: SessionEnd): DrawbridgeError | undefined {
+  const message = end.end === "kicked" ? explainRefusal(end.reason) : undefined;
+  if (end.end !== "kicked" || message === undefined) return undefined;
+  return new DrawbridgeError({ kind: "permission_denied", code: end.reason, message });
 }
 
 function sessionOver(end: SessionEnd): DrawbridgeError {

@@ -41,6 +41,8 @@ export interface ScriptedRuntimeManager extends AsyncDisposable {
   welcome: Partial<Welcome>;
   /** Refuse the next Hello with this. */
   refuseNext: DrawbridgeError | undefined;
+  /** Answer the next Hello with a kick for this reason. */
+  kickNext: string | undefined;
   acknowledgesStatus: boolean;
   /** Make this the wish, signed, and tell every session. */
   desire(snapshot: Partial<Snapshot>): Promise<{ readonly digest: string; readonly jws: string }>;
@@ -78,6 +80,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     },
     welcome: {},
     refuseNext: undefined,
+    kickNext: undefined,
     acknowledgesStatus: true,
     tamper: (response) => response,
     get snapshotRequests() {
@@ -136,6 +139,11 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
                 script.refuseNext = undefined;
                 return refusal;
               },
+              kick: () => {
+                const reason = script.kickNext;
+                script.kickNext = undefined;
+                return reason;
+              },
               acknowledges: () => script.acknowledgesStatus,
               desired: () => desired,
               onHello: (arrived) => {
@@ -164,6 +172,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
 interface SessionHooks {
   readonly welcome: () => Welcome;
   readonly refusal: () => DrawbridgeError | undefined;
+  readonly kick: () => string | undefined;
   readonly acknowledges: () => boolean;
   readonly desired: () => GetSnapshotResponse;
   readonly onHello: (session: ScriptedSession) => void;
@@ -213,6 +222,11 @@ function createSession(call: TunnelCall, hooks: SessionHooks) {
       const refusal = hooks.refusal();
       if (refusal) {
         over.reject(refusal);
+        return;
+      }
+      const reason = hooks.kick();
+      if (reason !== undefined) {
+        session.send({ $case: "kick", value: { reason } });
         return;
       }
       session.send({ $case: "welcome", value: hooks.welcome() });
