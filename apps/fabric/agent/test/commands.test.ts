@@ -31,7 +31,11 @@ test("run waits while it is not activated and goes on as soon as it is; status a
     const second = await runAgentCommand(["run"], {
       env: { DRAWBRIDGE_STATE_DIR: root, DRAWBRIDGE_OPS_LISTEN: "127.0.0.1:0" },
     });
-    expect(second).toMatchObject({ exitCode: 1, out: expect.stringContaining("STATE_FOLDER_IN_USE") });
+    expect(second).toMatchObject({
+      exitCode: 1,
+      out: "",
+      err: expect.stringMatching(/^error: .*STATE_FOLDER_IN_USE\]\n$/),
+    });
     expect(await runAgentCommand(["stop-apps", "--state-dir", root])).toMatchObject({ exitCode: 1 });
 
     await fabric.activate({ tunnel: [manager.address] });

@@ -83,6 +83,15 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   return parsed.outcome === "parsed" ? parsed.value : undefined;
 }
 
+/**
+ * Only a look: whoever takes the lock afterwards is told by `acquireLock`.
+ * @throws DrawbridgeError `STATE_FOLDER_IN_USE` (failed_precondition) that names the holder
+ */
+export async function assertNotLocked(options: { readonly path: string; readonly purpose: string }): Promise<void> {
+  const holder = await readHolder(options.path);
+  if (holder && (await isAlive(holder))) throw inUse(options.path, options.purpose, holder);
+}
+
 /** Pid of the process that holds the lock, if one does. */
 export async function lockHolder(path: string): Promise<number | undefined> {
   const holder = await readHolder(path);
