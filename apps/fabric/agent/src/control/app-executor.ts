@@ -6,7 +6,7 @@ import type { ClusterDriver } from "../cluster/cluster-driver.ts";
 import type { AppWish } from "../desired/app-wish.ts";
 import { removalKey, type AppProgress } from "./app-progress.ts";
 import { desiredAppOf } from "./desired-app.ts";
-import { failureOf, type Failure } from "./failure-reason.ts";
+import { failureOf, logFieldsOf, type Failure } from "./failure-reason.ts";
 import type { Step } from "./plan-steps.ts";
 import type { Slots } from "./slots.ts";
 
@@ -163,7 +163,7 @@ export function createAppExecutor(options: AppExecutorOptions): AppExecutor {
       else logger.info(facts, "app step");
     } catch (error) {
       if (signal.aborted) logger.info({ ...about, [field.outcome]: "cancelled" }, "app step");
-      else logger.warn({ ...about, [field.outcome]: "failed", err: error }, "app step");
+      else logger.warn({ ...about, [field.outcome]: "failed", ...logFieldsOf(error) }, "app step");
     }
   }
 

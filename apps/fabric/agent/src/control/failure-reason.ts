@@ -1,4 +1,5 @@
 import { DrawbridgeError } from "@drawbridge/errors";
+import { field } from "@drawbridge/telemetry";
 
 /** Why the wish of an app could not be brought up: the reason and sentence of its Failed condition. */
 export interface Failure {
@@ -30,6 +31,23 @@ export function failureOf(error: unknown, doing: "bundle" | "configuration" | "a
   // A peer comes back and a disk gets room without anybody touching the app.
   const outlook = error.kind === "unavailable" || error.code === "DISK_FULL" ? "soon" : "later";
   return { reason: reasonOf(error, doing), message: error.message, outlook };
+}
+
+/** Errors that the app or its deployment made: its owner needs the sentence, nobody needs the agent's stack. */
+const faultsOfApps: ReadonlySet<string> = new Set([
+  "APP_CRASH_LOOP",
+  "APP_NOT_READY",
+  "CONFIGURATION_INVALID",
+  "MANIFEST_INVALID",
+  "PORT_IN_USE",
+  "PORT_UNAVAILABLE",
+]);
+
+/** Fields of the log record about a failed step. */
+export function logFieldsOf(error: unknown): object {
+  if (error instanceof DrawbridgeError && faultsOfApps.has(error.code))
+    return { [field.errorCode]: error.code, error_message: error.message };
+  return { err: error };
 }
 
 function reasonOf(error: DrawbridgeError, doing: "bundle" | "configuration" | "apply" | "remove"): string {
