@@ -239,6 +239,18 @@ test("does not waste a token on a wrong clock: it activates and names the skew (
   expect(result).toMatchObject({ exitCode: 0, err: expect.stringContaining("your clock is 3 h behind") });
 });
 
+test("tries the endpoints of a token in turn (R3)", async () => {
+  await using activation = await startScriptedActivation(ca);
+  await using machine = await openMachine();
+  const gone = await startScriptedActivation(ca);
+  await gone[Symbol.asyncDispose]();
+  const endpoints = `${gone.address},${activation.address}`;
+  await writeFile(machine.tokenFile, activation.makeToken({ endpoints }));
+  const result = await machine.activate();
+  expect(result).toMatchObject({ exitCode: 0, err: expect.stringContaining(`nothing listens at ${gone.address}`) });
+  expect(activation.calls).toBe(1);
+});
+
 test("says that the control plane cannot be reached, and why (exit code 5)", async () => {
   await using machine = await openMachine();
   const gone = await startScriptedActivation(ca);

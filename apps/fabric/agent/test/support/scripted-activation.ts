@@ -13,7 +13,11 @@ import { agentId, fabricId, org } from "./test-fabric.ts";
 export interface ScriptedActivation extends AsyncDisposable {
   readonly address: string;
   /** A token for this server. */
-  makeToken(change?: { readonly expiresAt?: Date; readonly pins?: readonly string[] }): string;
+  makeToken(change?: {
+    readonly endpoints?: string;
+    readonly expiresAt?: Date;
+    readonly pins?: readonly string[];
+  }): string;
   /** Identities that were made: one per redeemed token. */
   readonly identities: readonly ActivateResponse[];
   /** How often it was called. */
@@ -41,7 +45,7 @@ export async function startScriptedActivation(ca: TestCa, service = "activation"
       const expiresAt = change.expiresAt ?? new Date(Date.now() + 1_800_000);
       const claims = {
         v: 1,
-        cp: script.address,
+        cp: change.endpoints ?? script.address,
         tid: "0190b8a0-0000-7000-8000-00000000d0" + randomBytes(1).toString("hex"),
         exp: Math.floor(expiresAt.getTime() / 1_000),
         pins: change.pins ?? ca.pins,
