@@ -13,6 +13,7 @@ export interface AgentPool extends AsyncDisposable {
   reconnected(count: number): Promise<readonly number[]>;
   onApplied(listener: (applied: Applied) => void): void;
   readonly refusals: ReadonlyMap<string, number>;
+  readonly pids: readonly number[];
 }
 
 const processes = 2;
@@ -65,6 +66,7 @@ export function startAgentPool(agentFile: string): AgentPool {
 
   return {
     refusals,
+    pids: hosts.map((host) => host.pid ?? 0),
     connect: async (target, count) => {
       const startedMs = performance.now();
       const connected = collect(count, (report) => (report.report === "connected" ? report.agent : undefined));

@@ -16,9 +16,12 @@ export async function measurePeer(options: {
   readonly tunnels: number;
   readonly warmUp: number;
   readonly settleMs: number;
+  readonly environment: Readonly<Record<string, string>>;
 }): Promise<TunnelCost> {
   const program = fileURLToPath(new URL("peer-server.ts", import.meta.url));
-  const server = fork(program, [options.directory], { env: { PATH: process.env["PATH"] ?? "" } });
+  const server = fork(program, [options.directory], {
+    env: { PATH: process.env["PATH"] ?? "", ...options.environment },
+  });
   try {
     const [{ port }] = (await once(server, "message")) as [{ readonly port: number }]; // our own program's first word
     await using pool = startAgentPool(options.agentFile);

@@ -2,6 +2,8 @@ import { availableParallelism, totalmem } from "node:os";
 import type { BenchResult, Figure } from "../bench-result.ts";
 import { monotonicMs } from "./agent-protocol.ts";
 import { startAgentPool, type AgentPool } from "./agent-pool.ts";
+import { allocatorSettings } from "./allocator.ts";
+import { withCpu, type CpuShare } from "./cpu-share.ts";
 import { measureFanOut, percentile, type FanOut } from "./fan-out.ts";
 import { measurePeer, type TunnelCost } from "./measure-peer.ts";
 import { settledKiB } from "./process-memory.ts";
@@ -14,7 +16,7 @@ export interface TunnelsBenchOptions {
   readonly fanOut?: number;
   /** Default 3,000. */
   readonly storm?: number;
-  /** Of runtime-manager's process, such as allocator settings. */
+  /** Of runtime-manager's process. Default: the allocator settings that it is to run with. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly nodeArguments?: readonly string[];
 }
@@ -37,29 +39,42 @@ export async function runTunnelsBench(options: TunnelsBenchOptions = {}): Promis
   const fanOut = Math.min(options.fanOut ?? 1_000, tunnels);
   await using stack = await startRuntimeStack({
     agents: tunnels,
-    environment: options.environment ?? {},
+    environment: options.environment ?? allocatorSettings,
     nodeArguments: options.nodeArguments ?? [],
   });
-  const peer = await measurePeer({
-    directory: stack.peerDirectory,
-    agentFile: stack.agentFile,
-    tunnels,
-    warmUp,
-    settleMs,
-  });
+  const peerOptions = { directory: stack.peerDirectory, agentFile: stack.agentFile, tunnels, warmUp, settleMs };
+  const peer = await measurePeer({ ...peerOptions, environment: {} });
+  const peerTuned = await measurePeer({ ...peerOptions, environment: allocatorSettings });
   await stack.start(noAdmission);
   await using pool = startAgentPool(stack.agentFile);
-  const ours = await measureTunnels(stack, pool, tunnels);
+  const { value: ours, cpu: connecting } = await withCpu(stack, pool, tunnels, () =>
+    measureTunnels(stack, pool, tunnels),
+  );
   const fabrics = stack.agents.agents.slice(0, fanOut);
   await measureFanOut(stack, pool, { fabrics: fabrics.slice(0, warmUp), app: "warm", pace: "at-once" });
-  const atOnce = await measureFanOut(stack, pool, { fabrics, app: "burst", pace: "at-once" });
+  const { value: atOnce, cpu: deploying } = await withCpu(stack, pool, fanOut, () =>
+    measureFanOut(stack, pool, { fabrics, app: "burst", pace: "at-once" }),
+  );
   const steady = await measureFanOut(stack, pool, {
     fabrics: fabrics.slice(0, 5 * steadyPace),
     app: "steady",
     pace: steadyPace,
   });
   const back = await measureStorm(stack, pool, { tunnels, storm });
-  return result({ tunnels, fanOut, storm, ours, peer, atOnce, steady, back, refusals: pool.refusals });
+  return result({
+    tunnels,
+    fanOut,
+    storm,
+    ours,
+    peer,
+    peerTuned,
+    atOnce,
+    steady,
+    back,
+    connecting,
+    deploying,
+    refusals: pool.refusals,
+  });
 }
 
 async function measureTunnels(stack: RuntimeStack, pool: AgentPool, tunnels: number): Promise<TunnelCost> {
@@ -99,12 +114,15 @@ function result(measured: {
   readonly storm: number;
   readonly ours: TunnelCost;
   readonly peer: TunnelCost;
+  readonly peerTuned: TunnelCost;
+  readonly connecting: CpuShare;
+  readonly deploying: CpuShare;
   readonly atOnce: FanOut;
   readonly steady: FanOut;
   readonly back: Storm;
   readonly refusals: ReadonlyMap<string, number>;
 }): BenchResult {
-  const { ours, peer, atOnce, steady, back } = measured;
+  const { ours, peer, peerTuned, atOnce, steady, back, connecting, deploying } = measured;
   const stages = (times: FanOut): string =>
     (["answeredMs", "notifiedMs", "fetchedMs"] as const)
       .map((stage) => `${stage.slice(0, -2)} ${round(percentile(times[stage], 0.99))}`)
@@ -116,6 +134,7 @@ function result(measured: {
     rows: [
       row("memory per tunnel", kb(ours), "KB", `${measured.tunnels} tunnels, resident set of the service`),
       row("memory per tunnel, bare grpc-js", kb(peer), "KB", "same listener and clients, none of our code"),
+      row("memory per tunnel, bare grpc-js", kb(peerTuned), "KB", "and the allocator settings of the service"),
       row("connections, welcomed", ours.connectionsPerSecond, "1/s", "TLS, hello, PostgreSQL; admission off"),
       row("connections, bare grpc-js", peer.connectionsPerSecond, "1/s", "TLS and one message"),
       row(
@@ -130,6 +149,8 @@ function result(measured: {
         "ms",
         `p99 by stage: ${stages(atOnce)}`,
       ),
+      row("CPU per first connection", totalOf(connecting), "ms", sharesOf(connecting)),
+      row("CPU per deploy with report", totalOf(deploying), "ms", sharesOf(deploying)),
       row(
         "deploy to report, steady, p50",
         percentile(steady.acknowledgedMs, 0.5),
@@ -164,11 +185,14 @@ function result(measured: {
     figures: {
       memory_per_tunnel: atMost(kb(ours), "KB", goals.kbPerTunnel),
       memory_per_tunnel_bare_grpc: informs(kb(peer), "KB"),
+      memory_per_tunnel_bare_grpc_tuned: informs(kb(peerTuned), "KB"),
       memory_ratio: informs(kb(ours) / kb(peer), "x"),
       connections_per_second: informs(ours.connectionsPerSecond, "1/s"),
       connections_per_second_bare_grpc: informs(peer.connectionsPerSecond, "1/s"),
       fan_out_p50: informs(percentile(atOnce.acknowledgedMs, 0.5), "ms"),
       fan_out_p99: atMost(percentile(atOnce.acknowledgedMs, 0.99), "ms", goals.fanOutP99Ms),
+      cpu_per_deploy: informs(totalOf(deploying), "ms"),
+      cpu_per_connection: informs(totalOf(connecting), "ms"),
       fan_out_steady_p99: informs(percentile(steady.acknowledgedMs, 0.99), "ms"),
       storm_all_back: atMost(back.backMs.at(-1) ?? Number.NaN, "ms", goals.stormMs),
       storm_half_back: informs(percentile(back.backMs, 0.5), "ms"),
@@ -179,6 +203,14 @@ function result(measured: {
 /** 1 KB is 1,000 bytes, as in the goal. */
 function kb({ kibPerTunnel }: TunnelCost): number {
   return (kibPerTunnel * 1_024) / 1_000;
+}
+
+function totalOf({ service, postgres, clients }: CpuShare): number {
+  return service + postgres + clients;
+}
+
+function sharesOf({ service, postgres, clients }: CpuShare): string {
+  return `service ${round(service)}, PostgreSQL ${round(postgres)}, agents and operator ${round(clients)}`;
 }
 
 function refusalsOf(refusals: ReadonlyMap<string, number>): string {

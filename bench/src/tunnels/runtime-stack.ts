@@ -25,6 +25,7 @@ export interface RuntimeStack extends AsyncDisposable {
   start(settings?: Readonly<Record<string, string>>): Promise<void>;
   kill(): Promise<void>;
   pid(): number;
+  readonly postgresPid: number;
   readonly logPath: string;
 }
 
@@ -99,6 +100,7 @@ export async function startRuntimeStack(options: {
     internalAddress: `127.0.0.1:${internal}`,
     managementApi: new IdentityHolder(await ca.issueService("management-api")),
     logPath,
+    postgresPid: postgres.pid ?? 0,
     kill: () => stop("SIGKILL"),
     pid: () => {
       if (service?.pid === undefined) throw new Error("runtime-manager is not running");

@@ -128,12 +128,21 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   // the tunnels of this replica
   const registry = createSessionRegistry();
   const connections = createConnections(clock);
-  const gate = createHelloGate(random);
+  const gate = createHelloGate({ random, clock });
   const logStreams = createLogStreams(registry, clock);
   const owners = createOwnerDirectory({ bus, sessions, registry, replica, logger });
   const hints = createDesiredHints({ bus, registry, snapshots, generations: snapshotRows, logger });
   const kick = createKick({ bus, registry, logger });
-  const supervisor = createSupervisor({ registry, connections, sessions, logs: logStreams, settings, clock, random });
+  const supervisor = createSupervisor({
+    registry,
+    connections,
+    gate,
+    sessions,
+    logs: logStreams,
+    settings,
+    clock,
+    random,
+  });
   let agents = 0;
   const openSession = createOpenSession({
     sessions,
@@ -179,7 +188,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     listen: config.FABRIC_LISTEN,
     identity: identity.holder,
     clientCertificate: "required",
-    services: [createTunnelRpc({ gate, openSession, holdSession, snapshots, access: snapshotRows, clock })],
+    services: [createTunnelRpc({ gate, openSession, holdSession, snapshots, access: snapshotRows })],
     admission: {
       handshakesPerSecond: config.HANDSHAKES_PER_SECOND,
       concurrentHandshakes: config.CONCURRENT_HANDSHAKES,

@@ -1,5 +1,6 @@
 import type { Store } from "@drawbridge/store";
-import { sql } from "kysely";
+import { sql, type Kysely } from "kysely";
+import { createBatcher } from "./batcher.ts";
 import type { RuntimeDatabase } from "./schema.ts";
 
 /** What is known here of a certificate, so that its owner can come back while the certificate authority is away. */
@@ -36,30 +37,7 @@ const longestLife = "31 days";
 
 export function createCertificateRepository(store: Store<RuntimeDatabase>): CertificateRepository {
   return {
-    find: async (serialNumber) => {
-      const row = await store.db
-        .selectFrom("certificate")
-        .selectAll()
-        .select((eb) =>
-          eb
-            .selectFrom("certificate as sibling")
-            .select((first) => first.fn.min("sibling.not_before").as("first"))
-            .whereRef("sibling.agent_id", "=", "certificate.agent_id")
-            .as("first_issued_at"),
-        )
-        .where("serial_number", "=", serialNumber)
-        .executeTakeFirst();
-      if (!row) return undefined;
-      return {
-        serialNumber: row.serial_number,
-        agentId: row.agent_id ?? undefined,
-        fabricId: row.fabric_id ?? undefined,
-        notBefore: row.not_before,
-        notAfter: row.not_after,
-        revokedAt: row.revoked_at ?? undefined,
-        firstIssuedAt: row.first_issued_at ?? row.not_before,
-      };
-    },
+    find: createBatcher({ size: 256, lanes: 2, run: (serialNumbers) => findAll(store.db, serialNumbers) }),
     remember: async (certificate) => {
       await store.db
         .insertInto("certificate")
@@ -97,4 +75,37 @@ export function createCertificateRepository(store: Store<RuntimeDatabase>): Cert
       return Number(numDeletedRows);
     },
   };
+}
+
+async function findAll(
+  db: Kysely<RuntimeDatabase>,
+  serialNumbers: readonly string[],
+): Promise<readonly ((KnownCertificate & OwnersFirst) | undefined)[]> {
+  const rows = await db
+    .selectFrom("certificate")
+    .selectAll()
+    .select((eb) =>
+      eb
+        .selectFrom("certificate as sibling")
+        .select((first) => first.fn.min("sibling.not_before").as("first"))
+        .whereRef("sibling.agent_id", "=", "certificate.agent_id")
+        .as("first_issued_at"),
+    )
+    .where("serial_number", "=", sql<string>`ANY(${serialNumbers}::text[])`)
+    .execute();
+  const bySerial = new Map(
+    rows.map((row) => [
+      row.serial_number,
+      {
+        serialNumber: row.serial_number,
+        agentId: row.agent_id ?? undefined,
+        fabricId: row.fabric_id ?? undefined,
+        notBefore: row.not_before,
+        notAfter: row.not_after,
+        revokedAt: row.revoked_at ?? undefined,
+        firstIssuedAt: row.first_issued_at ?? row.not_before,
+      },
+    ]),
+  );
+  return serialNumbers.map((serialNumber) => bySerial.get(serialNumber));
 }

@@ -5,7 +5,9 @@ import type { FabricId, SessionId } from "../domain/ids.ts";
 import { announceFabric } from "../events/fabric-events.ts";
 import { alertsToJson } from "./fabric-row.ts";
 import type { RuntimeDatabase } from "./schema.ts";
+import { createBatcher } from "./batcher.ts";
 import { observedGeneration } from "./observed-generation.ts";
+import { welcomeKnown } from "./welcome-known.ts";
 import { welcomeSession, type SessionClaim, type WelcomedSession } from "./welcome.ts";
 
 /** A live session whose agent gave a sign of life since the last flush. */
@@ -42,8 +44,14 @@ export interface SessionRepository {
 }
 
 export function createSessionRepository(store: Store<RuntimeDatabase>): SessionRepository {
+  const returnTogether = createBatcher<SessionClaim, WelcomedSession | undefined>({
+    size: 64,
+    lanes: 2,
+    keyOf: (claim) => claim.fabricId,
+    run: (claims) => welcomeKnown(store, claims),
+  });
   return {
-    welcome: (claim) => welcomeSession(store, claim),
+    welcome: async (claim) => (await returnTogether(claim)) ?? welcomeSession(store, claim),
     markSeen: (seen, at) => markSeen(store, seen, at),
     release: async ({ agentId, epoch, sessionId }) => {
       await store.db

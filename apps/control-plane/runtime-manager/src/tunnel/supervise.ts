@@ -2,6 +2,7 @@ import type { Clock, Random } from "@drawbridge/lifecycle";
 import type { LogStreams } from "../logs/log-streams.ts";
 import type { SeenSession, SessionRepository } from "../store/sessions.ts";
 import type { Connections } from "./connections.ts";
+import type { HelloGate } from "./hello-gate.ts";
 import { supersede, type SessionRegistry } from "./session-registry.ts";
 import type { TunnelSettings } from "./settings.ts";
 import type { TunnelSession } from "./tunnel-session.ts";
@@ -28,6 +29,7 @@ export interface Supervisor {
 export function createSupervisor(deps: {
   readonly registry: SessionRegistry;
   readonly connections: Connections;
+  readonly gate: Pick<HelloGate, "expire">;
   readonly sessions: Pick<SessionRepository, "markSeen" | "judge">;
   readonly logs: Pick<LogStreams, "cutStalled">;
   readonly settings: TunnelSettings;
@@ -46,6 +48,7 @@ export function createSupervisor(deps: {
       const nowMs = clock.monotonicMs();
       deps.logs.cutStalled(nowMs);
       deps.connections.closeDue(nowMs);
+      deps.gate.expire(nowMs);
       for (const session of registry.all()) {
         if (nowMs - session.lastFrameMs > settings.deadAfterMs) session.end({ reason: "dead" });
         else if (session.framesThisTick > mostFramesPerTick) session.kick("TOO_MANY_FRAMES");

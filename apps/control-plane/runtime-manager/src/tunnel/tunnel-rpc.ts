@@ -1,6 +1,5 @@
 import { TunnelServiceService, type ConnectRequest } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { Clock } from "@drawbridge/lifecycle";
 import { defineGrpcService, type CallContext, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import { fabricId } from "../domain/ids.ts";
 import type { HoldSession } from "./hold-session.ts";
@@ -17,22 +16,17 @@ export interface TunnelRpcDeps {
   readonly holdSession: HoldSession;
   readonly snapshots: SnapshotCache;
   readonly access: Pick<SnapshotRepository, "access">;
-  readonly clock: Clock;
 }
-
-/** How long an agent may take to say who it is, once it is connected. */
-const helloTimeoutMs = 10_000;
 
 export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
   return defineGrpcService(TunnelServiceService, {
     allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
     handlers: {
       connect: async (call, context) => {
-        const session = await deps.gate.enter(async () => {
-          const frame = await firstFrame(call, context, deps.clock);
-          return deps.openSession({ frame, call, peer: context.peer, connectionId: context.connectionId });
-        });
-        await deps.holdSession(session, call, context.signal);
+        const { peer, connectionId, signal } = context;
+        const frame = await firstFrame(call, context, deps.gate);
+        const session = await deps.gate.enter(() => deps.openSession({ frame, call, peer, connectionId }));
+        await deps.holdSession(session, call, signal);
       },
       getSnapshot: async ({ haveDigest }, context) => {
         const { agentId, serialNumber, ...agent } = agentOf(context.peer);
@@ -50,28 +44,30 @@ export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
 
 /** The first frame, with the stream paused behind it until somebody reads on. */
 async function firstFrame(
-  call: TunnelCall & { off(event: "data", listener: (frame: ConnectRequest) => void): unknown },
+  call: TunnelCall & {
+    off(event: "data", listener: (frame: ConnectRequest) => void): unknown;
+    off(event: "end", listener: () => void): unknown;
+  },
   { signal }: CallContext,
-  clock: Clock,
+  gate: Pick<HelloGate, "await">,
 ): Promise<ConnectRequest> {
   const { promise, resolve, reject } = Promise.withResolvers<ConnectRequest>();
-  const answered = new AbortController();
   const onData = (frame: ConnectRequest): void => {
     call.pause();
     call.off("data", onData);
     resolve(frame);
   };
+  const onHangUp = (): void => reject(helloExpected("the agent hung up before hello"));
+  const arrived = gate.await(() => reject(helloExpected("no hello came in time")));
   call.on("data", onData);
-  call.on("end", () => reject(helloExpected("the stream ended before hello")));
-  const stop = AbortSignal.any([signal, answered.signal]);
-  clock.sleep(helloTimeoutMs, stop).then(
-    () => reject(helloExpected("no hello came in time")),
-    () => reject(helloExpected("the agent hung up before hello")),
-  );
+  call.on("end", onHangUp);
+  signal.addEventListener("abort", onHangUp, { once: true });
   try {
     return await promise;
   } finally {
-    answered.abort();
+    arrived();
+    call.off("end", onHangUp);
+    signal.removeEventListener("abort", onHangUp);
   }
 }
 
