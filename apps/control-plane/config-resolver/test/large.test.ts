@@ -125,11 +125,11 @@ test.skipIf(!canMount)(
     const refused = await patch(large, 0, 0, 100 * MiB);
     expect([refused.status, codeOf(refused)]).toEqual([507, "DISK_FULL"]);
     expect(refused.body.toString()).toMatch(/needs 100\.0 MiB and \d\.\d MiB are free/);
-    // Fills up on the way: another bundle takes the room while this one is half there.
-    const other = await aBundle(environment.folder, { sizeBytes: 3 * MiB });
+    // Fills up on the way: another bundle, which fits beside the first MiB of this one, takes the room for the rest.
+    const other = await aBundle(environment.folder, { sizeBytes: 2.5 * MiB });
     async function* withRival() {
       yield large.bytes.subarray(0, MiB);
-      expect((await patch(other, 0, 2 * MiB + 900 * 1024)).status).toBe(204);
+      expect((await patch(other, 0, 2 * MiB + 400 * 1024)).status).toBe(204);
       yield large.bytes.subarray(MiB);
     }
     const full = await send({
