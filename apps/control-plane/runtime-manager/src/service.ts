@@ -195,6 +195,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       connections: config.TUNNELS,
     },
     onConnection: (connection) => connections.add(connection),
+    maxSentMessageBytes: largestSnapshotBytes,
     logger,
     metrics,
     health,
@@ -293,6 +294,8 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
 }
 
 /** A list of 500 apps with their manifests is more than the 1 MiB of a tunnel frame. */
+/** A thousand apps make a snapshot of a little over 1 MiB; agents take up to 16 MiB. */
+const largestSnapshotBytes = 16 * 1024 * 1024;
 const internalMessageBytes = 16 * 1024 * 1024;
 
 /** A process that starts holds no tunnels, whatever the one before it of this name left in the database. */
