@@ -32,6 +32,8 @@ export interface GrpcServerOptions {
   readonly admission?: AdmissionLimits;
   /** Largest message in or out. Default 1 MiB (design R11). */
   readonly maxMessageBytes?: number;
+  /** Largest message out, where what we say may be larger than what we take. Default `maxMessageBytes`. */
+  readonly maxSentMessageBytes?: number;
   /** Streams at once on one connection. Default 100. */
   readonly maxConcurrentStreams?: number;
   /** Default 10 s. */
@@ -69,7 +71,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const server = new Server({
     ...keepalive,
     "grpc.max_receive_message_length": maxMessageBytes,
-    "grpc.max_send_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": options.maxSentMessageBytes ?? maxMessageBytes,
     "grpc.max_concurrent_streams": options.maxConcurrentStreams ?? 100,
     "grpc-node.max_session_memory": maxSessionMemoryMb,
     "grpc.enable_channelz": 0,

@@ -294,9 +294,9 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
 }
 
 /** A list of 500 apps with their manifests is more than the 1 MiB of a tunnel frame. */
+const internalMessageBytes = 16 * 1024 * 1024;
 /** A thousand apps make a snapshot of a little over 1 MiB; agents take up to 16 MiB. */
 const largestSnapshotBytes = 16 * 1024 * 1024;
-const internalMessageBytes = 16 * 1024 * 1024;
 
 /** A process that starts holds no tunnels, whatever the one before it of this name left in the database. */
 function releaseEarlierTunnels(release: () => Promise<void>): Component {
