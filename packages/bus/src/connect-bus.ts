@@ -189,8 +189,11 @@ function connectionOptions(options: ConnectBusOptions, random: Random): Paramete
   const secret = typeof options.credentials === "string" ? options.credentials : options.credentials?.reveal();
   const colon = secret?.indexOf(":") ?? -1;
   let attempt = 0;
+  const servers = options.url.split(",");
   return {
-    servers: options.url.split(","),
+    servers,
+    // Asked for TLS means TLS: without this the client takes what the server offers, and says the password in the clear.
+    ...(servers.some((server) => server.trim().startsWith("tls://")) ? { tls: {} } : {}),
     name: options.name,
     timeout: connectTimeoutMs,
     maxReconnectAttempts: -1,
