@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { connect } from "node:net";
 import { isDrawbridgeError, toError } from "@drawbridge/errors";
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { createApiClient } from "../api/client.ts";
 import { statusSchema, whoamiSchema } from "../api/types.ts";
 import { type CommandWorld, outputOf } from "../command-context.ts";
@@ -26,7 +26,7 @@ export function doctorCommand(world: CommandWorld): Command {
   return new Command("doctor")
     .description("check the way from here to the control plane: login, DNS, TCP, TLS, clock, services")
     .addOption(outputOption())
-    .action(async (options: { output?: "table" | "json" }, command: Command) => {
+    .action(async (options: { output?: "table" | "json" }) => {
       const checks = await runChecks(world);
       outputOf(world, options).list(
         [
@@ -37,7 +37,9 @@ export function doctorCommand(world: CommandWorld): Command {
         checks,
         { empty: "" },
       );
-      if (checks.some(({ verdict }) => verdict === "failed")) command.error("", { exitCode: exitCodes.failure });
+      if (checks.some(({ verdict }) => verdict === "failed")) {
+        throw new CommanderError(exitCodes.failure, "commander.error", "a check failed");
+      }
     });
 }
 
