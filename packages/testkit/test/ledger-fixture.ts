@@ -1,11 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { EventType } from "@drawbridge/contracts";
 import { systemClock, type Component } from "@drawbridge/lifecycle";
 import { createOutboxRelay, enqueueEvent, openStore, type PublishOutboxEvent, type Store } from "@drawbridge/store";
 import { createTestLogger } from "@drawbridge/testkit";
 import type { LedgerDatabase } from "./ledger-database.ts";
-
-const bundleStored: EventType = "config.bundle.stored.v1";
 
 export function openLedger(url: string, logger = createTestLogger().logger): Store<LedgerDatabase> {
   return openStore<LedgerDatabase>({ url, schema: "ledger", logger });
