@@ -26,6 +26,7 @@ import type { AgentStateStore } from "./state/agent-state.ts";
 import type { StateLayout } from "./state/state-layout.ts";
 import { createEventRouter } from "./tunnel/event-router.ts";
 import { clusterInfoOf, makeHeartbeat, makeHello, type Standing } from "./tunnel/make-hello.ts";
+import { highestEpochIn } from "./tunnel/highest-epoch.ts";
 import { openSession } from "./tunnel/open-session.ts";
 import { createTunnelClient, type TunnelClient } from "./tunnel/tunnel-client.ts";
 import type { Clock, Component, IdSource, Random } from "@drawbridge/lifecycle";
@@ -185,8 +186,16 @@ export function createFabricService(deps: FabricDeps): FabricService {
       const cluster = clusterInfoOf(driver.kind, facts ?? unknownFacts, config.ALLOW_LOGS);
       return makeHello({ agentId, bootId, epoch: BigInt(state.get().epoch), cluster, standing: standing() });
     },
-    open: (address, hello, handlers, signal) =>
-      openSession({ address, hello, handlers, identity: credentials.snapshot(), egress, proxy, clock, logger }, signal),
+    open: async (address, hello, handlers, signal) => {
+      try {
+        const identity = credentials.snapshot();
+        return await openSession({ address, hello, handlers, identity, egress, proxy, clock, logger }, signal);
+      } catch (error) {
+        const seen = highestEpochIn(error);
+        if (seen !== undefined) await save((current) => ({ ...current, epoch: Math.max(current.epoch, seen) }));
+        throw error;
+      }
+    },
     heartbeat: () => {
       alertOnExpiry(credentials, alerts, clock.now());
       return makeHeartbeat(standing(), alerts.list());
