@@ -5,6 +5,7 @@ import { expect } from "vitest";
 import type { ProcessDriverOptions } from "../../src/cluster/process/driver-options.ts";
 import { createProcessDriver } from "../../src/cluster/process/process-driver.ts";
 import { stopEverything } from "../../src/cluster/process/stop-everything.ts";
+import { workerPorts } from "../support/worker-ports.ts";
 import { processesWith, type ClusterHarness } from "./harness.ts";
 
 export interface ProcessCluster extends ClusterHarness {
@@ -18,6 +19,7 @@ export async function openProcessCluster(options: Partial<ProcessDriverOptions> 
   const newDriver = () =>
     createProcessDriver({
       stateDirectory,
+      publicPorts: workerPorts,
       clock: systemClock,
       random: cryptoRandom,
       ids: uuidV7Ids,

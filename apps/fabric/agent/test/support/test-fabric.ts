@@ -13,6 +13,7 @@ import { createAgentService, type AgentService } from "../../src/service.ts";
 import { runStatusSchema, type RunStatus } from "../../src/state/run-status.ts";
 import { createJsonFile } from "../../src/state/json-file.ts";
 import { stateLayout, type StateLayout } from "../../src/state/state-layout.ts";
+import { workerPorts } from "./worker-ports.ts";
 
 export const fabricId = "0190b8a0-0000-7000-8000-00000000f001";
 export const agentId = "0190b8a0-0000-7000-8000-00000000a001";
@@ -100,7 +101,11 @@ async function startAgent(layout: StateLayout, options: StartOptions): Promise<R
   const log = createTestLogger();
   const clock = options.clock ?? systemClock;
   const config: AgentConfig = {
-    ...configSchema.parse({ STATE_DIR: layout.root, OPS_LISTEN: "127.0.0.1:0", APP_PORT_RANGE: "18000-18999" }),
+    ...configSchema.parse({
+      STATE_DIR: layout.root,
+      OPS_LISTEN: "127.0.0.1:0",
+      APP_PORT_RANGE: `${workerPorts.from}-${workerPorts.to}`,
+    }),
     ...options.config,
   };
   const { logger } = log;
@@ -108,7 +113,14 @@ async function startAgent(layout: StateLayout, options: StartOptions): Promise<R
     config,
     createDriver: (stateDirectory) =>
       // What the driver waits for are real processes, so its time is always real.
-      createProcessDriver({ stateDirectory, clock: systemClock, random: cryptoRandom, ids: uuidV7Ids, logger }),
+      createProcessDriver({
+        stateDirectory,
+        publicPorts: workerPorts,
+        clock: systemClock,
+        random: cryptoRandom,
+        ids: uuidV7Ids,
+        logger,
+      }),
     logger,
     telemetry: startTelemetry({ service: "agent", replica: "agent-0", logger }),
     clock,

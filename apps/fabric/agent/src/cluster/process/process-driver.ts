@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { availableParallelism, release, totalmem, type } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, extname, join } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { ClusterDriver, ClusterFacts } from "../cluster-driver.ts";
 import { appPaths, isAppId, listAppIds } from "./app-folder.ts";
@@ -69,10 +69,11 @@ function resolveOptions(given: ProcessDriverOptions): ResolvedOptions {
   mkdirSync(given.stateDirectory, { recursive: true, mode: 0o711 });
   mkdirSync(compileCacheDirectory(given.stateDirectory), { recursive: true, mode: 0o700 });
   const sources = join(import.meta.dirname, "../..");
+  const extension = extname(import.meta.filename); // .ts in a checkout, .js in an image
   return {
     ...defaultOptions,
     appPath: [dirname(process.execPath), "/usr/local/bin", "/usr/bin", "/bin"].join(delimiter),
-    entryPoints: { shim: join(sources, "shim/main.ts"), front: join(sources, "front/main.ts") },
+    entryPoints: { shim: join(sources, `shim/main${extension}`), front: join(sources, `front/main${extension}`) },
     ...given,
     // One spelling for ever: shims are found in the process table by their folder.
     stateDirectory: realpathSync(given.stateDirectory),
