@@ -109,6 +109,7 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
         "FABRIC_NAME_INVALID",
         "FABRIC_ENVIRONMENTS_INVALID",
         "TOKEN_TTL_OUT_OF_RANGE",
+        "FABRIC_NOT_FOUND",
         "REQUEST_ID_REUSED",
         "PEER_UNAVAILABLE",
       ],
