@@ -9,6 +9,7 @@ export {
   type TestDatabase,
   type TestPostgres,
 } from "./backend/test-postgres.ts";
+export { certAuthorityMigrations, startCertAuthority, type CertAuthorityProcess } from "./cert-authority-process.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { tempDir, type TempDir } from "./temp-dir.ts";
 export { createTestCa, type AgentParts, type FabricParts, type IssueOptions, type TestCa } from "./test-ca.ts";

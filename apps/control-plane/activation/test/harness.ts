@@ -18,17 +18,19 @@ import { createCsr, generateKeyPair, IdentityHolder, loadIdentityDir, pinnedTlsO
 import { createGrpcClient } from "@drawbridge/rpc";
 import { startTelemetry } from "@drawbridge/telemetry";
 import {
+  certAuthorityMigrations,
   createTestLogger,
+  startCertAuthority,
   startTestNats,
   startTestPostgres,
   tempDir,
+  type CertAuthorityProcess,
   type TestDatabase,
   type TestLogger,
   type TestNats,
 } from "@drawbridge/testkit";
 import { configSchema, type ActivationConfig } from "../src/config.ts";
 import { createActivationService } from "../src/service.ts";
-import { certAuthorityMigrations, startCertAuthority, type CertAuthorityProcess } from "./cert-authority-process.ts";
 
 const migrations = fileURLToPath(new URL("../migrations", import.meta.url));
 const forever = new AbortController().signal;

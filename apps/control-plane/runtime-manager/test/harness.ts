@@ -29,11 +29,14 @@ import {
 import { createGrpcClient, fromGrpcError, type GrpcClient } from "@drawbridge/rpc";
 import { startTelemetry } from "@drawbridge/telemetry";
 import {
+  certAuthorityMigrations,
   createTestLogger,
   freePort,
+  startCertAuthority,
   startTestNats,
   startTestPostgres,
   tempDir,
+  type CertAuthorityProcess,
   type TestDatabase,
   type TestLogger,
   type TestNats,
@@ -41,7 +44,6 @@ import {
 } from "@drawbridge/testkit";
 import { configSchema, type RuntimeManagerConfig } from "../src/config.ts";
 import { createRuntimeManagerService } from "../src/service.ts";
-import { certAuthorityMigrations, startCertAuthority, type CertAuthorityProcess } from "./cert-authority-process.ts";
 import { openTunnel, type AgentOptions, type SimulatedAgent } from "./simulated-agent.ts";
 
 const migrations = fileURLToPath(new URL("../migrations", import.meta.url));

@@ -5,7 +5,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { freePort, type TestDatabase, type TestNats } from "@drawbridge/testkit";
+import { freePort } from "@drawbridge/local";
+import type { TestNats } from "./backend/test-nats.ts";
+import type { TestDatabase } from "./backend/test-postgres.ts";
 
 /** The real cert-authority, as a process of its own. */
 export interface CertAuthorityProcess extends AsyncDisposable {
@@ -18,7 +20,7 @@ export interface CertAuthorityProcess extends AsyncDisposable {
   output(): string;
 }
 
-const home = fileURLToPath(new URL("../../cert-authority", import.meta.url));
+const home = fileURLToPath(new URL("../../../apps/control-plane/cert-authority", import.meta.url));
 
 export const certAuthorityMigrations = join(home, "migrations");
 
