@@ -32,6 +32,7 @@ import { createLogsRelay } from "./logs/logs-relay.ts";
 import { createLoops } from "./loops.ts";
 import { createAppRpc } from "./rpc/app-rpc.ts";
 import { createEntitlementRpc } from "./rpc/entitlement-rpc.ts";
+import { createFabricExistenceRpc } from "./rpc/fabric-existence-rpc.ts";
 import { createFabricRpc } from "./rpc/fabric-rpc.ts";
 import { createStreamLogs } from "./rpc/stream-logs.ts";
 import { createSnapshotCache } from "./snapshot/snapshot-cache.ts";
@@ -227,6 +228,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
         ids,
       }),
       createEntitlementRpc(apps),
+      createFabricExistenceRpc(fabrics),
     ],
     maxMessageBytes: internalMessageBytes,
     logger,

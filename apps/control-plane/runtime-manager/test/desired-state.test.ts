@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DesiredState } from "@drawbridge/contracts/runtime/v1/app";
+import { AppPhase, DesiredState } from "@drawbridge/contracts/runtime/v1/app";
+import { FabricExistence } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import {
   addressOf,
   aDeploy,
@@ -38,6 +39,39 @@ test("creates a fabric once per name and adds environments to it", async () => {
   });
   expect(again.created).toBe(false);
   expect(again.fabric).toMatchObject({ fabricId: fabric.fabricId, environments: ["dev", "prod", "test"] });
+});
+
+test("without environments an existing fabric stays as it is, and a new one is refused", async () => {
+  const fabric = await aFabric(world, replica);
+  const request = { org: "acme", name: fabric.name, region: "", environments: [] };
+  expect(await replica.fabrics.createFabric(request)).toMatchObject({
+    created: false,
+    fabric: { fabricId: fabric.fabricId, environments: ["dev", "prod"] },
+  });
+  await expect(replica.fabrics.createFabric({ ...request, name: "not-there-1" })).rejects.toMatchObject({
+    kind: "invalid_argument",
+    code: "FABRIC_ENVIRONMENTS_INVALID",
+  });
+});
+
+test("tells cert-authority and activation, and nobody else, whether a fabric was deleted", async () => {
+  const fabric = await aFabric(world, replica);
+  const { fabricId } = fabric;
+  const neverExisted = FabricExistence.FABRIC_EXISTENCE_NEVER_EXISTED;
+  const exists = FabricExistence.FABRIC_EXISTENCE_EXISTS;
+  for (const service of ["cert-authority", "activation"]) {
+    const existence = await replica.existenceAs(service);
+    expect(await existence.checkFabric({ fabricId })).toEqual({ existence: exists });
+    expect(await existence.checkFabric({ fabricId: randomUUID() })).toEqual({ existence: neverExisted });
+    expect(await existence.checkFabric({ fabricId: "' OR true" })).toEqual({ existence: neverExisted });
+  }
+  await expect((await replica.existenceAs("config-resolver")).checkFabric({ fabricId })).rejects.toMatchObject({
+    kind: "permission_denied",
+  });
+  await replica.fabrics.deleteFabric({ org: "acme", fabric: fabric.name, force: false });
+  const existence = await replica.existenceAs("activation");
+  const deleted = FabricExistence.FABRIC_EXISTENCE_DELETED;
+  expect(await existence.checkFabric({ fabricId })).toEqual({ existence: deleted });
 });
 
 test("every change of an app is one generation of its fabric (R16)", async () => {
@@ -123,7 +157,7 @@ test("a rollback is a new revision with the content of an old one", async () => 
   const fabric = await aFabric(world, replica);
   await replica.apps.deployApp(aDeploy(fabric, "rolled-1", { letter: "a" }));
   await replica.apps.deployApp(aDeploy(fabric, "rolled-1", { letter: "b" }));
-  const back = await replica.apps.rollbackApp({ ...aRequest("rolled-1"), toRevision: 0n });
+  const back = await replica.apps.rollbackApp({ ...aRequest("rolled-1"), toRevision: 1n });
   expect(back.app?.spec).toMatchObject({ revision: 3n, version: "1.0.a" });
   const { revisions } = await replica.apps.listRevisions({ app: addressOf("rolled-1"), pageSize: 2, pageToken: "" });
   expect(revisions.map(({ revision, cause, current }) => ({ revision, cause, current }))).toEqual([
@@ -132,6 +166,65 @@ test("a rollback is a new revision with the content of an old one", async () => 
   ]);
   await expect(replica.apps.rollbackApp({ ...aRequest("rolled-1"), toRevision: 9n })).rejects.toMatchObject({
     code: "REVISION_NOT_FOUND",
+  });
+});
+
+test("a rollback without a revision goes to the last one that served, past those that failed", async () => {
+  const fabric = await aFabric(world, replica);
+  const first = await replica.apps.deployApp(aDeploy(fabric, "fled-1", { letter: "a" }));
+  const appId = first.app?.spec?.appId ?? "";
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  const observed = (generation: bigint, servingRevision: bigint, phase: AppPhase) =>
+    agent.report({ apps: [aStatus(appId, { observedGeneration: generation, servingRevision, phase })] });
+  await observed(1n, 1n, AppPhase.APP_PHASE_RUNNING);
+  for (const [generation, letter] of [
+    [2n, "b"],
+    [3n, "c"],
+  ] as const) {
+    await replica.apps.deployApp(aDeploy(fabric, "fled-1", { letter }));
+    await observed(generation, 1n, AppPhase.APP_PHASE_FAILED);
+  }
+
+  const back = await replica.apps.rollbackApp({ ...aRequest("fled-1"), toRevision: 0n });
+  expect(back.app?.spec).toMatchObject({ revision: 4n, version: "1.0.a" });
+  const { revisions } = await replica.apps.listRevisions({ app: addressOf("fled-1"), pageSize: 10, pageToken: "" });
+  expect(revisions.map(({ cause, servedAt }) => [cause, servedAt !== undefined])).toEqual([
+    ["rollback to 1", false],
+    ["deploy", false],
+    ["deploy", false],
+    ["deploy", true],
+  ]);
+});
+
+test("a revision counts as served by what the agent says while it brings up a later one, not while it fails itself", async () => {
+  const fabric = await aFabric(world, replica);
+  const first = await replica.apps.deployApp(aDeploy(fabric, "seen-1", { letter: "a" }));
+  const appId = first.app?.spec?.appId ?? "";
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  const servedRevisions = async () => {
+    const { revisions } = await replica.apps.listRevisions({ app: addressOf("seen-1"), pageSize: 10, pageToken: "" });
+    return revisions.filter(({ servedAt }) => servedAt).map(({ revision }) => revision);
+  };
+  // One of its replicas answers, the others do not come up.
+  await agent.report({ apps: [aStatus(appId, { servingRevision: 1n, phase: AppPhase.APP_PHASE_FAILED })] });
+  expect(await servedRevisions()).toEqual([]);
+  await replica.apps.deployApp(aDeploy(fabric, "seen-1", { letter: "b" }));
+  const later = { observedGeneration: 2n, servingRevision: 1n, phase: AppPhase.APP_PHASE_PROGRESSING };
+  await agent.report({ apps: [aStatus(appId, later)] });
+  expect(await servedRevisions()).toEqual([1n]);
+});
+
+test("a rollback without a revision is refused when none ever served, and names those that there are", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "lost-1", { letter: "a" }));
+  const refused = () => replica.apps.rollbackApp({ ...aRequest("lost-1"), toRevision: 0n });
+  await expect(refused()).rejects.toMatchObject({ code: "NO_SERVED_REVISION" });
+  await replica.apps.deployApp(aDeploy(fabric, "lost-1", { letter: "b" }));
+  await expect(refused()).rejects.toMatchObject({
+    code: "NO_SERVED_REVISION",
+    message: expect.stringContaining("1 (version 1.0.a, never served)"),
   });
 });
 

@@ -13,9 +13,10 @@ import {
   type DeployAppRequest,
   type StreamLogsResponse,
 } from "@drawbridge/contracts/runtime/v1/app_service";
+import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import { FabricServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
-import { cryptoRandom, startComponents, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
+import { cryptoRandom, startComponents, systemClock, uuidV7Ids, type Component } from "@drawbridge/lifecycle";
 import {
   chainToPem,
   createCsr,
@@ -70,6 +71,7 @@ export interface Replica extends AsyncDisposable {
   readonly apps: GrpcClient<(typeof AppServiceClient)["service"]>["call"];
   readonly fabrics: GrpcClient<(typeof FabricServiceClient)["service"]>["call"];
   readonly entitlements: GrpcClient<(typeof EntitlementServiceClient)["service"]>["call"];
+  existenceAs(service: string): Promise<GrpcClient<(typeof FabricExistenceServiceClient)["service"]>["call"]>;
   readyz(): Promise<{ readonly ready: boolean; readonly checks: Readonly<Record<string, string>> }>;
 }
 
@@ -196,6 +198,7 @@ async function startReplica(
     "config-resolver",
     "/cp/runtime-manager",
   );
+  const peers: Pick<Component, "stop">[] = [apps, fabrics, entitlements];
   let isStopped = false;
   return {
     log,
@@ -203,6 +206,11 @@ async function startReplica(
     apps: apps.call,
     fabrics: fabrics.call,
     entitlements: entitlements.call,
+    existenceAs: async (caller) => {
+      const peer = await client(FabricExistenceServiceClient, address, identities, caller, "/cp/runtime-manager");
+      peers.push(peer);
+      return peer.call;
+    },
     readyz: async () => {
       const response = await fetch(`http://127.0.0.1:${opsPort}/readyz`);
       return (await response.json()) as Awaited<ReturnType<Replica["readyz"]>>; // our own ops server
@@ -210,7 +218,7 @@ async function startReplica(
     [Symbol.asyncDispose]: async () => {
       if (isStopped) return;
       isStopped = true;
-      for (const peer of [apps, fabrics, entitlements]) await peer.stop(forever);
+      for (const peer of peers) await peer.stop(forever);
       for (const component of service.components.toReversed()) await component.stop(AbortSignal.timeout(10_000));
     },
   };

@@ -1,7 +1,8 @@
 import { FabricServiceService } from "@drawbridge/contracts/runtime/v1/fabric_service";
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import type { Fabric } from "../domain/fabric.ts";
 import { fabricId, type AgentId, type FabricId } from "../domain/ids.ts";
 import { assertShortText, limits } from "../domain/limits.ts";
 import { assertName } from "../domain/names.ts";
@@ -20,6 +21,15 @@ export interface FabricRpcDeps {
 const managementApi = [{ service: "management-api" }] as const;
 
 export function createFabricRpc({ fabrics, onDeleted, clock, ids }: FabricRpcDeps): GrpcServiceDefinition {
+  /** A caller that names no environments wants a fabric that there is, as it is. */
+  async function existing(org: string, name: string): Promise<Fabric> {
+    try {
+      return await fabrics.get(org, name);
+    } catch (error) {
+      throw isDrawbridgeError(error, "FABRIC_NOT_FOUND") ? environmentsInvalid() : error;
+    }
+  }
+
   return defineGrpcService(FabricServiceService, {
     allow: {
       createFabric: managementApi,
@@ -32,6 +42,7 @@ export function createFabricRpc({ fabrics, onDeleted, clock, ids }: FabricRpcDep
         assertName(org, "ORG_NAME_INVALID");
         assertName(name, "FABRIC_NAME_INVALID");
         assertShortText(region, "region");
+        if (environments.length === 0) return { fabric: fabricToProto(await existing(org, name)), created: false };
         const result = await fabrics.create({
           fabricId: fabricId(ids.next()),
           org,
@@ -73,9 +84,13 @@ function assertEnvironments(environments: readonly string[]): readonly string[] 
   for (const environment of environments) assertName(environment, "ENVIRONMENT_NAME_INVALID");
   const distinct = [...new Set(environments)].toSorted();
   if (distinct.length >= 1 && distinct.length <= limits.environmentsPerFabric) return distinct;
-  throw new DrawbridgeError({
+  throw environmentsInvalid();
+}
+
+function environmentsInvalid(): DrawbridgeError {
+  return new DrawbridgeError({
     kind: "invalid_argument",
     code: "FABRIC_ENVIRONMENTS_INVALID",
-    message: `a fabric runs 1 to ${limits.environmentsPerFabric} environments`,
+    message: `a new fabric needs 1 to ${limits.environmentsPerFabric} environments`,
   });
 }

@@ -9,7 +9,7 @@ import { fabricFromRow } from "./fabric-row.ts";
 import type { RuntimeDatabase } from "./schema.ts";
 
 export interface FabricRepository {
-  /** Idempotent by organisation and name; an existing fabric gets the environments that it lacks. */
+  /** Idempotent by organisation and name; an existing fabric gets the environments that it lacks. At least one. */
   create(fabric: {
     readonly fabricId: FabricId;
     readonly org: string;
@@ -20,6 +20,8 @@ export interface FabricRepository {
   }): Promise<{ readonly fabric: Fabric; readonly created: boolean }>;
   /** By id or name. @throws DrawbridgeError `FABRIC_NOT_FOUND` */
   get(org: string, idOrName: string): Promise<Fabric>;
+  /** By id, in any organisation. Rows of deleted fabrics are kept for good. */
+  existence(id: string): Promise<"exists" | "deleted" | "never-existed">;
   /** By name, after `afterName`. */
   list(page: { readonly org: string; readonly afterName: string; readonly limit: number }): Promise<readonly Fabric[]>;
   /** @throws DrawbridgeError `FABRIC_NOT_FOUND` | `FABRIC_HAS_APPS` (failed_precondition) */
@@ -78,6 +80,15 @@ export function createFabricRepository(store: Store<RuntimeDatabase>): FabricRep
         return true;
       });
       return { fabric: await get(org, name), created };
+    },
+    existence: async (id) => {
+      const row = await store.db
+        .selectFrom("fabric")
+        .select("deleted_at")
+        .where("fabric_id", "=", id)
+        .executeTakeFirst();
+      if (!row) return "never-existed";
+      return row.deleted_at === null ? "exists" : "deleted";
     },
     list: async ({ org, afterName, limit }) => {
       const rows = await fabricRows(store.db)
