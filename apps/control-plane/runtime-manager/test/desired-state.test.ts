@@ -257,6 +257,11 @@ test("an app stays on its fabric until it is deleted there", async () => {
   await expect(replica.apps.deployApp(aDeploy(other, "moved-1"))).rejects.toMatchObject({
     code: "APP_ON_OTHER_FABRIC",
   });
+  for (const fabric of ["nowhere", randomUUID()]) {
+    await expect(replica.apps.deployApp(aDeploy(one, "moved-1", { fabric }))).rejects.toMatchObject({
+      code: "FABRIC_NOT_FOUND",
+    });
+  }
 });
 
 test("a tombstone stays until the agent reports that the app is gone, then the name is free of it", async () => {

@@ -73,6 +73,8 @@ export interface Revision {
   readonly requestedBy: string;
   /** "deploy" or "rollback to <n>" */
   readonly cause: string;
+  /** When it was first seen serving; undefined if it never was. */
+  readonly servedAt: Date | undefined;
 }
 
 /** How operators name an app. */

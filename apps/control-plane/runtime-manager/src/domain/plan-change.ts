@@ -206,6 +206,7 @@ function revisionOf(app: AppRecord, facts: CommandFacts, cause: string): Revisio
     createdAt: facts.now,
     requestedBy: facts.requestedBy,
     cause,
+    servedAt: undefined,
   };
 }
 

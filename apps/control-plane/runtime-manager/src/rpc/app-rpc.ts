@@ -35,6 +35,7 @@ import {
   planScale,
   type CommandFacts,
 } from "../domain/plan-change.ts";
+import { rollbackTarget } from "../domain/rollback-target.ts";
 import type { AppRepository } from "../store/apps.ts";
 import type { Command, CommandResult, CommandScene } from "../store/commands.ts";
 import { appToProto, revisionToProto } from "./app-to-proto.ts";
@@ -171,8 +172,11 @@ export function createAppRpc(deps: AppRpcDeps): GrpcServiceDefinition {
           { request: RollbackAppRequest, response: RollbackAppResponse },
           {
             creates: undefined,
-            plan: async (scene, facts) =>
-              planRollback(existing(scene), await scene.revision(request.toRevision), facts),
+            plan: async (scene, facts) => {
+              const current = existing(scene);
+              const target = request.toRevision || rollbackTarget(current, await scene.earlierRevisions());
+              return planRollback(current, await scene.revision(target), facts);
+            },
             answer: (view) => ({ app: appToProto(view) }),
           },
         ),

@@ -78,5 +78,6 @@ export function revisionToProto({ revision, isCurrent }: RevisionView): Revision
     requestedBy: revision.requestedBy,
     cause: revision.cause,
     current: isCurrent,
+    servedAt: revision.servedAt,
   };
 }

@@ -86,6 +86,7 @@ export function revisionFromRow(row: Selectable<RevisionTable>): Revision {
     createdAt: row.created_at,
     requestedBy: row.requested_by,
     cause: row.cause,
+    servedAt: row.served_at ?? undefined,
   };
 }
 

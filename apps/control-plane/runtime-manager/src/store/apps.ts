@@ -5,6 +5,7 @@ import type { AppAddress, AppRecord, Revision } from "../domain/app.ts";
 import type { AppView, RevisionView } from "../domain/app-view.ts";
 import { isStatusCurrent } from "../domain/fabric.ts";
 import { isUuid } from "../domain/ids.ts";
+import type { EarlierRevision } from "../domain/rollback-target.ts";
 import { appFromRow, revisionFromRow } from "./app-row.ts";
 import { fabricState } from "./fabric-row.ts";
 import type { AgentTable, AppTable, RuntimeDatabase, StatusJson } from "./schema.ts";
@@ -105,29 +106,46 @@ export function createAppRepository(store: Store<RuntimeDatabase>): AppRepositor
   };
 }
 
+/** The revisions before the current one, newest first, without their manifests. */
+export async function earlierRevisions(
+  db: Kysely<RuntimeDatabase>,
+  app: AppRecord,
+): Promise<readonly EarlierRevision[]> {
+  const rows = await db
+    .selectFrom("revision")
+    .select(["revision", "version", "bundle", "configuration", "served_at"])
+    .where("app_id", "=", app.spec.appId)
+    .where("revision", "<", String(app.spec.revision))
+    .orderBy("revision", "desc")
+    .execute();
+  return rows.map((row) => ({
+    revision: BigInt(row.revision),
+    version: row.version,
+    bundleDigest: row.bundle.digest,
+    configurationDigest: row.configuration?.digest,
+    servedAt: row.served_at ?? undefined,
+  }));
+}
+
 /** @throws DrawbridgeError `REVISION_NOT_FOUND` */
 export async function findRevision(
   db: Kysely<RuntimeDatabase>,
   app: AppRecord | undefined,
   number: bigint,
 ): Promise<Revision> {
-  let query = db
-    .selectFrom("revision")
-    .selectAll()
-    .where("app_id", "=", app?.spec.appId ?? "");
-  query =
-    number === 0n
-      ? query
-          .where("revision", "<", String(app?.spec.revision ?? 0n))
-          .orderBy("revision", "desc")
-          .limit(1)
-      : query.where("revision", "=", String(number));
-  const row = app && (await query.executeTakeFirst());
+  const row =
+    app &&
+    (await db
+      .selectFrom("revision")
+      .selectAll()
+      .where("app_id", "=", app.spec.appId)
+      .where("revision", "=", String(number))
+      .executeTakeFirst());
   if (row) return revisionFromRow(row);
   throw new DrawbridgeError({
     kind: "not_found",
     code: "REVISION_NOT_FOUND",
-    message: number === 0n ? "the app has no earlier revision" : `the app has no revision ${number}, or no longer`,
+    message: `the app has no revision ${number}, or no longer`,
   });
 }
 

@@ -65,6 +65,18 @@ export async function readScenes(
   return rows;
 }
 
+/** Whether the organisation has a fabric of this id or name. */
+export async function isFabric(db: Kysely<RuntimeDatabase>, org: string, idOrName: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("fabric")
+    .select("fabric_id")
+    .where("org", "=", org)
+    .where(isUuid(idOrName) ? "fabric_id" : "name", "=", idOrName)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 export function appOfScene(scene: Scene): AppRecord | undefined {
   // Columns of a left join are null together, with the key.
   return scene.app_id === null ? undefined : appFromRow(scene as AppColumns);

@@ -1,14 +1,15 @@
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Store } from "@drawbridge/store";
-import type { Insertable } from "kysely";
+import type { Insertable, Kysely } from "kysely";
 import type { AppAddress, AppRecord, Revision } from "../domain/app.ts";
 import type { AppView } from "../domain/app-view.ts";
 import { isStatusCurrent } from "../domain/fabric.ts";
 import { fabricId, type FabricId } from "../domain/ids.ts";
 import type { Change, CommandFacts, FabricForDeploy } from "../domain/plan-change.ts";
-import { appNotFound, findRevision } from "./apps.ts";
+import type { EarlierRevision } from "../domain/rollback-target.ts";
+import { appNotFound, earlierRevisions, findRevision } from "./apps.ts";
 import { createBatcher } from "./batcher.ts";
-import { appOfScene, readScenes, type Scene } from "./command-scene.ts";
+import { appOfScene, isFabric, readScenes, type Scene } from "./command-scene.ts";
 import { conflict, writeChanges, type Written } from "./command-write.ts";
 import { fabricNotFound } from "./fabrics.ts";
 import { fabricState } from "./fabric-row.ts";
@@ -20,8 +21,10 @@ export interface CommandScene {
   /** undefined when no live app has the name. */
   readonly current: AppRecord | undefined;
   readonly fabric: FabricForDeploy;
-  /** @throws DrawbridgeError `REVISION_NOT_FOUND`; 0 asks for the one before the current one */
+  /** @throws DrawbridgeError `REVISION_NOT_FOUND` */
   readonly revision: (number: bigint) => Promise<Revision>;
+  /** The ones before the current one, newest first. */
+  readonly earlierRevisions: () => Promise<readonly EarlierRevision[]>;
 }
 
 export interface Command {
@@ -78,11 +81,12 @@ export function createCommandRunner(store: Store<RuntimeDatabase>): { run(comman
     const scene = await read(command);
     const earlier = earlierAnswer(scene, command);
     if (earlier) return earlier;
-    const { fabric, current } = sceneOf(scene, command);
+    const { fabric, current } = await sceneOf(store.db, scene, command);
     const change = await command.plan({
       current,
       fabric,
       revision: (number) => findRevision(store.db, current, number),
+      earlierRevisions: async () => (current ? earlierRevisions(store.db, current) : []),
     });
     const response = command.encode(viewOf(change.app, scene), change.outcome);
     const answer = answerRow(command, response);
@@ -124,16 +128,21 @@ function earlierAnswer(scene: Scene, command: Command): CommandResult | undefine
 }
 
 /**
- * What a command works on.
+ * What a command works on. Only a deploy to another fabric than the app's asks the database once more: which of the two
+ * is wrong decides what the operator is told.
  * @throws DrawbridgeError `APP_NOT_FOUND` | `FABRIC_NOT_FOUND` | `APP_ON_OTHER_FABRIC`
  */
-function sceneOf(scene: Scene, { app, creates }: Command): Pick<CommandScene, "fabric" | "current"> {
+async function sceneOf(
+  db: Kysely<RuntimeDatabase>,
+  scene: Scene,
+  { app, creates }: Command,
+): Promise<Pick<CommandScene, "fabric" | "current">> {
   const wanted = creates?.fabric ?? "";
   if (scene.home_fabric_id === null) throw wanted === "" ? appNotFound(app) : fabricNotFound(wanted);
   const current = appOfScene(scene);
   if (!current && !creates) throw appNotFound(app);
   if (wanted !== "" && wanted !== scene.fabric_name && wanted !== scene.home_fabric_id) {
-    throw appOnOtherFabric(scene.fabric_name ?? "");
+    throw (await isFabric(db, app.org, wanted)) ? appOnOtherFabric(scene.fabric_name ?? "") : fabricNotFound(wanted);
   }
   return {
     current,

@@ -137,6 +137,8 @@ export interface RevisionTable {
   created_at: Instant;
   requested_by: string;
   cause: string;
+  /** Written by the statement that stores reports. */
+  served_at: ColumnType<Instant | null, never, never>;
 }
 
 export interface AppStatusTable {

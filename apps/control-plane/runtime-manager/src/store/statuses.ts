@@ -129,7 +129,8 @@ async function storeReports(tx: Tx, reports: readonly StatusReport[]): Promise<R
       RETURNING report.place, report.fabric_id, report.is_complete
     ),
     incoming AS (
-      SELECT said.*, noted.fabric_id, app.name, app.environment, earlier.phase AS earlier_phase
+      SELECT said.*, noted.fabric_id, app.name, app.environment, app.revision, earlier.phase AS earlier_phase,
+        (said.status ->> 'servingRevision')::bigint AS serving_revision
       FROM noted JOIN said USING (place)
       JOIN app ON app.app_id = said.app_id AND app.fabric_id = noted.fabric_id
       LEFT JOIN app_status AS earlier ON earlier.app_id = said.app_id
@@ -143,6 +144,14 @@ async function storeReports(tx: Tx, reports: readonly StatusReport[]): Promise<R
         status = excluded.status, stored_at = now()
       WHERE app_status.observed_generation <= excluded.observed_generation
       RETURNING app_id
+    ),
+    -- What the agent says of a revision that it brought up, or that serves while it brings up a later one.
+    served AS (
+      UPDATE revision SET served_at = now()
+      FROM incoming
+      WHERE revision.app_id = incoming.app_id AND revision.revision = incoming.serving_revision
+        AND revision.served_at IS NULL
+        AND (incoming.phase IN ('running', 'degraded') OR incoming.serving_revision < incoming.revision)
     ),
     -- An agent that lost its state no longer has what it once reported.
     forgotten AS (
