@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { extname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Component } from "@drawbridge/lifecycle";
@@ -28,6 +29,8 @@ const maxBatch = 64;
 /** One that is being signed, and one that waits for the thread. */
 const maxBatchesInFlight = 2;
 const retryAfterMs = 250;
+/** .ts in a checkout, .js in an image. */
+const program = join(import.meta.dirname, `signing-worker${extname(import.meta.filename)}`);
 
 /**
  * The cryptography of certificates on a thread of its own, beside the one that speaks gRPC, SQL and TLS. What arrives
@@ -43,7 +46,7 @@ export function createSigningThread(options: SigningThreadOptions): SigningThrea
 
   function startWorker(): Worker {
     const { certificateDer, privateKey } = options.ca();
-    const started = new Worker(new URL("./signing-worker.ts", import.meta.url), {
+    const started = new Worker(program, {
       name: "signing",
       env: {},
       workerData: { certificateDer: new Uint8Array(certificateDer), privateKey } satisfies SigningCa,
