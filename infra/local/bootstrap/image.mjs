@@ -1,5 +1,5 @@
-// Runs on the base image's Node, before anything is installed.
+// `node image.mjs <out>`: what the images of all apps hold. Runs on the base image's Node, before anything is installed.
 import { install, runProgram } from "./install.mjs";
 
 install();
-runProgram("infra/docker/src/build-app.ts", process.argv.slice(2));
+runProgram("infra/docker/src/build-apps.ts", process.argv.slice(2));
