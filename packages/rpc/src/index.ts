@@ -1,5 +1,11 @@
 export { createTokenBucket, type AdmissionLimits, type TokenBucket } from "./admission.ts";
 export type { CallerPattern } from "./caller.ts";
+export {
+  createConfirmFabricDeletion,
+  type ConfirmFabricDeletion,
+  type ConfirmFabricDeletionDeps,
+  type SaidDeletion,
+} from "./confirm-fabric-deletion.ts";
 export { grpcStatusOf, httpStatusOf } from "./error-status.ts";
 export {
   createGrpcClient,

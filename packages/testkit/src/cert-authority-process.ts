@@ -3,11 +3,11 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@drawbridge/local";
 import type { TestNats } from "./backend/test-nats.ts";
 import type { TestDatabase } from "./backend/test-postgres.ts";
+import { untilReady } from "./until-ready.ts";
 
 /** The real cert-authority, as a process of its own. */
 export interface CertAuthorityProcess extends AsyncDisposable {
@@ -28,6 +28,8 @@ export async function startCertAuthority(options: {
   readonly dir: string;
   readonly database: TestDatabase;
   readonly nats: TestNats;
+  /** host:port at which it asks about fabrics; default nobody. */
+  readonly runtimeManagerAddress?: string;
 }): Promise<CertAuthorityProcess> {
   const { dir, database, nats } = options;
   const identitiesDir = join(dir, "identities");
@@ -51,6 +53,7 @@ export async function startCertAuthority(options: {
     DRAWBRIDGE_NATS_CREDENTIALS_FILE: await file("ca-nats", nats.credentials),
     DRAWBRIDGE_IDENTITY_DIR: join(identitiesDir, "cert-authority"),
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${internalPort}`,
+    DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: options.runtimeManagerAddress ?? "127.0.0.1:1",
   };
   let written = "";
   const run = (program: string, env: Record<string, string>): ChildProcess => {
@@ -70,11 +73,12 @@ export async function startCertAuthority(options: {
     output: () => written,
     start: async () => {
       child = run("main.ts", serviceEnv);
-      await untilReady(
-        `http://127.0.0.1:${opsPort}/readyz`,
-        () => child?.exitCode ?? undefined,
-        () => written,
-      );
+      await untilReady({
+        name: "cert-authority",
+        url: `http://127.0.0.1:${opsPort}/readyz`,
+        exitCode: () => child?.exitCode ?? undefined,
+        output: () => written,
+      });
     },
     kill: async () => {
       if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -86,17 +90,4 @@ export async function startCertAuthority(options: {
   };
   await certAuthority.start();
   return certAuthority;
-}
-
-/** Another process is ready when it says so; there is nothing else to wait for than its answer. */
-async function untilReady(url: string, exitCode: () => number | undefined, output: () => string): Promise<void> {
-  const deadline = AbortSignal.timeout(60_000);
-  while (!deadline.aborted) {
-    const code = exitCode();
-    if (code !== undefined) throw new Error(`cert-authority ended with ${code}:\n${output()}`);
-    const response = await fetch(url, { signal: deadline }).catch(() => undefined); // not listening yet
-    if (response?.ok) return;
-    await pause(50);
-  }
-  throw new Error(`cert-authority did not become ready:\n${output()}`);
 }

@@ -10,6 +10,11 @@ export {
   type TestPostgres,
 } from "./backend/test-postgres.ts";
 export { certAuthorityMigrations, startCertAuthority, type CertAuthorityProcess } from "./cert-authority-process.ts";
+export {
+  createRuntimeManagerProcess,
+  runtimeManagerMigrations,
+  type RuntimeManagerProcess,
+} from "./runtime-manager-process.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { tempDir, type TempDir } from "./temp-dir.ts";
 export { createTestCa, type AgentParts, type FabricParts, type IssueOptions, type TestCa } from "./test-ca.ts";

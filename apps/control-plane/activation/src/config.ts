@@ -17,6 +17,10 @@ export const configSchema = z.object({
   INTERNAL_LISTEN: listenAddress()
     .prefault("127.0.0.1:7510")
     .meta({ description: "gRPC over mTLS, for management-api" }),
+  RUNTIME_MANAGER_ADDRESS: hostPort().default("127.0.0.1:7520").meta({
+    description:
+      "host:port of runtime-manager's internal gRPC, asked whether a fabric was deleted before the event is believed",
+  }),
   PUBLIC_ACTIVATION_ENDPOINTS: endpointList()
     .prefault("127.0.0.1:7410")
     .meta({ description: "host:port list under which agents reach this service; written into every token" }),

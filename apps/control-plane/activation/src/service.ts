@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { connectBus } from "@drawbridge/bus";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import {
   createHealth,
@@ -13,6 +14,7 @@ import {
 } from "@drawbridge/lifecycle";
 import { parseCertificate, spkiPin } from "@drawbridge/pki";
 import {
+  createConfirmFabricDeletion,
   createGrpcClient,
   createGrpcServer,
   createOpsServer,
@@ -91,6 +93,14 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     clock,
     random,
   });
+  const runtimeManager = createGrpcClient(FabricExistenceServiceClient, {
+    address: config.RUNTIME_MANAGER_ADDRESS,
+    identity: identity.holder,
+    expectedServer: "/cp/runtime-manager",
+    logger,
+    clock,
+    random,
+  });
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   // domain
   const trustBundle = () => identity.holder.get().trustBundle;
@@ -153,6 +163,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
   const consumer = createFabricConsumer({
     bus,
     facts: createFabricFacts(store),
+    confirmDeletion: createConfirmFabricDeletion({ call: runtimeManager.call, logger, metrics }),
     clock,
     logger,
   });
@@ -187,6 +198,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
       outbox,
       inboxCleaner,
       revocations,
+      runtimeManager,
       consumer,
     ],
     health,

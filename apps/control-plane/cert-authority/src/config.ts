@@ -1,4 +1,4 @@
-import { filePath, listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
+import { filePath, hostPort, listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
 import { leafTtl } from "@drawbridge/pki";
 import { z } from "zod";
 
@@ -22,6 +22,10 @@ export const configSchema = z.object({
   ...service,
   CERT_AUTHORITY_ADDRESS: service.CERT_AUTHORITY_ADDRESS.default("127.0.0.1:7560").meta({
     description: "host:port at which this service renews its own certificate: its own gRPC, or another replica's",
+  }),
+  RUNTIME_MANAGER_ADDRESS: hostPort().default("127.0.0.1:7520").meta({
+    description:
+      "host:port of runtime-manager's internal gRPC, asked whether a fabric was deleted before the event is believed",
   }),
   INTERNAL_LISTEN: listenAddress().prefault("127.0.0.1:7560").meta({
     description: "address of gRPC for the other services, mTLS",

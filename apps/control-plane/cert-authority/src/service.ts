@@ -1,4 +1,5 @@
 import { connectBus } from "@drawbridge/bus";
+import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import {
   createHealth,
   type Clock,
@@ -7,7 +8,14 @@ import {
   type IdSource,
   type Random,
 } from "@drawbridge/lifecycle";
-import { createGrpcServer, createHttpServer, createOpsServer, createServiceIdentity } from "@drawbridge/rpc";
+import {
+  createConfirmFabricDeletion,
+  createGrpcClient,
+  createGrpcServer,
+  createHttpServer,
+  createOpsServer,
+  createServiceIdentity,
+} from "@drawbridge/rpc";
 import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createAuthority } from "./ca/authority.ts";
@@ -67,11 +75,20 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   });
   const identity = createServiceIdentity({
     dir: config.IDENTITY_DIR,
+    trustDomain: config.TRUST_DOMAIN,
     certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
     clock,
     random,
     ids,
     logger,
+  });
+  const runtimeManager = createGrpcClient(FabricExistenceServiceClient, {
+    address: config.RUNTIME_MANAGER_ADDRESS,
+    identity: identity.holder,
+    expectedServer: "/cp/runtime-manager",
+    logger,
+    clock,
+    random,
   });
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, random, logger });
   const certificates = createCertificateRepository(store);
@@ -122,7 +139,14 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     clock,
     ids,
   });
-  const fabricDeleted = createFabricDeletedConsumer({ bus, store, certificates, logger, clock });
+  const fabricDeleted = createFabricDeletedConsumer({
+    bus,
+    store,
+    certificates,
+    confirmDeletion: createConfirmFabricDeletion({ call: runtimeManager.call, logger, metrics }),
+    logger,
+    clock,
+  });
   const inboxCleaner = createInboxCleaner({ store, clock, logger });
   const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
@@ -155,6 +179,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       bus,
       outbox,
       inboxCleaner,
+      runtimeManager,
       fabricDeleted,
     ],
     health,

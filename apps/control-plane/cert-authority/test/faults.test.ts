@@ -1,6 +1,6 @@
 import { connectBus, type Bus } from "@drawbridge/bus";
 import { eventCodecs } from "@drawbridge/contracts";
-import { systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
+import { systemClock } from "@drawbridge/lifecycle";
 import { createCsr, generateKeyPair } from "@drawbridge/pki";
 import { openStore } from "@drawbridge/store";
 import {
@@ -28,7 +28,6 @@ let nats: TestNats;
 let databaseUrl: string;
 let authority: RunningAuthority;
 let activation: AuthorityClient;
-let managementApi: AuthorityClient;
 
 beforeAll(async () => {
   postgres = stack.use(await startPrivateTestPostgres());
@@ -40,7 +39,6 @@ beforeAll(async () => {
   await bootstrap(files);
   authority = stack.use(await startAuthority(files, backing, { DRAWBRIDGE_ISSUE_QUEUE_LIMIT: "64" }));
   activation = await authority.clientOf("activation");
-  managementApi = await authority.clientOf("management-api");
 }, 120_000);
 
 afterAll(() => stack.disposeAsync(), 60_000);
@@ -81,30 +79,6 @@ test("announces each certificate on the bus, under its fabric", async () => {
     expect(payload).toMatchObject({ serialNumber: certificate?.serialNumber, spiffeId: certificate?.spiffeId });
     await subscription.close();
   });
-});
-
-test("a deleted fabric loses all its certificates, and a repeated event changes nothing (R9)", async () => {
-  const fabricId = "018f0000-0000-7000-8000-0000000000de";
-  await activation.issueFabricCertificate(await agentRequest({ fabricId }));
-  await activation.issueFabricCertificate(await agentRequest({ fabricId }));
-  const payload = { fabricId, name: "gone", agentId: "", fact: "deleted", replica: "" };
-  const event = {
-    id: uuidV7Ids.next(),
-    type: "runtime.fabric.deleted.v1",
-    scope: fabricId,
-    occurredAt: new Date(),
-    traceparent: "",
-    payloadJson: JSON.stringify(eventCodecs["runtime.fabric.deleted.v1"].toJSON(payload)),
-  };
-  await withBus((bus) => bus.publishEvent(event));
-  const revoked = await until(async () => {
-    const { certificates } = await managementApi.listCertificates({ fabricId, pageSize: 10, pageToken: "" });
-    return certificates.every(({ state }) => state === 3) ? certificates : undefined;
-  });
-  expect(revoked.map(({ revocationReason }) => revocationReason)).toEqual([
-    "the fabric was deleted",
-    "the fabric was deleted",
-  ]);
 });
 
 test("an overloaded authority says so and when to come back, and serves who was admitted (R14)", async () => {

@@ -78,6 +78,8 @@ export async function bootstrap(
 export interface RunningAuthority extends AsyncDisposable {
   readonly log: TestLogger;
   readonly publicUrl: string;
+  /** What /metrics answers. */
+  metrics(): Promise<string>;
   identityOf(service: string): Promise<IdentitySnapshot>;
   clientOf(service: string): Promise<AuthorityClient>;
   clientWith(identity: IdentitySnapshot): AuthorityClient;
@@ -131,6 +133,7 @@ export async function startAuthority(
   return {
     log,
     publicUrl: `https://${publicAddress.host}:${publicAddress.port}`,
+    metrics: () => telemetry.metricsText(),
     identityOf,
     clientWith,
     clientOf: async (name) => clientWith(await identityOf(name)),

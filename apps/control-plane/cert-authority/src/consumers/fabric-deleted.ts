@@ -1,5 +1,6 @@
 import { createConsumer, type Bus } from "@drawbridge/bus";
 import type { Clock, Component } from "@drawbridge/lifecycle";
+import type { ConfirmFabricDeletion } from "@drawbridge/rpc";
 import { consumeOnce, type Store } from "@drawbridge/store";
 import type { Logger } from "@drawbridge/telemetry";
 import type { CertificateRepository } from "../store/certificate-repository.ts";
@@ -9,14 +10,16 @@ export interface FabricDeletedDeps {
   readonly bus: Bus;
   readonly store: Pick<Store<CertAuthorityDb>, "transaction">;
   readonly certificates: Pick<CertificateRepository, "revokeIn">;
+  readonly confirmDeletion: ConfirmFabricDeletion;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 const durable = "cert-authority";
 
-/** A fabric that was deleted has no identity left: all its certificates are revoked. */
-export function createFabricDeletedConsumer({ bus, store, certificates, logger, clock }: FabricDeletedDeps): Component {
+/** A fabric that was deleted, its owner confirms, has no identity left: all its certificates are revoked. */
+export function createFabricDeletedConsumer(deps: FabricDeletedDeps): Component {
+  const { bus, store, certificates, logger, clock } = deps;
   return createConsumer({
     bus,
     stream: "RUNTIME",
@@ -24,15 +27,18 @@ export function createFabricDeletedConsumer({ bus, store, certificates, logger, 
     types: ["runtime.fabric.deleted.v1"],
     logger,
     clock,
-    handle: (event) =>
-      store.transaction(async (tx) => {
+    handle: async (event, signal) => {
+      const { fabricId } = event.payload;
+      if ((await deps.confirmDeletion({ id: event.id, fabricId }, signal)) === "refuted") return;
+      await store.transaction(async (tx) => {
         if ((await consumeOnce(tx, { consumer: durable, eventId: event.id })) === "duplicate") return;
         await certificates.revokeIn(tx, {
-          target: { kind: "fabric", fabricId: event.payload.fabricId },
+          target: { kind: "fabric", fabricId },
           reason: "the fabric was deleted",
           revokedBy: `event ${event.id}`,
           now: clock.now(),
         });
-      }),
+      });
+    },
   });
 }

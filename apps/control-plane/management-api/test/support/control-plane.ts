@@ -82,8 +82,12 @@ async function assemble(
   });
   const listeners = { DRAWBRIDGE_FABRIC_LISTEN: "127.0.0.1:0" };
   const env: Readonly<Record<ServiceName, Record<string, string>>> = {
-    "cert-authority": { ...listeners, DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: kek },
-    activation: listeners,
+    "cert-authority": {
+      ...listeners,
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
+      DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: kek,
+    },
+    activation: { ...listeners, DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager") },
     "runtime-manager": listeners,
     "config-resolver": {
       ...listeners,
