@@ -31,11 +31,13 @@ import { createLogStreams } from "./logs/log-streams.ts";
 import { createLogsRelay } from "./logs/logs-relay.ts";
 import { createLoops } from "./loops.ts";
 import { createAppRpc } from "./rpc/app-rpc.ts";
+import { createArtefactReferenceRpc } from "./rpc/artefact-reference-rpc.ts";
 import { createEntitlementRpc } from "./rpc/entitlement-rpc.ts";
 import { createFabricExistenceRpc } from "./rpc/fabric-existence-rpc.ts";
 import { createFabricRpc } from "./rpc/fabric-rpc.ts";
 import { createStreamLogs } from "./rpc/stream-logs.ts";
 import { createSnapshotCache } from "./snapshot/snapshot-cache.ts";
+import { createArtefactReferences } from "./store/artefact-references.ts";
 import { createAppRepository } from "./store/apps.ts";
 import { createCertificateRepository } from "./store/certificates.ts";
 import { createCommandRunner } from "./store/commands.ts";
@@ -228,6 +230,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
         ids,
       }),
       createEntitlementRpc(apps),
+      createArtefactReferenceRpc(createArtefactReferences(store)),
       createFabricExistenceRpc(fabrics),
     ],
     maxMessageBytes: internalMessageBytes,

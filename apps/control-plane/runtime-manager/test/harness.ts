@@ -7,6 +7,7 @@ import {
   CertificateAuthorityServiceClient,
   FabricProfile,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { ArtefactReferenceServiceClient } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import {
   AppServiceClient,
   EntitlementServiceClient,
@@ -71,6 +72,7 @@ export interface Replica extends AsyncDisposable {
   readonly apps: GrpcClient<(typeof AppServiceClient)["service"]>["call"];
   readonly fabrics: GrpcClient<(typeof FabricServiceClient)["service"]>["call"];
   readonly entitlements: GrpcClient<(typeof EntitlementServiceClient)["service"]>["call"];
+  referencesAs(service: string): Promise<GrpcClient<(typeof ArtefactReferenceServiceClient)["service"]>["call"]>;
   existenceAs(service: string): Promise<GrpcClient<(typeof FabricExistenceServiceClient)["service"]>["call"]>;
   readyz(): Promise<{ readonly ready: boolean; readonly checks: Readonly<Record<string, string>> }>;
 }
@@ -206,6 +208,11 @@ async function startReplica(
     apps: apps.call,
     fabrics: fabrics.call,
     entitlements: entitlements.call,
+    referencesAs: async (caller) => {
+      const peer = await client(ArtefactReferenceServiceClient, address, identities, caller, "/cp/runtime-manager");
+      peers.push(peer);
+      return peer.call;
+    },
     existenceAs: async (caller) => {
       const peer = await client(FabricExistenceServiceClient, address, identities, caller, "/cp/runtime-manager");
       peers.push(peer);
