@@ -18,6 +18,7 @@ export const controlPlaneServices = [
   "cert-authority",
   "config-resolver",
   "management-api",
+  "monitoring-ingest",
   "runtime-manager",
 ] as const;
 

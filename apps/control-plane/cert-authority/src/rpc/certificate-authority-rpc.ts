@@ -29,6 +29,7 @@ const activation = { service: "activation" } as const;
 const runtimeManager = { service: "runtime-manager" } as const;
 const configResolver = { service: "config-resolver" } as const;
 const managementApi = { service: "management-api" } as const;
+const monitoringIngest = { service: "monitoring-ingest" } as const;
 
 export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps): GrpcServiceDefinition {
   const { authority, certificates, clock, issueCertificate } = deps;
@@ -37,8 +38,8 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
       issueFabricCertificate: [activation, runtimeManager],
       issueServiceCertificate: ["any-service"],
       getTrustBundle: ["any-service"],
-      getCertificate: [runtimeManager, configResolver, managementApi],
-      activateCertificate: [runtimeManager],
+      getCertificate: [runtimeManager, configResolver, managementApi, monitoringIngest],
+      activateCertificate: [runtimeManager, monitoringIngest],
       revokeCertificates: [activation, runtimeManager, managementApi],
       listCertificates: [managementApi, runtimeManager],
     },
