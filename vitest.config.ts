@@ -13,7 +13,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{apps/*/*,packages/*,infra/local,bench}/src/**/*.test.ts"],
+          include: ["{apps/*/*,packages/*,infra/local,bench,drills}/src/**/*.test.ts"],
           testTimeout: 30 * seconds,
           sequence: { groupOrder: 1 },
         },
@@ -31,7 +31,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["infra/local/test/**/*.test.ts"],
+          include: ["{infra/local,drills}/test/**/*.test.ts"],
           testTimeout: 240 * seconds,
           hookTimeout: 240 * seconds,
           maxWorkers: 1,

@@ -1,0 +1,10 @@
+export { type LoadReport, startLoad } from "./constant-load.ts";
+export {
+  addressOf,
+  eventually,
+  type ShownApp,
+  startTestStack,
+  type StartOptions,
+  type TestStack,
+  versionAt,
+} from "./running-stack.ts";
