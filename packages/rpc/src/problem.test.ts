@@ -45,3 +45,15 @@ test("details under field: names become errors[], the others stay details", () =
     details: { limit: "86400" },
   });
 });
+
+test("the kind is told, since several share an HTTP status", () => {
+  for (const kind of errorKinds) {
+    const problem = toProblem(new DrawbridgeError({ kind, code: "SOME_CODE", message: "text" }));
+    expect(problem).toMatchObject({ kind, status: httpStatusOf(kind) });
+  }
+});
+
+test("a full disk is 507, not 429: waiting does not help (RFC 4918 11.5)", () => {
+  const error = new DrawbridgeError({ kind: "resource_exhausted", code: "DISK_FULL", message: "no room" });
+  expect(toProblem(error)).toMatchObject({ status: 507, kind: "resource_exhausted" });
+});

@@ -1,3 +1,4 @@
+import type { ErrorKind } from "@drawbridge/errors";
 import { toPublicError } from "./public-error.ts";
 import { httpStatusOf } from "./error-status.ts";
 
@@ -8,12 +9,17 @@ export interface Problem {
   readonly title: string;
   readonly status: number;
   readonly code: string;
+  /** What the error means; `status` is coarser. */
+  readonly kind: ErrorKind;
   readonly detail: string;
   /** What is wrong with which field of the request. */
   readonly errors?: readonly { readonly field: string; readonly message: string }[];
   readonly details?: Readonly<Record<string, string>>;
   readonly retryAfterMs?: number;
 }
+
+/** Where HTTP says more than the kind: RFC 4918 11.5. */
+const statusOfCode: Readonly<Record<string, number>> = { DISK_FULL: 507 };
 
 export const problemContentType = "application/problem+json";
 
@@ -36,8 +42,9 @@ export function toProblem(thrown: unknown): Problem {
   return {
     type: `urn:drawbridge:error:${error.code}`,
     title: error.code.toLowerCase().replaceAll("_", " "),
-    status: httpStatusOf(error.kind),
+    status: statusOfCode[error.code] ?? httpStatusOf(error.kind),
     code: error.code,
+    kind: error.kind,
     detail: error.message,
     ...(errors.length > 0 ? { errors } : {}),
     ...(Object.keys(details).length > 0 ? { details } : {}),

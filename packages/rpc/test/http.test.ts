@@ -96,13 +96,14 @@ test("an error of ours keeps code, detail, field errors and retry delay; its cau
       }),
   });
   const { status, headers, body } = await ask(port, "/full", { as: await ca.issueAgent(agent) });
-  expect(status).toBe(429);
+  expect(status).toBe(507);
   expect(headers["retry-after"]).toBe("2");
   expect(JSON.parse(body)).toEqual({
     type: "urn:drawbridge:error:DISK_FULL",
     title: "disk full",
-    status: 429,
+    status: 507,
     code: "DISK_FULL",
+    kind: "resource_exhausted",
     detail: "no room",
     errors: [{ field: "name", message: "is taken" }],
     details: { path: "/blobs" },
