@@ -71,6 +71,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
   });
   const identity = createServiceIdentity({
     dir: config.IDENTITY_DIR,
+    trustDomain: config.TRUST_DOMAIN,
     certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
     clock,
     random,

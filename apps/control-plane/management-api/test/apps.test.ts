@@ -101,6 +101,15 @@ describe("a deploy", () => {
     expect(world.runtimeManager.deploys.at(-1)?.configuration?.digest).toMatch(/^sha256:/);
   });
 
+  test("with sealed properties is refused here, since no agent can open them", async () => {
+    const bundleDigest = withProperties({ KEY: { secret: true } });
+    expect((await deploy({ bundleDigest, sealedProperties: { KEY: "e30" } })).json).toMatchObject({
+      status: 400,
+      code: "REQUEST_INVALID",
+      errors: [{ field: "sealedProperties" }],
+    });
+  });
+
   test("without properties keeps the earlier ones while the version declares the same", async () => {
     const declared = { A: { default: "1" }, B: {} };
     await deploy({ bundleDigest: withProperties(declared), properties: { B: "2" } });
@@ -183,9 +192,51 @@ describe("an app", () => {
     await deploy();
     const token = await world.createUser(`lister-${counter}`, [{ role: "viewer", environment: "sandbox" }]);
     expect((await world.api.call("GET", "/v1/apps", { token })).json.items).toEqual([]);
-    expect((await world.api.call("GET", "/v1/apps?environment=production", { token })).json.items).toEqual([]);
+    expect((await world.api.call("GET", "/v1/apps?environment=production", { token })).json.code).toBe(
+      "PERMISSION_DENIED",
+    );
     const { json } = await world.api.call("GET", "/v1/apps?environment=production", { token: world.adminToken });
     expect(json.items.map((app: { name: string }) => app.name)).toContain(appName);
+  });
+});
+
+describe("a list of apps", () => {
+  test("of an environment or fabric that does not exist is an error, not an empty list", async () => {
+    const list = (query: string, token = world.adminToken) => world.api.call("GET", `/v1/apps?${query}`, { token });
+    expect((await list("environment=nowhere")).json).toMatchObject({ status: 404, code: "ENVIRONMENT_NOT_FOUND" });
+    expect((await list("fabric=nowhere")).json).toMatchObject({ status: 404, code: "FABRIC_NOT_FOUND" });
+    expect((await list("environment=sandbox")).json.items).toEqual([]);
+  });
+
+  test("hides what the caller may not see as it hides what is not there", async () => {
+    const token = await world.createUser("narrow", [{ role: "viewer", environment: "sandbox" }]);
+    const list = (query: string) => world.api.call("GET", `/v1/apps?${query}`, { token });
+    for (const [hidden, absent] of [
+      ["environment=production", "environment=nowhere"],
+      ["fabric=edge", "fabric=nowhere"],
+    ] as const) {
+      const [one, other] = [await list(hidden), await list(absent)];
+      expect(one.json).toMatchObject({ status: 403, code: "PERMISSION_DENIED" });
+      expect(other.json.detail.replace("nowhere", hidden.split("=")[1])).toBe(one.json.detail);
+    }
+  });
+});
+
+describe("a conflict of two writes at a peer", () => {
+  const conflict = () =>
+    new DrawbridgeError({ kind: "aborted", code: "STORE_CONFLICT", message: "another was faster; try again" });
+
+  test("is tried once more, and no oftener", async () => {
+    await deploy();
+    world.runtimeManager.failNext = conflict();
+    expect((await call("POST", "/restart")).status).toBe(200);
+    world.runtimeManager.failNext = conflict();
+    world.runtimeManager.failAfter = conflict();
+    expect((await call("POST", "/restart")).json).toMatchObject({
+      status: 409,
+      code: "STORE_CONFLICT",
+      kind: "aborted",
+    });
   });
 });
 

@@ -49,7 +49,7 @@ describe("an activation token (ACT 1)", () => {
   });
 
   test.each([
-    [{ fabric: "x", environments: [] }, "environments"],
+    [{ fabric: "x", environments: ["Prod!"] }, "environments.0"],
     [{ fabric: "X!", environments: ["production"] }, "fabric"],
     [{ fabric: "x", environments: ["production"], ttlSeconds: 299 }, "ttlSeconds"],
     [{ fabric: "x", environments: ["production"], ttlSeconds: 86_401 }, "ttlSeconds"],
@@ -58,6 +58,23 @@ describe("an activation token (ACT 1)", () => {
       code: "REQUEST_INVALID",
       errors: [{ field }],
     });
+  });
+
+  test("without environments leaves a fabric as it is, and says what a new one runs", async () => {
+    const body = { fabric: "quiet", environments: ["sandbox"] };
+    expect((await call("POST", "/v1/fabric-tokens", { body })).json).toMatchObject({ created: true });
+    const again = await call("POST", "/v1/fabric-tokens", { body: { fabric: "quiet" } });
+    expect(again.json).toMatchObject({ created: false, environments: ["sandbox"] });
+    expect((await call("GET", "/v1/fabrics/quiet")).json.environments).toEqual(["sandbox"]);
+
+    const made = await call("POST", "/v1/fabric-tokens", { body: { fabric: "brand-new" } });
+    expect(made.json).toMatchObject({ created: true, environments: ["production"] });
+  });
+
+  test("is recorded with the fabric that it is for", async () => {
+    await call("POST", "/v1/fabric-tokens", { body: { fabric: "recorded", environments: ["nowhere"] } });
+    const { json } = await call("GET", "/v1/audit?limit=1");
+    expect(json.items).toMatchObject([{ action: "fabric-token.create", target: "recorded", result: "failed" }]);
   });
 
   test("for an environment that does not exist makes no fabric", async () => {

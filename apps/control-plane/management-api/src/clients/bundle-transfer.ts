@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { DrawbridgeError, type ErrorKind } from "@drawbridge/errors";
+import { DrawbridgeError, errorKinds } from "@drawbridge/errors";
 import type { Component } from "@drawbridge/lifecycle";
 import { clientTlsOptions, type IdentityHolder } from "@drawbridge/pki";
 import { currentTraceparent } from "@drawbridge/telemetry";
@@ -137,30 +137,22 @@ function traceHeaders(): Record<string, string> {
 
 const problem = z.object({
   code: z.string().regex(/^[A-Z][A-Z0-9_]{1,99}$/),
+  kind: z.enum(errorKinds),
   detail: z.string(),
   details: z.record(z.string(), z.string()).optional(),
   retryAfterMs: z.number().optional(),
 });
 const maxProblemBytes = 65_536;
 
-const kinds: Readonly<Record<number, ErrorKind>> = {
-  400: "invalid_argument",
-  404: "not_found",
-  409: "failed_precondition",
-  413: "invalid_argument",
-  422: "invalid_argument",
-  429: "resource_exhausted",
-  503: "unavailable",
-  507: "resource_exhausted",
-};
+/** What is not the caller's business: what it says of us, and that it has a bug. */
+const notForCallers = new Set([401, 403, 500]);
 
-/** The error in a problem+json answer, as config-resolver meant it; what it says of us (401, 403) is not the caller's business. */
+/** The error in a problem+json answer, as config-resolver meant it. */
 async function refusalOf(answer: Dispatcher.ResponseData): Promise<DrawbridgeError> {
-  const kind = kinds[answer.statusCode];
   const text = await readBounded(answer.body);
   const parsed = problem.safeParse(parseJson(text));
-  if (kind === undefined || !parsed.success) return unexpected(answer.statusCode);
-  const { code, detail, details, retryAfterMs } = parsed.data;
+  if (notForCallers.has(answer.statusCode) || !parsed.success) return unexpected(answer.statusCode);
+  const { code, kind, detail, details, retryAfterMs } = parsed.data;
   return new DrawbridgeError({
     kind,
     code,

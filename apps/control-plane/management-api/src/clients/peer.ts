@@ -31,17 +31,30 @@ export function describePeerFailure(peer: PeerName, error: unknown): unknown {
   return isDrawbridgeError(error, "PEER_UNAVAILABLE") ? peerUnavailable(peer, error) : error;
 }
 
-/** The same calls, whose rejections say which peer is away. Streams are as they were. */
-export function describeFailures<D>(peer: PeerName, calls: GrpcCalls<D>): GrpcCalls<D> {
-  const wrapped = Object.entries(calls).map(([name, call]) => [
-    name,
-    (...args: readonly unknown[]): unknown => {
-      const answer: unknown = (call as (...args: readonly unknown[]) => unknown)(...args); // every member is a method
-      if (!(answer instanceof Promise)) return answer;
-      return answer.catch((error: unknown) => {
-        throw describePeerFailure(peer, error);
-      });
-    },
-  ]);
+type Call = (request: unknown, options?: { readonly idempotent?: boolean }) => unknown;
+
+/**
+ * The same calls, with two rules. A conflict of two writes at the peer (`STORE_CONFLICT`) is tried once more where the
+ * call may be repeated: the other one is over by then. And a rejection says which peer is away. Streams are as they were.
+ */
+export function withPeerRules<D>(peer: PeerName, calls: GrpcCalls<D>): GrpcCalls<D> {
+  const wrapped = Object.entries(calls).map(([name, method]) => {
+    const call = method as Call; // every member is a method of this shape
+    return [
+      name,
+      (request: unknown, options?: { readonly idempotent?: boolean }): unknown => {
+        const answer = call(request, options);
+        if (!(answer instanceof Promise)) return answer;
+        return answer
+          .catch((error: unknown) => {
+            if (options?.idempotent && isDrawbridgeError(error, "STORE_CONFLICT")) return call(request, options);
+            throw error;
+          })
+          .catch((error: unknown) => {
+            throw describePeerFailure(peer, error);
+          });
+      },
+    ];
+  });
   return Object.fromEntries(wrapped) as GrpcCalls<D>; // the same names, the same parameters, the same answers
 }

@@ -12,7 +12,7 @@ import type { Component } from "@drawbridge/lifecycle";
 import type { IdentityHolder } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcCalls } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
-import { describeFailures } from "./peer.ts";
+import { withPeerRules } from "./peer.ts";
 
 export type AppCalls = GrpcCalls<AppServiceService>;
 export type FabricCalls = GrpcCalls<FabricServiceService>;
@@ -57,10 +57,10 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
     expectedServer: "/cp/config-resolver",
   });
   return {
-    apps: describeFailures("runtime-manager", apps.call),
-    fabrics: describeFailures("runtime-manager", fabrics.call),
-    fabricTokens: describeFailures("activation", fabricTokens.call),
-    configuration: describeFailures("config-resolver", configuration.call),
+    apps: withPeerRules("runtime-manager", apps.call),
+    fabrics: withPeerRules("runtime-manager", fabrics.call),
+    fabricTokens: withPeerRules("activation", fabricTokens.call),
+    configuration: withPeerRules("config-resolver", configuration.call),
     components: [apps, fabrics, fabricTokens, configuration],
   };
 }

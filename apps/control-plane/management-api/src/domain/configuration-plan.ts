@@ -5,11 +5,9 @@ import { checkPropertyValue, type Manifest, validateConfiguration } from "@drawb
 export interface GivenConfiguration {
   readonly properties: Readonly<Record<string, string>>;
   readonly secureProperties: Readonly<Record<string, string>>;
-  /** Encrypted for the fabric: the names are all that we can check. */
-  readonly sealedProperties: Readonly<Record<string, string>>;
 }
 
-export const nothingGiven: GivenConfiguration = { properties: {}, secureProperties: {}, sealedProperties: {} };
+export const nothingGiven: GivenConfiguration = { properties: {}, secureProperties: {} };
 
 export interface PropertyProblem {
   /** "properties.GREETING" */
@@ -28,13 +26,8 @@ type Configured = Pick<Manifest, "configuration">;
 
 /** Check what was given against what the manifest declares and add the defaults. */
 export function planConfiguration(manifest: Configured, given: GivenConfiguration): ConfigurationPlan {
-  const twice = Object.keys(given.secureProperties).filter((name) => Object.hasOwn(given.sealedProperties, name));
-  const problems: PropertyProblem[] = twice.map((name) => ({
-    field: `sealedProperties.${name}`,
-    message: "is given both as a secure and as a sealed property; give it once",
-  }));
-  const secretNames = [...Object.keys(given.secureProperties), ...Object.keys(given.sealedProperties)];
-  const verdict = validateConfiguration(manifest, given.properties, secretNames);
+  const problems: PropertyProblem[] = [];
+  const verdict = validateConfiguration(manifest, given.properties, Object.keys(given.secureProperties));
   if (verdict.outcome === "invalid") {
     problems.push(
       ...verdict.problems.map(({ field, message }) => ({ field: `${sectionOf(field, given)}.${field}`, message })),
@@ -68,18 +61,16 @@ export function differingProperties(previous: Configured, next: Configured): rea
 
 /** Size of what is stored: names and values in UTF-8. */
 export function configurationBytes(given: GivenConfiguration): number {
-  const sections = [given.properties, given.secureProperties, given.sealedProperties];
-  return sections
+  return [given.properties, given.secureProperties]
     .flatMap((section) => Object.entries(section))
     .reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0);
 }
 
 function sectionOf(name: string, given: GivenConfiguration): keyof GivenConfiguration {
   if (Object.hasOwn(given.properties, name)) return "properties";
-  if (Object.hasOwn(given.secureProperties, name)) return "secureProperties";
-  return Object.hasOwn(given.sealedProperties, name) ? "sealedProperties" : "properties";
+  return Object.hasOwn(given.secureProperties, name) ? "secureProperties" : "properties";
 }
 
-function isEmpty({ properties, secureProperties, sealedProperties }: GivenConfiguration): boolean {
-  return [properties, secureProperties, sealedProperties].every((section) => Object.keys(section).length === 0);
+function isEmpty({ properties, secureProperties }: GivenConfiguration): boolean {
+  return [properties, secureProperties].every((section) => Object.keys(section).length === 0);
 }

@@ -76,14 +76,9 @@ interface ConfigurationStep {
  * any keeps the earlier configuration as it is.
  */
 async function storeConfiguration(deps: Deps, step: ConfigurationStep): Promise<ArtefactRef | undefined> {
-  const { properties, secureProperties, sealedProperties } = step.request.body;
-  const isGiven = properties !== undefined || secureProperties !== undefined || sealedProperties !== undefined;
-  if (!isGiven) return keepConfiguration(deps, step);
-  return put(deps, step, {
-    properties: properties ?? {},
-    secureProperties: secureProperties ?? {},
-    sealedProperties: sealedProperties ?? {},
-  });
+  const { properties, secureProperties } = step.request.body;
+  if (properties === undefined && secureProperties === undefined) return keepConfiguration(deps, step);
+  return put(deps, step, { properties: properties ?? {}, secureProperties: secureProperties ?? {} });
 }
 
 async function keepConfiguration(deps: Deps, step: ConfigurationStep): Promise<ArtefactRef | undefined> {
@@ -131,7 +126,7 @@ async function store(deps: Deps, step: ConfigurationStep, given: GivenConfigurat
     org: deps.org,
     properties: { ...given.properties },
     secureProperties: { ...given.secureProperties },
-    sealedProperties: { ...given.sealedProperties },
+    sealedProperties: {},
   };
   const { digest, sizeBytes, path } = await deps.configuration.putConfiguration(request, {
     signal: step.request.signal,

@@ -2,56 +2,79 @@ import type { ErrorKind } from "@drawbridge/errors";
 
 interface ErrorEntry {
   readonly kind: ErrorKind;
+  /** Raised here; others come from other services and packages and pass through. */
+  readonly ours?: true;
   /** HTTP status where it is not the kind's own. */
   readonly status?: number;
   /** One sentence for the OpenAPI document and docs/errors.md. */
   readonly meaning: string;
 }
 
-/** Codes that are ours: each has a row in docs/errors.md. */
-export const ownErrors = {
+/** Every code that a route can answer with. */
+const errors = {
   REQUEST_INVALID: {
     kind: "invalid_argument",
+    ours: true,
     meaning: "a part of the request is not valid; `errors` names each field",
   },
-  LOGIN_REQUIRED: { kind: "unauthenticated", meaning: "the request has no access token" },
-  LOGIN_FAILED: { kind: "unauthenticated", meaning: "user name or password is wrong" },
-  LOGIN_THROTTLED: { kind: "resource_exhausted", meaning: "too many failed logins of this user or from this address" },
-  LOGIN_OVERLOADED: { kind: "resource_exhausted", meaning: "too many logins at once" },
-  ACCESS_TOKEN_INVALID: { kind: "unauthenticated", meaning: "the access token is not one of ours" },
-  ACCESS_TOKEN_EXPIRED: { kind: "unauthenticated", meaning: "the access token has expired" },
-  ACCESS_TOKEN_REVOKED: { kind: "unauthenticated", meaning: "the access token was revoked" },
-  ACCESS_TOKEN_NOT_FOUND: { kind: "not_found", meaning: "there is no such API token, or it is somebody else's" },
-  SESSION_REQUIRED: { kind: "permission_denied", meaning: "this needs a login; an API token cannot do it" },
-  PERMISSION_DENIED: { kind: "permission_denied", meaning: "the caller's roles do not allow this" },
-  RATE_LIMITED: { kind: "resource_exhausted", meaning: "too many requests by this token or from this address" },
-  USER_EXISTS: { kind: "already_exists", meaning: "there is already a user of this name" },
-  USER_NOT_FOUND: { kind: "not_found", meaning: "there is no such user" },
+  LOGIN_REQUIRED: { kind: "unauthenticated", ours: true, meaning: "the request has no access token" },
+  LOGIN_FAILED: { kind: "unauthenticated", ours: true, meaning: "user name or password is wrong" },
+  LOGIN_THROTTLED: {
+    kind: "resource_exhausted",
+    ours: true,
+    meaning: "too many failed logins of this user or from this address",
+  },
+  LOGIN_OVERLOADED: { kind: "resource_exhausted", ours: true, meaning: "too many logins at once" },
+  ACCESS_TOKEN_INVALID: { kind: "unauthenticated", ours: true, meaning: "the access token is not one of ours" },
+  ACCESS_TOKEN_EXPIRED: { kind: "unauthenticated", ours: true, meaning: "the access token has expired" },
+  ACCESS_TOKEN_REVOKED: { kind: "unauthenticated", ours: true, meaning: "the access token was revoked" },
+  ACCESS_TOKEN_NOT_FOUND: {
+    kind: "not_found",
+    ours: true,
+    meaning: "there is no such API token, or it is somebody else's",
+  },
+  SESSION_REQUIRED: { kind: "permission_denied", ours: true, meaning: "this needs a login; an API token cannot do it" },
+  PERMISSION_DENIED: { kind: "permission_denied", ours: true, meaning: "the caller's roles do not allow this" },
+  RATE_LIMITED: {
+    kind: "resource_exhausted",
+    ours: true,
+    meaning: "too many requests by this token or from this address",
+  },
+  USER_EXISTS: { kind: "already_exists", ours: true, meaning: "there is already a user of this name" },
+  USER_NOT_FOUND: { kind: "not_found", ours: true, meaning: "there is no such user" },
   LAST_ADMINISTRATOR: {
     kind: "failed_precondition",
+    ours: true,
     meaning: "this would leave nobody who is administrator of everything",
   },
-  ENVIRONMENT_EXISTS: { kind: "already_exists", meaning: "there is already an environment of this name" },
-  ENVIRONMENT_NOT_FOUND: { kind: "not_found", meaning: "there is no such environment" },
-  TOO_MANY_ENVIRONMENTS: { kind: "failed_precondition", meaning: "the limit of environments is reached" },
-  APP_NAME_MISMATCH: { kind: "invalid_argument", meaning: "the path names another app than the bundle's manifest" },
+  ENVIRONMENT_EXISTS: { kind: "already_exists", ours: true, meaning: "there is already an environment of this name" },
+  ENVIRONMENT_NOT_FOUND: { kind: "not_found", ours: true, meaning: "there is no such environment" },
+  TOO_MANY_ENVIRONMENTS: { kind: "failed_precondition", ours: true, meaning: "the limit of environments is reached" },
+  APP_NAME_MISMATCH: {
+    kind: "invalid_argument",
+    ours: true,
+    meaning: "the path names another app than the bundle's manifest",
+  },
   CONFIGURATION_INVALID: {
     kind: "invalid_argument",
+    ours: true,
     meaning: "the properties do not fit the manifest; `errors` names each",
   },
   CONFIGURATION_REQUIRED: {
     kind: "failed_precondition",
+    ours: true,
     meaning: "the new version declares other properties, so that the earlier values cannot be kept",
   },
   REQUEST_ID_REUSED: {
     kind: "already_exists",
+    ours: true,
     meaning: "the Idempotency-Key was used for another request, or for one whose secret cannot be shown again",
   },
-  PEER_UNAVAILABLE: { kind: "unavailable", meaning: "another service of the control plane cannot be reached" },
-} satisfies Record<string, ErrorEntry>;
-
-/** Codes that come from other services and packages and pass through. */
-const passedErrors = {
+  PEER_UNAVAILABLE: {
+    kind: "unavailable",
+    ours: true,
+    meaning: "another service of the control plane cannot be reached",
+  },
   ROUTE_NOT_FOUND: { kind: "not_found", meaning: "there is no such path" },
   BODY_MALFORMED: { kind: "invalid_argument", meaning: "the body is not JSON, or cut short" },
   BODY_TOO_LARGE: { kind: "invalid_argument", status: 413, meaning: "the body is larger than 1 MiB" },
@@ -84,6 +107,10 @@ const passedErrors = {
   },
   PUBLIC_PORT_TAKEN: { kind: "already_exists", meaning: "another app of the fabric has this port" },
   REPLICAS_OUT_OF_RANGE: { kind: "invalid_argument", meaning: "replicas must be 0 to 100" },
+  NO_SERVED_REVISION: {
+    kind: "failed_precondition",
+    meaning: "no earlier revision with other content ever served; the message names those that there are",
+  },
   REVISION_NOT_FOUND: { kind: "not_found", meaning: "there is no such revision" },
   LOGS_NOT_ALLOWED: { kind: "permission_denied", meaning: "the fabric's owner does not allow operators to read logs" },
   ACTIVATION_TOKEN_NOT_FOUND: { kind: "not_found", meaning: "there is no such activation token" },
@@ -97,6 +124,7 @@ const passedErrors = {
   PAGE_TOKEN_INVALID: { kind: "invalid_argument", meaning: "pageToken is not the nextPageToken of an earlier answer" },
   LOGS_BUSY: { kind: "resource_exhausted", meaning: "too many log streams of this fabric are open" },
   LOGS_FAILED: { kind: "unavailable", meaning: "the agent could not read the logs" },
+  LOGS_OVERLOADED: { kind: "resource_exhausted", meaning: "the agent serves as many log streams as it can" },
   LOGS_TOO_SLOW: { kind: "resource_exhausted", meaning: "the lines came faster than they were read" },
   UPLOAD_OFFSET_MISMATCH: {
     kind: "failed_precondition",
@@ -113,11 +141,11 @@ const passedErrors = {
     kind: "invalid_argument",
     meaning: "drawbridge.yaml has errors; each is named with line and field",
   },
-  DISK_FULL: { kind: "resource_exhausted", meaning: "the bundle store is full" },
+  DISK_FULL: { kind: "resource_exhausted", status: 507, meaning: "the bundle store is full" },
   BUNDLE_NOT_FOUND: { kind: "not_found", meaning: "there is no bundle with this digest; upload it first" },
   CONFIGURATION_TOO_LARGE: { kind: "invalid_argument", meaning: "a configuration may have 1 MiB" },
 } satisfies Record<string, ErrorEntry>;
 
-export type ErrorCode = keyof typeof ownErrors | keyof typeof passedErrors;
+export type ErrorCode = keyof typeof errors;
 
-export const errorCatalogue: Readonly<Record<ErrorCode, ErrorEntry>> = { ...ownErrors, ...passedErrors };
+export const errorCatalogue: Readonly<Record<ErrorCode, ErrorEntry>> = errors;

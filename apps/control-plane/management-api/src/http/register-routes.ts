@@ -125,6 +125,7 @@ async function runRoute(
   audit: RequestAudit,
 ): Promise<FastifyReply> {
   const { route } = state;
+  if (!route.upload) state.target = route.target(paramsOf(request), request.body);
   await audit.begin(state);
   const answer = await route.run({
     params: request.params,

@@ -5,7 +5,7 @@ export interface RequestState {
   readonly route: Route;
   readonly address: string;
   /** What it is about, for the audit record. */
-  readonly target: string;
+  target: string;
   /** Aborts when the client goes away before its answer. */
   readonly gone: AbortSignal;
   /** Further facts for the audit record, added by the route. */

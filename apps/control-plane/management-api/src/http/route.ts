@@ -72,8 +72,11 @@ export interface Route {
   readonly responses: Readonly<Record<number, ResponseSpec>>;
   /** Codes of this route besides those that every route has. */
   readonly errors: readonly ErrorCode[];
-  /** What is acted on, for the audit record; from unparsed input, so that refusals have it too. */
-  readonly target: (params: Readonly<Record<string, string>>) => string;
+  /**
+   * What is acted on, for the audit record; from unparsed input, so that refusals have it too. The body is undefined as
+   * long as it has not been read.
+   */
+  readonly target: (params: Readonly<Record<string, string>>, body?: unknown) => string;
   run(input: RawInput): Promise<RouteReply>;
 }
 
@@ -179,4 +182,13 @@ function buildRoute<
 /** "production/hello" for /v1/environments/{environment}/apps/{name}. */
 function defaultTarget(params: Readonly<Record<string, string>>): string {
   return Object.values(params).join("/");
+}
+
+/** For routes that make something: its name in the body, as far as it can be one. */
+export function namedInBody(member: string): Route["target"] {
+  return (_params, body) => {
+    const name =
+      typeof body === "object" && body !== null ? Object.entries(body).find(([key]) => key === member)?.[1] : "";
+    return typeof name === "string" && /^[a-z0-9][a-z0-9._-]{0,62}$/.test(name) ? name : "";
+  };
 }

@@ -22,6 +22,8 @@ export interface StandInRuntimeManager {
   logs: LogSource;
   /** Thrown by the next write. */
   failNext: DrawbridgeError | undefined;
+  /** Thrown by the write after that. */
+  failAfter: DrawbridgeError | undefined;
 }
 
 const allow = [{ service: "management-api" }] as const;
@@ -49,7 +51,8 @@ export function standInRuntimeManager(): StandInRuntimeManager {
   function once(requestId: string, name: AppName | undefined, change: () => App): App {
     if (self.failNext) {
       const error = self.failNext;
-      self.failNext = undefined;
+      self.failNext = self.failAfter;
+      self.failAfter = undefined;
       throw error;
     }
     const earlier = answered.get(requestId);
@@ -85,6 +88,7 @@ export function standInRuntimeManager(): StandInRuntimeManager {
           requestedBy: request.requestedBy,
           cause: "deploy",
           current: true,
+          servedAt: undefined,
         },
       ]);
       return appFrom(request, fabric, revision);
@@ -160,6 +164,7 @@ export function standInRuntimeManager(): StandInRuntimeManager {
     deploys: [],
     logs: async function* none() {},
     failNext: undefined,
+    failAfter: undefined,
   };
   return self;
 }

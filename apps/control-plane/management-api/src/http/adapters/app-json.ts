@@ -92,6 +92,7 @@ export function revisionToJson(revision: Revision): z.output<typeof revisionSche
     requestedBy: revision.requestedBy,
     cause: revision.cause,
     current: revision.current,
+    servedAt: instantOrNull(revision.servedAt),
   };
 }
 

@@ -6,7 +6,7 @@ import type { User } from "../../store/user-repository.ts";
 import { instantOrNull } from "../adapters/values.ts";
 import { cursorFrom, pageOf } from "../page.ts";
 import { limitedAddress } from "../request-limits.ts";
-import { type Caller, definePublicRoute, defineRoute, type Route } from "../route.ts";
+import { type Caller, definePublicRoute, defineRoute, namedInBody, type Route } from "../route.ts";
 import {
   apiTokenSchema,
   loginBody,
@@ -115,6 +115,7 @@ function userRoutes({ accounts, environments }: RouteServices): readonly Route[]
       method: "POST",
       path: "/v1/users",
       action: "user.create",
+      target: namedInBody("username"),
       summary: "Create a user",
       permission: administrator,
       body: newUserBody,

@@ -37,6 +37,7 @@ export function appLogRoutes({ apps, environments, org, clock, stopping }: Route
         "LOGS_NOT_ALLOWED",
         "LOGS_BUSY",
         "LOGS_FAILED",
+        "LOGS_OVERLOADED",
         "LOGS_TOO_SLOW",
         "FABRIC_NOT_CONNECTED",
         "PEER_UNAVAILABLE",

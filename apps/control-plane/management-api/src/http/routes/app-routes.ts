@@ -1,7 +1,8 @@
 import { DesiredState } from "@drawbridge/contracts/runtime/v1/app";
 import type { App, AppName } from "@drawbridge/contracts/runtime/v1/app_service";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { z } from "zod";
-import { environmentsWith } from "../../domain/role.ts";
+import { environmentsWith, holdsEverywhere } from "../../domain/role.ts";
 import { appToJson, revisionToJson } from "../adapters/app-json.ts";
 import { deployApp } from "../deploy-app.ts";
 import type { ErrorCode } from "../error-catalogue.ts";
@@ -9,6 +10,7 @@ import { defineRoute, type Route } from "../route.ts";
 import { appSchema, deployBody, revisionSchema, rollbackBody, scaleBody } from "../schemas/app.ts";
 import { appName, environmentName, fabricRef, listOf, pageQuery, pageSize, pageToken } from "../schemas/common.ts";
 import type { RouteServices } from "../services.ts";
+import { findVisibleFabric } from "./fabric-routes.ts";
 
 export const appParams = z.strictObject({ environment: environmentName, name: appName });
 const viewer = { scope: "environment", role: "viewer" } as const;
@@ -29,14 +31,15 @@ export function appRoutes(services: RouteServices): readonly Route[] {
   return [...readAppRoutes(services), ...deployRoutes(services), ...wishRoutes(services)];
 }
 
-function readAppRoutes({ apps, environments, org }: RouteServices): readonly Route[] {
+function readAppRoutes({ apps, environments, fabrics, org }: RouteServices): readonly Route[] {
   return [
     defineRoute({
       method: "GET",
       path: "/v1/apps",
       action: "app.list",
       summary: "List apps by environment and name",
-      description: "Those of the environments in which the caller has a role.",
+      description:
+        "Those of the environments in which the caller has a role. An environment or fabric that he may not see is refused, whether it exists or not.",
       permission: { scope: "any-environment", role: "viewer" },
       query: z.strictObject({
         environment: environmentName.optional(),
@@ -45,17 +48,23 @@ function readAppRoutes({ apps, environments, org }: RouteServices): readonly Rou
         pageToken,
       }),
       responses: { 200: { description: "Apps.", body: listOf(appSchema, "A page of apps.") } },
-      errors: ["FABRIC_NOT_FOUND", "PAGE_TOKEN_INVALID", "PEER_UNAVAILABLE"],
+      errors: ["ENVIRONMENT_NOT_FOUND", "FABRIC_NOT_FOUND", "PAGE_TOKEN_INVALID", "PEER_UNAVAILABLE"],
       handle: async ({ query, caller, signal }) => {
         const known = (await environments.list()).map((environment) => environment.name);
         const visible = environmentsWith(caller.bindings, "viewer", known);
-        const asked = query.environment === undefined ? visible : visible.filter((name) => name === query.environment);
+        const { environment, fabric } = query;
+        if (environment !== undefined && !visible.includes(environment)) {
+          if (!holdsEverywhere(caller.bindings, "viewer")) throw environmentHidden(environment);
+          await environments.assertExist([environment]);
+        }
+        if (fabric !== undefined) await findVisibleFabric({ fabrics, org }, { fabric, caller, signal });
+        const asked = environment === undefined ? visible : [environment];
         if (asked.length === 0) return { status: 200, body: { items: [], nextPageToken: "" } };
         const page = await apps.listApps(
           {
             org,
             environments: [...asked],
-            fabric: query.fabric ?? "",
+            fabric: fabric ?? "",
             pageSize: query.limit,
             pageToken: query.pageToken,
           },
@@ -225,14 +234,15 @@ function wishRoutes({ apps, environments, org }: RouteServices): readonly Route[
       path: `${appPath}/rollback`,
       action: "app.rollback",
       summary: "Go back to an earlier revision",
-      description: "Makes a new revision with the content of the earlier one.",
+      description:
+        "Makes a new revision with the content of the earlier one. One that never served is not chosen unless it is named.",
       permission: operator,
       params: appParams,
       body: rollbackBody,
       responses: theApp,
-      errors: [...changeErrors, "REVISION_NOT_FOUND"],
+      errors: [...changeErrors, "REVISION_NOT_FOUND", "NO_SERVED_REVISION"],
       handle: async ({ params, body, caller, requestId, signal, note }) => {
-        note({ toRevision: String(body.toRevision ?? "previous") });
+        note({ toRevision: String(body.toRevision ?? "last that served") });
         await environments.assertExist([params.environment]);
         const app = nameOf(org, params);
         const toRevision = BigInt(body.toRevision ?? 0);
@@ -247,6 +257,14 @@ function wishRoutes({ apps, environments, org }: RouteServices): readonly Route[
 
 export function nameOf(org: string, params: { readonly environment: string; readonly name: string }): AppName {
   return { org, environment: params.environment, name: params.name };
+}
+
+function environmentHidden(environment: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "permission_denied",
+    code: "PERMISSION_DENIED",
+    message: `there is no environment "${environment}", or you have no role in it`,
+  });
 }
 
 /** What the audit record says of the app after the change. */

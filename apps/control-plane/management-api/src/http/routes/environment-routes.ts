@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { environmentsWith, everyEnvironment, type RoleBinding } from "../../domain/role.ts";
 import type { Environment, EnvironmentRepository } from "../../store/environment-repository.ts";
-import { defineRoute, type Route } from "../route.ts";
+import { defineRoute, namedInBody, type Route } from "../route.ts";
 import { listOf } from "../schemas/common.ts";
 import { environmentSchema, newEnvironmentBody } from "../schemas/environment.ts";
 import type { RouteServices } from "../services.ts";
@@ -33,6 +33,7 @@ export function environmentRoutes({ environments, clock }: RouteServices): reado
       method: "POST",
       path: "/v1/environments",
       action: "environment.create",
+      target: namedInBody("name"),
       summary: "Create an environment",
       permission: { scope: "organisation", role: "administrator" },
       body: newEnvironmentBody,

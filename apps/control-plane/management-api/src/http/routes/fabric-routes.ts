@@ -4,9 +4,10 @@ import { z } from "zod";
 import { environmentsWith, holdsEverywhere, type RoleBinding } from "../../domain/role.ts";
 import { fabricTokenToJson, fabricToJson } from "../adapters/fabric-json.ts";
 import { required, requiredInstant } from "../adapters/values.ts";
-import { defineRoute, type Route } from "../route.ts";
+import { type Caller, defineRoute, namedInBody, type Route } from "../route.ts";
 import { fabricRef, flag, listOf, pageQuery, pageSize, pageToken, uuid } from "../schemas/common.ts";
 import {
+  defaultEnvironment,
   deletedFabricSchema,
   fabricSchema,
   fabricTokenSchema,
@@ -54,21 +55,8 @@ function readFabricRoutes({ fabrics, org }: RouteServices): readonly Route[] {
       responses: { 200: { description: "The fabric.", body: fabricSchema } },
       errors: ["FABRIC_NOT_FOUND", "PERMISSION_DENIED", "PEER_UNAVAILABLE"],
       handle: async ({ params, caller, signal }) => {
-        const fabric = await findFabric(params.fabric);
+        const fabric = await findVisibleFabric({ fabrics, org }, { fabric: params.fabric, caller, signal });
         return { status: 200, body: fabricToJson(fabric) };
-
-        async function findFabric(name: string): Promise<Fabric> {
-          try {
-            const answer = await fabrics.getFabric({ org, fabric: name }, { signal, idempotent: true });
-            const found = required("fabric", answer.fabric);
-            if (isVisible(found, caller.bindings)) return found;
-          } catch (error) {
-            // Who may not see every fabric gets the same answer for one that is not there.
-            if (!isDrawbridgeError(error, "FABRIC_NOT_FOUND") || holdsEverywhere(caller.bindings, "viewer"))
-              throw error;
-          }
-          throw fabricHidden(name);
-        }
       },
     }),
     defineRoute({
@@ -93,14 +81,35 @@ function readFabricRoutes({ fabrics, org }: RouteServices): readonly Route[] {
 }
 
 function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteServices): readonly Route[] {
+  /** The fabric of that name, with the environments that were asked for; only a new one gets the default. */
+  async function fabricFor(
+    asked: z.output<typeof newFabricTokenBody>,
+    signal: AbortSignal,
+  ): Promise<{ readonly fabric: Fabric; readonly isNew: boolean }> {
+    const create = async (names: readonly string[]): Promise<{ readonly fabric: Fabric; readonly isNew: boolean }> => {
+      const request = { org, name: asked.fabric, region: asked.region, environments: [...names] };
+      const answer = await fabrics.createFabric(request, { signal, idempotent: true });
+      return { fabric: required("fabric", answer.fabric), isNew: answer.created };
+    };
+    if (asked.environments.length > 0) return create(asked.environments);
+    try {
+      const { fabric } = await fabrics.getFabric({ org, fabric: asked.fabric }, { signal, idempotent: true });
+      return { fabric: required("fabric", fabric), isNew: false };
+    } catch (error) {
+      if (!isDrawbridgeError(error, "FABRIC_NOT_FOUND")) throw error;
+      return create([defaultEnvironment]);
+    }
+  }
+
   return [
     defineRoute({
       method: "POST",
       path: "/v1/fabric-tokens",
       action: "fabric-token.create",
+      target: namedInBody("fabric"),
       summary: "Create an activation token for a fabric",
       description:
-        "Creates the fabric if there is none of that name, and adds the environments to it. The token is in this answer and nowhere else; hand it to the agent as a file.",
+        "Creates the fabric if there is none of that name, and adds the environments to it; without any an existing fabric stays as it is. The token is in this answer and nowhere else; hand it to the agent as a file.",
       permission: administrator,
       body: newFabricTokenBody,
       responses: { 201: { description: "The token, shown once.", body: newFabricTokenSchema } },
@@ -116,11 +125,7 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
       handle: async ({ body, caller, requestId, signal, note }) => {
         note({ fabric: body.fabric, environments: body.environments.join(" ") });
         await environments.assertExist(body.environments);
-        const created = await fabrics.createFabric(
-          { org, name: body.fabric, region: body.region, environments: body.environments },
-          { signal, idempotent: true },
-        );
-        const fabric = required("fabric", created.fabric);
+        const { fabric, isNew } = await fabricFor(body, signal);
         // Not repeated: a repetition after a lost answer would be refused, for the secret is not kept.
         const answer = await fabricTokens.createActivationToken(
           {
@@ -134,7 +139,7 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
           { signal },
         );
         const token = required("token", answer.token);
-        note({ fabricId: fabric.fabricId, fabricTokenId: token.tokenId, fabricCreated: String(created.created) });
+        note({ fabricId: fabric.fabricId, fabricTokenId: token.tokenId, fabricCreated: String(isNew) });
         return {
           status: 201,
           headers: { "cache-control": "no-store" },
@@ -143,6 +148,8 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
             token: answer.secretToken,
             fabricId: fabric.fabricId,
             fabric: fabric.name,
+            created: isNew,
+            environments: [...fabric.environments],
             expiresAt: requiredInstant("token.expires_at", token.expiresAt),
           },
         };
@@ -186,6 +193,25 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
       },
     }),
   ];
+}
+
+/**
+ * A fabric by name or id. Who may not see every fabric gets the same answer for one that is not there.
+ * @throws DrawbridgeError `FABRIC_NOT_FOUND` | `PERMISSION_DENIED`
+ */
+export async function findVisibleFabric(
+  { fabrics, org }: Pick<RouteServices, "fabrics" | "org">,
+  asked: { readonly fabric: string; readonly caller: Pick<Caller, "bindings">; readonly signal: AbortSignal },
+): Promise<Fabric> {
+  const { bindings } = asked.caller;
+  try {
+    const answer = await fabrics.getFabric({ org, fabric: asked.fabric }, { signal: asked.signal, idempotent: true });
+    const found = required("fabric", answer.fabric);
+    if (isVisible(found, bindings)) return found;
+  } catch (error) {
+    if (!isDrawbridgeError(error, "FABRIC_NOT_FOUND") || holdsEverywhere(bindings, "viewer")) throw error;
+  }
+  throw fabricHidden(asked.fabric);
 }
 
 function isVisible(fabric: Fabric, bindings: readonly RoleBinding[]): boolean {

@@ -74,6 +74,7 @@ export const revisionSchema = z
     requestedBy: z.string(),
     cause: z.string().meta({ description: '"deploy" or "rollback to <n>".' }),
     current: z.boolean().meta({ description: "True for the one desired now." }),
+    servedAt: nullableInstant("When its fabric was first seen serving it; null if it never was."),
   })
   .meta({ id: "Revision", description: "One version that was deployed." });
 
@@ -119,7 +120,6 @@ export const deployBody = z.strictObject({
     .meta({ description: "How the new version replaces the old one." }),
   properties: propertyMap("Plain properties.").optional(),
   secureProperties: propertyMap("Secure properties: encrypted at rest, never shown again.").optional(),
-  sealedProperties: propertyMap("Properties encrypted for the fabric by the client (JWE compact).").optional(),
 });
 
 export const scaleBody = z.strictObject({
@@ -128,11 +128,9 @@ export const scaleBody = z.strictObject({
 
 export const rollbackBody = z
   .strictObject({
-    toRevision: z
-      .int("must be a whole number")
-      .min(1, "must be at least 1")
-      .optional()
-      .meta({ description: "The revision before the current one if left out." }),
+    toRevision: z.int("must be a whole number").min(1, "must be at least 1").optional().meta({
+      description: "If left out, the newest one before the current one that once served and has other content.",
+    }),
   })
   .default({});
 

@@ -1,3 +1,4 @@
+import { errorKinds } from "@drawbridge/errors";
 import { z } from "zod";
 
 export const nameText = (what: string) =>
@@ -80,6 +81,7 @@ export const problemSchema = z
     title: z.string(),
     status: z.int(),
     code: z.string().meta({ description: "Stable, for programs; docs/errors.md lists them all." }),
+    kind: z.enum(errorKinds).meta({ description: "What it means; several kinds share a status." }),
     detail: z.string().meta({ description: "For people: what, where, how to fix it." }),
     errors: z
       .array(z.object({ field: z.string(), message: z.string() }))

@@ -41,13 +41,19 @@ export const fabricSchema = z
 
 export const deletedFabricSchema = z.object({ fabricId: uuid("Id.") }).meta({ id: "DeletedFabric" });
 
+/** What a fabric runs that is made without a word about it. */
+export const defaultEnvironment = "production";
+
 export const newFabricTokenBody = z.strictObject({
   fabric: nameText("Name of the fabric; it is created if there is none of that name."),
   region: plainText(100).default(""),
   environments: z
     .array(environmentName)
-    .min(1, "must name at least one environment")
-    .max(100, "must name at most 100 environments"),
+    .max(100, "must name at most 100 environments")
+    .default([])
+    .meta({
+      description: `Environments to add to the fabric. None leaves a fabric as it is; a new one then runs "${defaultEnvironment}".`,
+    }),
   ttlSeconds: z
     .int("must be a whole number")
     .min(300, "must be at least 300")
@@ -62,6 +68,8 @@ export const newFabricTokenSchema = z
     token: z.string().meta({ description: "The activation token, shown once: hand it to the agent as a file." }),
     fabricId: uuid("The fabric that it activates."),
     fabric: z.string(),
+    created: z.boolean().meta({ description: "Whether the fabric was made with it." }),
+    environments: z.array(z.string()).meta({ description: "What the fabric runs now." }),
     expiresAt: instant("Valid up to but not including this instant."),
   })
   .meta({ id: "NewFabricToken", description: "A new activation token." });
