@@ -100,10 +100,17 @@ export class TunnelLogStream implements LogStream {
 }
 
 /** What the agent says in LogsChunk.error_code, as an error of ours. */
-function agentRefused(code: string): DrawbridgeError {
+export function agentRefused(code: string): DrawbridgeError {
   if (code === "LOGS_NOT_ALLOWED") return logsNotAllowed();
   if (code === "APP_NOT_FOUND") {
     return new DrawbridgeError({ kind: "not_found", code, message: "the fabric does not have this app" });
+  }
+  if (code === "LOGS_OVERLOADED") {
+    return new DrawbridgeError({
+      kind: "resource_exhausted",
+      code,
+      message: "the agent serves as many log streams as it can; close one, or try again in a moment",
+    });
   }
   return new DrawbridgeError({
     kind: "unavailable",

@@ -2,7 +2,7 @@ import type { Bus } from "@drawbridge/bus";
 import { LogsChunk } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { encodeMessage, subjects, type TunnelCommand } from "../control/control-messages.ts";
-import { fabricNotConnected, logsNotAllowed, type LogStream } from "./log-stream.ts";
+import { agentRefused, fabricNotConnected, type LogStream } from "./log-stream.ts";
 import type { LogsQuery } from "./log-streams.ts";
 
 /** How long the replica that holds the tunnel may take to answer (design R15). */
@@ -87,11 +87,7 @@ export async function openRemoteLogStream(
 }
 
 function endedWith(code: string): DrawbridgeError {
-  if (code === "LOGS_NOT_ALLOWED") return logsNotAllowed();
   if (code === "FABRIC_NOT_CONNECTED") return fabricNotConnected();
-  if (code === "APP_NOT_FOUND") {
-    return new DrawbridgeError({ kind: "not_found", code, message: "the fabric does not have this app" });
-  }
   if (code === "LOGS_TOO_SLOW") {
     return new DrawbridgeError({
       kind: "resource_exhausted",
@@ -99,11 +95,7 @@ function endedWith(code: string): DrawbridgeError {
       message: "the lines came faster than they were read; ask for fewer of them",
     });
   }
-  return new DrawbridgeError({
-    kind: "unavailable",
-    code: "LOGS_FAILED",
-    message: "the agent could not read the logs",
-  });
+  return agentRefused(code);
 }
 
 function readerLeft(): DrawbridgeError {
