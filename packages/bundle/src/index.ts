@@ -17,5 +17,6 @@ export {
   type UnpackBundleOptions,
   type UnpackedBundle,
 } from "./archive/unpack-bundle.ts";
+export { linkUnpackedBundle } from "./archive/link-bundle.ts";
 export type { ArchiveEntry } from "./archive/archive-tree.ts";
 export { defaultBundleLimits, type BundleLimits } from "./archive/bundle-limits.ts";

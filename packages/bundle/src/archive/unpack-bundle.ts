@@ -25,7 +25,7 @@ export interface UnpackedBundle extends ArchiveSummary {
   readonly files: number;
 }
 
-const temporaryPrefix = ".unpacking-";
+export const temporaryPrefix = ".unpacking-";
 
 /**
  * Unpack a bundle into `directory`: all of it, checked, on the disk and read-only, or nothing. It is unpacked beside `directory` under
