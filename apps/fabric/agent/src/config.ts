@@ -1,5 +1,6 @@
 import { filePath, listenAddress, loadConfig, telemetryFields } from "@drawbridge/config";
 import { z } from "zod";
+import { appUserPattern } from "./cluster/process/app-users.ts";
 import { parseProxy } from "./net/parse-proxy.ts";
 
 /** "18000-18999" as its two ports. */
@@ -34,6 +35,16 @@ export const configSchema = z.object({
     .min(1)
     .default("127.0.0.1")
     .meta({ description: "address on which the process driver serves apps; the default lets only this machine in" }),
+  APP_USER: z
+    .string()
+    .regex(appUserPattern, 'must be a user ("app", "1500"), a user and group ("app:web") or a range ("200000-200999")')
+    .optional()
+    .meta({
+      description: "whom apps run as; a range gives each app a user of its own. Takes an agent that runs as root",
+    }),
+  CGROUP_PARENT: filePath().optional().meta({
+    description: "cgroup v2 folder in which apps get limits of memory and CPU that the kernel keeps",
+  }),
   MAX_CONCURRENT_ROLLOUTS: z.coerce
     .number()
     .int()

@@ -12,6 +12,7 @@ import { createTrustStore } from "../identity/trust-store.ts";
 import { dial } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { createAgentStateStore } from "../state/agent-state.ts";
+import { readAppUsers } from "./app-isolation.ts";
 import { createCommandContext, type CommandContext, type CommandWorld, type CommonOptions } from "./command-context.ts";
 import { exitCode } from "./exit-code.ts";
 import { readToken } from "./read-token.ts";
@@ -26,7 +27,14 @@ export interface DoctorCommandOptions extends CommonOptions {
 /** `drawbridge-agent doctor`: everything that the agent needs, tried out, in one report. The token is read, never sent. */
 export async function doctorCommand(world: CommandWorld, options: DoctorCommandOptions): Promise<number> {
   const context = createCommandContext(world, options);
-  const findings = [...(await checkMachine(context.layout.root)), await checkProxy(context)];
+  const findings = [
+    ...(await checkMachine({
+      stateDirectory: context.layout.root,
+      appUsers: () => readAppUsers(context.config),
+      cgroupParent: context.config.CGROUP_PARENT,
+    })),
+    await checkProxy(context),
+  ];
   if (options.tokenFile === undefined) findings.push(...(await checkActivated(context)));
   else findings.push(...(await checkBeforeActivation(context, options)));
 

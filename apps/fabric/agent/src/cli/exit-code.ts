@@ -18,6 +18,7 @@ const byCode: Readonly<Record<string, number>> = {
   AGENT_NOT_ACTIVATED: exitCode.notActivated,
   CONFIG_INVALID: exitCode.usage,
   ADDRESS_INVALID: exitCode.usage,
+  APP_USER_INVALID: exitCode.usage,
   ACTIVATION_TOKEN_MISSING: exitCode.usage,
   ACTIVATION_TOKEN_UNREADABLE: exitCode.usage,
   ACTIVATION_TOKEN_MALFORMED: exitCode.usage,
@@ -25,6 +26,9 @@ const byCode: Readonly<Record<string, number>> = {
   // Refusals of our own, not of the control plane.
   AGENT_ALREADY_ACTIVATED: exitCode.failure,
   STATE_FOLDER_IN_USE: exitCode.failure,
+  APP_USER_NOT_ALLOWED: exitCode.failure,
+  CGROUP_UNUSABLE: exitCode.failure,
+  STATE_FOLDER_UNUSABLE: exitCode.failure,
   PIN_MISMATCH: exitCode.failure,
   SERVER_IDENTITY_UNEXPECTED: exitCode.failure,
   SERVER_NOT_TRUSTED: exitCode.failure,

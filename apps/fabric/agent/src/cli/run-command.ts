@@ -1,21 +1,31 @@
 import { runUntilSignal } from "@drawbridge/lifecycle";
 import { createLogger, startTelemetry, type Logger } from "@drawbridge/telemetry";
 import type { ClusterDriver } from "../cluster/cluster-driver.ts";
+import type { AppUsers } from "../cluster/process/app-users.ts";
+import { assertMayRunAs } from "../cluster/process/check-app-users.ts";
+import { assertCgroupParent } from "../cluster/process/check-cgroup.ts";
 import { createProcessDriver } from "../cluster/process/process-driver.ts";
 import { loadAgentConfig, parsePortRange, type AgentConfig } from "../config.ts";
 import { createAgentService } from "../service.ts";
+import { closeStateFolder } from "../state/close-state-folder.ts";
 import { assertNotLocked } from "../state/run-lock.ts";
 import { stateLayout } from "../state/state-layout.ts";
 import { runPurpose } from "../state/state-lock.ts";
+import { readAppUsers } from "./app-isolation.ts";
 import type { CommandWorld, CommonOptions } from "./command-context.ts";
 
 /** `drawbridge-agent run`: until SIGTERM or SIGINT. Apps go on without it. */
 export async function runCommand(world: CommandWorld, options: CommonOptions): Promise<number> {
   const { clock, random, ids } = world;
   const config = loadAgentConfig(world.env, options);
+  const appUsers = readAppUsers(config);
   // Told like every other mistake of a command, in words; two that start at once are told apart by the lock itself.
   await assertNotLocked({ path: stateLayout(config.STATE_DIR).lock, purpose: runPurpose });
+  await closeStateFolder(config.STATE_DIR, appUsers.kind === "agent" ? "closed" : "open");
+  if (appUsers.kind !== "agent") assertMayRunAs(appUsers, stateLayout(config.STATE_DIR).cluster);
+  if (config.CGROUP_PARENT !== undefined) assertCgroupParent(config.CGROUP_PARENT);
   const logger = createLogger({ service: "agent", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
+  warnOfRisks(logger, appUsers);
   const telemetry = startTelemetry({
     service: "agent",
     replica: "agent-0",
@@ -25,7 +35,7 @@ export async function runCommand(world: CommandWorld, options: CommonOptions): P
   });
   const { components, health } = createAgentService({
     config,
-    createDriver: (stateDirectory) => createDriver(config, { stateDirectory, logger, world }),
+    createDriver: (stateDirectory) => createDriver(config, { stateDirectory, appUsers, logger, world }),
     logger,
     telemetry,
     clock,
@@ -35,9 +45,22 @@ export async function runCommand(world: CommandWorld, options: CommonOptions): P
   return runUntilSignal(components, { logger, health });
 }
 
+/** What works, and is not how it should be. */
+function warnOfRisks(logger: Logger, appUsers: AppUsers): void {
+  if (process.geteuid?.() === 0 && appUsers.kind === "agent")
+    logger.warn({}, "the agent is root and so are its apps: set DRAWBRIDGE_APP_USER, or run it as a user of its own");
+  if (process.pid === 1)
+    logger.warn({}, "the agent is process 1, which must reap orphans and it does not: use docker run --init, or tini");
+}
+
 function createDriver(
   config: AgentConfig,
-  about: { readonly stateDirectory: string; readonly logger: Logger; readonly world: CommandWorld },
+  about: {
+    readonly stateDirectory: string;
+    readonly appUsers: AppUsers;
+    readonly logger: Logger;
+    readonly world: CommandWorld;
+  },
 ): ClusterDriver {
   const { clock, random, ids } = about.world;
   switch (config.CLUSTER_DRIVER) {
@@ -47,6 +70,8 @@ function createDriver(
         logger: about.logger.child({ component: "process-driver" }),
         publicPorts: parsePortRange(config.APP_PORT_RANGE),
         address: config.APP_LISTEN_HOST,
+        appUsers: about.appUsers,
+        ...(config.CGROUP_PARENT !== undefined && { cgroupParent: config.CGROUP_PARENT }),
         clock,
         random,
         ids,

@@ -1,15 +1,32 @@
 import { access, constants, mkdir, stat, statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
+import type { AppUsers } from "../cluster/process/app-users.ts";
+import { assertMayRunAs } from "../cluster/process/check-app-users.ts";
+import { assertCgroupParent } from "../cluster/process/check-cgroup.ts";
 import { errorCodeOf } from "../state/atomic-file.ts";
 import { check, type Finding } from "./check.ts";
 
 /** Room for a bundle and what it unpacks to. */
 const leastFreeBytes = 256 * 2 ** 20;
 
-export async function checkMachine(stateDirectory: string): Promise<readonly Finding[]> {
+export async function checkMachine(options: {
+  readonly stateDirectory: string;
+  readonly appUsers: () => AppUsers;
+  readonly cgroupParent: string | undefined;
+}): Promise<readonly Finding[]> {
+  const { stateDirectory, appUsers, cgroupParent } = options;
   return [
     await check("state folder", () => checkStateFolder(stateDirectory)),
     await check("disk space", () => checkDiskSpace(stateDirectory)),
+    await check("app user", () => Promise.resolve(assertMayRunAs(appUsers(), dirname(resolve(stateDirectory))))),
+    cgroupParent === undefined
+      ? {
+          name: "cgroup",
+          status: "skipped",
+          detail: "none configured: a watchdog keeps memory limits, nothing keeps CPU limits",
+        }
+      : await check("cgroup", () => Promise.resolve(assertCgroupParent(cgroupParent))),
   ];
 }
 
@@ -21,7 +38,7 @@ async function checkStateFolder(folder: string): Promise<string> {
     throw unusable(`${folder} cannot be written to (${errorCodeOf(error)})`);
   }
   const mode = (await stat(folder)).mode & 0o777;
-  if ((mode & 0o077) !== 0)
+  if ((mode & 0o066) !== 0)
     throw unusable(`${folder} is open to other users (mode ${mode.toString(8)}); it holds private keys`);
   return `${folder} is writable and private`;
 }

@@ -47,5 +47,10 @@ const fixes: Readonly<Record<string, string>> = {
     "check that nothing in between speaks something other than TLS 1.3, and that the certificate is not revoked",
   CLOCK_SKEW: "set the clock right: timedatectl set-ntp true",
   STATE_FOLDER_UNUSABLE: "give the agent's user the folder: chown -R <user> <folder> && chmod 700 <folder>",
+  APP_USER_INVALID: "correct DRAWBRIDGE_APP_USER: a user or a range of numbers that belong to nobody",
+  APP_USER_NOT_ALLOWED:
+    "run the agent as root with the capabilities that its README names, or leave DRAWBRIDGE_APP_USER out",
+  CGROUP_UNUSABLE:
+    "delegate a cgroup v2 folder to the agent (its README shows how), or leave DRAWBRIDGE_CGROUP_PARENT out",
   DISK_FULL: "free some space, or move the state folder with DRAWBRIDGE_STATE_DIR",
 };

@@ -17,6 +17,7 @@ function aSpec(change: Partial<UnitSpec> = {}): UnitSpec {
     portRange: { from: 20_000, to: 20_001 },
     probe: { kind: "none" },
     memoryLimitBytes: 536_870_912,
+    cpuLimitMillis: undefined,
     cgroupParent: undefined,
     stopGraceMs: 1_000,
     runAs: undefined,

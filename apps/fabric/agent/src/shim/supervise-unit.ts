@@ -4,7 +4,7 @@ import { appEnvironment } from "./app-environment.ts";
 import { adoptApp, endProcesses, startApp, type AppProcess } from "./app-process.ts";
 import { choosePorts } from "./choose-ports.ts";
 import { describeExit, isAbort } from "./describe-exit.ts";
-import { openMemoryCgroup, type MemoryCgroup } from "./memory-cgroup.ts";
+import { openUnitCgroup, type UnitCgroup } from "./unit-cgroup.ts";
 import { watchMemory } from "./memory-watch.ts";
 import type { AppOutput } from "./app-output.ts";
 import { watchReadiness } from "./watch-readiness.ts";
@@ -69,12 +69,14 @@ export async function superviseUnit(options: SuperviseOptions, stopping: AbortSi
   cgroup?.remove();
 }
 
-function openCgroup({ cgroupParent, memoryLimitBytes, appId, unitId }: UnitSpec): MemoryCgroup | undefined {
+function openCgroup(spec: UnitSpec): UnitCgroup | undefined {
+  const { cgroupParent, memoryLimitBytes, cpuLimitMillis, appId, unitId } = spec;
   if (cgroupParent === undefined || memoryLimitBytes === undefined) return undefined;
-  return openMemoryCgroup({
+  return openUnitCgroup({
     parent: cgroupParent,
     name: `drawbridge-${appId}-${unitId}`,
-    limitBytes: memoryLimitBytes,
+    memoryBytes: memoryLimitBytes,
+    cpuMillis: cpuLimitMillis,
   });
 }
 
@@ -115,7 +117,7 @@ type WatchOutcome = { readonly kind: "exit"; readonly exit: string } | { readonl
 
 /** Until the process ends or the unit is to stop: probe it, watch its memory. */
 async function watch(
-  options: SuperviseOptions & { readonly cgroup: MemoryCgroup | undefined },
+  options: SuperviseOptions & { readonly cgroup: UnitCgroup | undefined },
   running: AppProcess,
   stopping: AbortSignal,
 ): Promise<WatchOutcome> {

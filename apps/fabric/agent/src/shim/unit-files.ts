@@ -33,6 +33,8 @@ export interface UnitSpec {
     | { readonly kind: "http"; readonly portName: string; readonly path: string }
     | { readonly kind: "none" };
   readonly memoryLimitBytes: number | undefined;
+  /** Thousandths of a core; kept by the cgroup alone. */
+  readonly cpuLimitMillis: number | undefined;
   /** cgroup v2 folder in which children with their own memory limit may be made. */
   readonly cgroupParent: string | undefined;
   /** Time between SIGTERM and SIGKILL. */
@@ -137,6 +139,7 @@ export function readUnitSpec(paths: UnitPaths): UnitSpec | undefined {
     portRange: { from: json.fields("portRange").number("from"), to: json.fields("portRange").number("to") },
     probe: probeFrom(json.fields("probe")),
     memoryLimitBytes: json.optional("memoryLimitBytes", json.number),
+    cpuLimitMillis: json.optional("cpuLimitMillis", json.number),
     cgroupParent: json.optional("cgroupParent", json.text),
     stopGraceMs: json.number("stopGraceMs"),
     runAs: json.optional("runAs", (name) => {

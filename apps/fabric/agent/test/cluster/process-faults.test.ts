@@ -287,10 +287,3 @@ test("a missing program is a crash loop that says so", async () => {
     .catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "APP_CRASH_LOOP", details: { lastExit: "cannot start (ENOENT)" } });
 });
-
-test.skipIf(process.getuid?.() !== 0)("apps run as another user where the agent is told to (PRV 1)", async () => {
-  await using cluster = await openProcessCluster({ runAs: { uid: 65_534, gid: 65_534 } });
-  const app = anApp();
-  await cluster.driver.apply(app, never);
-  expect(JSON.parse((await get(cluster.driver, app.appId, "/who")).body)).toMatchObject({ uid: 65_534 });
-});

@@ -23,6 +23,7 @@ async function aReplicaLog(limits: { readonly maxFileBytes: number; readonly max
     environmentName: "test",
     port: undefined,
     isPortInUse: false,
+    uid: undefined,
     appliedSpecDigest: "",
     appliedGeneration: 0n,
   });

@@ -14,6 +14,8 @@ export interface CommandOptions {
   readonly input?: string;
   /** Another program than the agent itself. */
   readonly program?: string;
+  /** User and group of the process; takes root. */
+  readonly uid?: number;
   /** Called with the pid at once. */
   readonly onPid?: (pid: number) => void;
 }
@@ -24,6 +26,7 @@ export async function runAgentCommand(args: readonly string[], options: CommandO
   const child = spawn(process.execPath, [program, ...args], {
     env: { PATH: process.env["PATH"] ?? "", ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
+    ...(options.uid !== undefined && { uid: options.uid, gid: options.uid }),
   });
   if (child.pid !== undefined) options.onPid?.(child.pid);
   let out = "";

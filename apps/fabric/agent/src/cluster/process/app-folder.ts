@@ -24,6 +24,8 @@ export function appPaths(stateDirectory: string, appId: string) {
     endpoints: endpointsPath(directory),
     replicas: join(directory, "replicas"),
     fronts: join(directory, "fronts"),
+    /** Only where the app runs as another user, to whom the agent's own bundles are closed. */
+    bundles: join(directory, "bundles"),
   } as const;
 }
 
@@ -51,6 +53,8 @@ export interface AppRecord {
   readonly port: number | undefined;
   /** A front has listened on it: clients may know it, so that the driver does not choose another. */
   readonly isPortInUse: boolean;
+  /** The app's own user and group, where each app has one; kept for its life. */
+  readonly uid: number | undefined;
   readonly appliedSpecDigest: string;
   readonly appliedGeneration: bigint;
 }
@@ -75,6 +79,7 @@ export function readAppRecord(paths: AppPaths): AppRecord | undefined {
       environmentName: json.text("environmentName"),
       port: json.optional("port", json.number),
       isPortInUse: json.oneOf("isPortInUse", ["yes", "no"]) === "yes",
+      uid: json.optional("uid", json.number),
       appliedSpecDigest: json.text("appliedSpecDigest"),
       appliedGeneration: BigInt(json.text("appliedGeneration")),
     };

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { frontConfigPath, writeEndpoints, writeFrontConfig } from "../../front/front-files.ts";
 import { unitPaths } from "../../shim/unit-files.ts";
 import type { DesiredApp } from "../cluster-driver.ts";
+import { openFolderTo, placeBundle, removeUnusedBundles, resolveRunAs } from "./app-access.ts";
 import { appPaths, readAppRecord, unitDirectory, writeAppRecord, type AppPaths } from "./app-folder.ts";
+import type { RunAs } from "./app-users.ts";
+import { assertCgroupParent } from "./check-cgroup.ts";
 import type { CurrentApp, CurrentFront, CurrentReplica } from "./current-app.ts";
 import { frontError, rolloutError, translateWriteError } from "./driver-errors.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
@@ -26,18 +29,18 @@ type Executors = { readonly [A in Step["action"]]: (step: Extract<Step, { action
  */
 export async function convergeApp(app: DesiredApp, options: ResolvedOptions, signal: AbortSignal): Promise<void> {
   const paths = appPaths(options.stateDirectory, app.appId);
-  await openAppFolder(app, paths);
+  const runAs = await openAppFolder(app, paths, options);
   const takenPorts = new Set<number>();
-  let desired = await desiredRollout(app, paths, { ...options, without: takenPorts });
+  let desired = await desiredRollout(app, paths, { ...options, without: takenPorts, runAs });
   for (;;) {
     signal.throwIfAborted();
     if (desired.port !== undefined && takenPorts.has(desired.port)) {
-      desired = await desiredRollout(app, paths, { ...options, without: takenPorts });
+      desired = await desiredRollout(app, paths, { ...options, without: takenPorts, runAs });
     }
     const current = readCurrentApp(paths);
     const steps = planSteps(current, desired, options.clock.now());
     if (steps.length === 0) break;
-    const executors = createExecutors({ app, paths, options, current, takenPorts, signal });
+    const executors = createExecutors({ app, paths, options, current, takenPorts, runAs, signal });
     await executeAll(executors, steps);
   }
   updateAppRecord(paths, {
@@ -48,24 +51,31 @@ export async function convergeApp(app: DesiredApp, options: ResolvedOptions, sig
     ...(app.desiredState === "running" && app.publicPort !== 0 && { port: app.publicPort }),
     ...(app.desiredState === "running" && { isPortInUse: true }),
   });
+  await removeUnusedBundles(paths);
 }
 
-async function openAppFolder(app: DesiredApp, paths: AppPaths): Promise<void> {
+/** The app's folder and record, and the user to whom the folder is open. */
+async function openAppFolder(app: DesiredApp, paths: AppPaths, options: ResolvedOptions): Promise<RunAs | undefined> {
   try {
     for (const folder of [paths.directory, paths.replicas, paths.fronts]) {
       await mkdir(folder, { recursive: true, mode: 0o711 });
       await removeUnfinished(folder);
     }
-    if (readAppRecord(paths) !== undefined) return;
-    writeAppRecord(paths, {
-      appId: app.appId,
-      name: app.name,
-      environmentName: app.environmentName,
-      port: undefined,
-      isPortInUse: false,
-      appliedSpecDigest: "",
-      appliedGeneration: 0n,
-    });
+    if (readAppRecord(paths) === undefined) {
+      writeAppRecord(paths, {
+        appId: app.appId,
+        name: app.name,
+        environmentName: app.environmentName,
+        port: undefined,
+        isPortInUse: false,
+        uid: undefined,
+        appliedSpecDigest: "",
+        appliedGeneration: 0n,
+      });
+    }
+    const runAs = resolveRunAs(app.appId, paths, options);
+    openFolderTo(runAs, paths);
+    return runAs;
   } catch (error) {
     throw translateWriteError(error, paths.directory);
   }
@@ -81,11 +91,11 @@ async function removeUnfinished(folder: string): Promise<void> {
 async function desiredRollout(
   app: DesiredApp,
   paths: AppPaths,
-  options: ResolvedOptions & { readonly without: ReadonlySet<number> },
+  options: ResolvedOptions & { readonly without: ReadonlySet<number>; readonly runAs: RunAs | undefined },
 ): Promise<DesiredRollout> {
   const isRunning = app.desiredState === "running";
   return {
-    templateDigest: templateDigest(app),
+    templateDigest: templateDigest(app, options.runAs),
     replicas: isRunning ? app.replicas : 0,
     port: isRunning ? await resolvePublicPort(app, paths, options) : undefined,
     maxSurge: Math.max(1, app.strategy.maxSurge),
@@ -120,9 +130,10 @@ function createExecutors(context: {
   readonly options: ResolvedOptions;
   readonly current: CurrentApp;
   readonly takenPorts: Set<number>;
+  readonly runAs: RunAs | undefined;
   readonly signal: AbortSignal;
 }): Executors {
-  const { app, paths, options, current, signal } = context;
+  const { app, paths, options, current, runAs, signal } = context;
   const { clock } = options;
   const logger = { app_id: app.appId, revision: String(app.revision) };
   const drainMs = app.strategy.drainTimeoutSeconds * 1_000;
@@ -158,7 +169,7 @@ function createExecutors(context: {
       options.logger.warn({ ...logger, replica_id: unitId }, "supervisor died, starting another");
       const replica = current.replicas.find((candidate) => candidate.unitId === unitId);
       // Of an older template the secrets are not known any more: what runs is watched, but not started again.
-      const isWatchedOnly = kind === "replica" && replica?.templateDigest !== templateDigest(app);
+      const isWatchedOnly = kind === "replica" && replica?.templateDigest !== templateDigest(app, runAs);
       const secrets = kind === "front" ? {} : app.secrets;
       await startShim(unitDirectory(paths, kind, unitId), isWatchedOnly ? undefined : secrets, options);
     },
@@ -195,7 +206,11 @@ function createExecutors(context: {
     start_replica: async () => {
       const replicaId = `r${app.revision}-${options.ids.next().slice(-8)}`;
       const directory = unitDirectory(paths, "replica", replicaId);
-      await createUnitFolder(directory, replicaSpec(app, { ...options, replicaId }));
+      if (options.cgroupParent !== undefined) assertCgroupParent(options.cgroupParent);
+      const bundleDirectory = await placeBundle(app, paths, runAs).catch((error: unknown) => {
+        throw translateWriteError(error, paths.bundles);
+      });
+      await createUnitFolder(directory, replicaSpec(app, { ...options, replicaId, bundleDirectory, runAs }));
       await startShim(directory, app.secrets, options);
       options.logger.info({ ...logger, replica_id: replicaId }, "replica started");
     },

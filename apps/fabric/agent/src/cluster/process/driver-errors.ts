@@ -74,6 +74,15 @@ export function noFreePortError(range: { readonly from: number; readonly to: num
   });
 }
 
+export function noFreeUserError(range: { readonly from: number; readonly to: number }): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "resource_exhausted",
+    code: "APP_USERS_EXHAUSTED",
+    message: `Every user from ${range.from} to ${range.to} has an app. Widen the range in DRAWBRIDGE_APP_USER, or remove an app.`,
+    details: { reason: "AppUsersExhausted" },
+  });
+}
+
 export function appNotFoundError(appId: string, replicaId?: string): DrawbridgeError {
   return new DrawbridgeError({
     kind: "not_found",

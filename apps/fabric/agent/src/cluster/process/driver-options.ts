@@ -1,4 +1,5 @@
 import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
+import type { AppUsers } from "./app-users.ts";
 import type { PortRange } from "../../shim/unit-files.ts";
 
 /** The part of a pino logger that the driver needs. */
@@ -22,9 +23,9 @@ export interface ProcessDriverOptions {
   readonly replicaPorts?: PortRange;
   /** PATH of the apps. Default: the folder of the running Node.js, then the system's. */
   readonly appPath?: string;
-  /** User of the apps; takes an agent that runs as root. Default: the agent's own. */
-  readonly runAs?: { readonly uid: number; readonly gid: number };
-  /** cgroup v2 folder delegated to the agent's user, for memory limits that the kernel keeps. */
+  /** Users of the apps; other ones than the agent's own take an agent that runs as root (`assertMayRunAs`). */
+  readonly appUsers?: AppUsers;
+  /** cgroup v2 folder delegated to the agent's user, for limits that the kernel keeps (`assertCgroupParent`). */
   readonly cgroupParent?: string;
   /** Log files per replica. Default 5 of 10 MiB. */
   readonly logs?: { readonly maxFileBytes: number; readonly maxFiles: number };
@@ -36,8 +37,8 @@ export interface ProcessDriverOptions {
   readonly entryPoints?: { readonly shim: string; readonly front: string };
 }
 
-export type ResolvedOptions = Required<Omit<ProcessDriverOptions, "runAs" | "cgroupParent">> &
-  Pick<ProcessDriverOptions, "runAs" | "cgroupParent">;
+export type ResolvedOptions = Required<Omit<ProcessDriverOptions, "cgroupParent">> &
+  Pick<ProcessDriverOptions, "cgroupParent">;
 
 export const defaultOptions = {
   address: "127.0.0.1",
@@ -46,4 +47,5 @@ export const defaultOptions = {
   logs: { maxFileBytes: 10_485_760, maxFiles: 5 },
   restart: { baseMs: 250, capMs: 60_000, resetAfterMs: 60_000 },
   keepStopped: 3,
+  appUsers: { kind: "agent" },
 } as const;

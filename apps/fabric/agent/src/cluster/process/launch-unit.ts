@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { DrawbridgeError } from "@drawbridge/errors";
@@ -52,6 +52,7 @@ export async function createUnitFolder(
     more(paths);
     await makeFifos([paths.stdout, paths.stderr]);
     if (spec.runAs !== undefined) {
+      await chmod(temporary, 0o711); // whatever the umask was: the app passes through to its home
       // The FIFOs too: a program that opens /dev/stdout opens them anew as its own user.
       for (const path of [paths.home, paths.stdout, paths.stderr]) await chown(path, spec.runAs.uid, spec.runAs.gid);
     }

@@ -1,10 +1,10 @@
-import { mkdirSync, realpathSync } from "node:fs";
+import { chmodSync, mkdirSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { availableParallelism, release, totalmem, type } from "node:os";
 import { delimiter, dirname, extname, join } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { ClusterDriver, ClusterFacts } from "../cluster-driver.ts";
-import { appPaths, isAppId, listAppIds } from "./app-folder.ts";
+import { appPaths, appsDirectory, isAppId, listAppIds } from "./app-folder.ts";
 import { convergeApp } from "./converge-app.ts";
 import { defaultOptions, type ProcessDriverOptions, type ResolvedOptions } from "./driver-options.ts";
 import { observeApp } from "./observe-app.ts";
@@ -13,7 +13,7 @@ import { stopApp } from "./stop-everything.ts";
 import { compileCacheDirectory } from "./unit-specs.ts";
 
 /**
- * Runs apps as supervised processes of this machine, without root and without any other software.
+ * Runs apps as supervised processes of this machine, without any other software, and without root but for `appUsers`.
  *
  * Invariants: one convergence or removal at a time per app; one driver per state folder (the agent's lock sees to it).
  */
@@ -68,6 +68,11 @@ function resolveOptions(given: ProcessDriverOptions): ResolvedOptions {
   }
   mkdirSync(given.stateDirectory, { recursive: true, mode: 0o711 });
   mkdirSync(compileCacheDirectory(given.stateDirectory), { recursive: true, mode: 0o700 });
+  if (given.appUsers !== undefined && given.appUsers.kind !== "agent") {
+    mkdirSync(appsDirectory(given.stateDirectory), { recursive: true });
+    // To pass through and not to look into, whatever the umask was.
+    for (const folder of [given.stateDirectory, appsDirectory(given.stateDirectory)]) chmodSync(folder, 0o711);
+  }
   const sources = join(import.meta.dirname, "../..");
   const extension = extname(import.meta.filename); // .ts in a checkout, .js in an image
   return {

@@ -3,34 +3,49 @@ import { join } from "node:path";
 import { frontArgument } from "../../front/front-files.ts";
 import type { UnitSpec } from "../../shim/unit-files.ts";
 import type { DesiredApp } from "../cluster-driver.ts";
+import type { RunAs } from "./app-users.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
 
-/** Two specs with the same template are served by the same replicas: scaling or another port replaces nothing. */
-export function templateDigest(app: DesiredApp): string {
-  const template = JSON.stringify([String(app.revision), app.restartNonce, app.bundleDigest]);
+/**
+ * Two specs with the same template are served by the same replicas: scaling or another port replaces nothing. Another user does:
+ * what runs as the wrong one is not left running.
+ */
+export function templateDigest(app: DesiredApp, runAs: RunAs | undefined): string {
+  const user = runAs === undefined ? [] : [`${runAs.uid}:${runAs.gid}`];
+  const template = JSON.stringify([String(app.revision), app.restartNonce, app.bundleDigest, ...user]);
   return `sha256:${createHash("sha256").update(template).digest("hex")}`;
 }
 
-export function replicaSpec(app: DesiredApp, options: ResolvedOptions & { readonly replicaId: string }): UnitSpec {
+export function replicaSpec(
+  app: DesiredApp,
+  options: ResolvedOptions & {
+    readonly replicaId: string;
+    /** Where the app's user finds the bundle. */
+    readonly bundleDirectory: string;
+    readonly runAs: RunAs | undefined;
+  },
+): UnitSpec {
   const { manifest } = app;
+  const { runAs } = options;
   const firstPort = manifest.ports[0]?.name ?? ""; // the manifest's schema asks for at least one
   return {
     kind: "replica",
     unitId: options.replicaId,
     appId: app.appId,
     revision: String(app.revision),
-    templateDigest: templateDigest(app),
+    templateDigest: templateDigest(app, runAs),
     createdAt: options.clock.now(),
     command: manifest.runtime.command,
-    workingDirectory: app.bundleDirectory,
+    workingDirectory: options.bundleDirectory,
     environment: { ...app.environment, DRAWBRIDGE_APP: app.name, DRAWBRIDGE_VERSION: manifest.version },
     ports: manifest.ports.map(({ name, env }) => ({ name, variable: env })),
     portRange: options.replicaPorts,
     probe: { kind: "http", portName: manifest.readiness.port ?? firstPort, path: manifest.readiness.path },
     memoryLimitBytes: manifest.resources.memoryMiB * 1_048_576,
+    cpuLimitMillis: manifest.resources.cpuMillis,
     cgroupParent: options.cgroupParent,
     stopGraceMs: manifest.drainSeconds * 1_000,
-    runAs: options.runAs,
+    runAs,
     logs: options.logs,
     restart: options.restart,
   };
@@ -54,6 +69,7 @@ export function frontSpec(
     portRange: options.replicaPorts,
     probe: { kind: "none" },
     memoryLimitBytes: undefined,
+    cpuLimitMillis: undefined,
     cgroupParent: undefined,
     stopGraceMs: app.strategy.drainTimeoutSeconds * 1_000,
     runAs: undefined,

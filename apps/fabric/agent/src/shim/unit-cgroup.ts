@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export interface MemoryCgroup {
+export interface UnitCgroup {
   add(pid: number): void;
   /** How many processes the kernel has killed here for want of memory. */
   oomKills(): number;
@@ -9,22 +9,31 @@ export interface MemoryCgroup {
   remove(): void;
 }
 
+/** Over which a share of CPU time is measured, in microseconds; the kernel's default. */
+const periodMicros = 100_000;
+
 /**
- * A child of `parent` with a memory limit of its own (cgroup v2, kernel documentation "Control Group v2": memory.max,
- * memory.events). `undefined` where the folder may not be written or has no memory controller delegated to its children;
- * the watchdog then does the work.
+ * A child of `parent` with limits of its own (cgroup v2, kernel documentation "Control Group v2": memory.max, memory.events,
+ * cpu.max). `undefined` where it cannot be made; the driver has checked the parent, so that this is the exception, and the
+ * watchdog then does the work.
  */
-export function openMemoryCgroup(options: {
+export function openUnitCgroup(options: {
   readonly parent: string;
   readonly name: string;
-  readonly limitBytes: number;
-}): MemoryCgroup | undefined {
+  readonly memoryBytes: number;
+  /** Thousandths of a core. */
+  readonly cpuMillis: number | undefined;
+}): UnitCgroup | undefined {
   const directory = join(options.parent, options.name);
   try {
     accessSync(options.parent, constants.W_OK);
     mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, "memory.max"), String(options.limitBytes), { flag: "r+" });
+    writeFileSync(join(directory, "memory.max"), String(options.memoryBytes), { flag: "r+" });
     writeFileSync(join(directory, "memory.oom.group"), "1", { flag: "r+" });
+    if (options.cpuMillis !== undefined) {
+      const quotaMicros = Math.round((options.cpuMillis / 1_000) * periodMicros);
+      writeFileSync(join(directory, "cpu.max"), `${quotaMicros} ${periodMicros}`, { flag: "r+" });
+    }
     // Without this the limit only moves pages to swap and the app crawls instead of ending.
     const swap = join(directory, "memory.swap.max");
     if (existsSync(swap)) writeFileSync(swap, "0", { flag: "r+" });
