@@ -20,6 +20,7 @@ const programs = [
   "src/migrate.ts",
   "src/bootstrap.ts",
   "src/audit-verify.ts",
+  "src/rewrap.ts",
   "src/signing/signing-worker.ts",
   "src/shim/main.ts",
   "src/front/main.ts",

@@ -50,3 +50,5 @@ export { pinnedTlsOptions, type PinnedTlsOptions, type PinnedTrust } from "./pin
 export { createRevocationList, type RevocationListOptions } from "./revocation-list.ts";
 export { renewalInstant } from "./renewal.ts";
 export { signJws, verifyJws, type SignJwsOptions, type VerifiedJws, type VerifyJwsOptions } from "./jws.ts";
+export { parseKeyEncryptionKeys, type KeyEncryptionKey, type KeyEncryptionKeys } from "./key-encryption-keys.ts";
+export { sealBytes, unsealBytes, type SealOptions } from "./sealed-bytes.ts";

@@ -1,6 +1,12 @@
 import { filePath, hostPort, listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
 import { z } from "zod";
 
+const keyEncryptionKeyFile = () =>
+  secretFile().meta({
+    description:
+      "file of the key encryption key: 32 random bytes, base64url; configurations are stored under it. More lines are previous keys, which still open what was stored under them",
+  });
+
 /** Of the service. */
 export const configSchema = z.object({
   ...serviceFields({ service: "config-resolver", opsPort: 7630 }),
@@ -17,12 +23,9 @@ export const configSchema = z.object({
     description: "host:port of runtime-manager's internal gRPC, which knows what is deployed where",
   }),
   BLOB_DIR: filePath().meta({
-    description: "folder of the bundles, on one file system; used by this process alone",
+    description: "folder of the bundles, on one file system; replicas share one",
   }),
-  KEY_ENCRYPTION_KEY_FILE: secretFile().meta({
-    description:
-      "file that holds the key encryption key: 32 random bytes, base64url; configurations are stored under it",
-  }),
+  KEY_ENCRYPTION_KEY_FILE: keyEncryptionKeyFile(),
   PARTIAL_UPLOAD_HOURS: z.coerce
     .number()
     .int()
@@ -30,6 +33,13 @@ export const configSchema = z.object({
     .max(720)
     .default(24)
     .meta({ description: "an upload that nobody went on with for this long is removed" }),
+  ARTEFACT_GRACE_HOURS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(8_760)
+    .default(168)
+    .meta({ description: "a bundle or configuration that no app referred to for this long is removed" }),
   UPLOAD_IDLE_SECONDS: z.coerce
     .number()
     .int()
@@ -47,4 +57,11 @@ export const migrateConfigSchema = z.object({
   DATABASE_URL_FILE: secretFile().meta({
     description: "file that holds the PostgreSQL URL of the role that owns the schema",
   }),
+});
+
+/** Of the rewrap job. */
+export const rewrapConfigSchema = z.object({
+  ...telemetryFields(),
+  DATABASE_URL_FILE: secretFile().meta({ description: "file that holds the PostgreSQL URL of the service's own role" }),
+  KEY_ENCRYPTION_KEY_FILE: keyEncryptionKeyFile(),
 });

@@ -1,7 +1,8 @@
 import { connectBus } from "@drawbridge/bus";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { ArtefactReferenceServiceClient } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import { EntitlementServiceClient } from "@drawbridge/contracts/runtime/v1/app_service";
-import { createLoop, type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
+import { type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
 import {
   createGrpcClient,
   createGrpcServer,
@@ -11,27 +12,32 @@ import {
   type GrpcServer,
   type HttpServer,
 } from "@drawbridge/rpc";
+import { parseKeyEncryptionKeys } from "@drawbridge/pki";
 import { createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createFileBlobStore } from "./blobs/file-blob-store.ts";
-import { createKeyedLock } from "./domain/keyed-lock.ts";
+import { createReferenceQuestion } from "./clients/artefact-references.ts";
 import { createStandingQuestion } from "./clients/certificate-standing.ts";
 import { createEntitlementQuestion } from "./clients/entitlement-client.ts";
 import type { ConfigResolverConfig } from "./config.ts";
 import { createRevocationWatch } from "./consumers/revocation-watch.ts";
-import { parseKeyEncryptionKey } from "./crypto/key-encryption-key.ts";
 import type { ArtefactDigest } from "./domain/artefact-digest.ts";
 import { createBundleUploads } from "./domain/bundle-uploads.ts";
 import { createConfigurations } from "./domain/configurations.ts";
 import { createEntitlement } from "./domain/entitlement.ts";
+import { createGarbageCollection } from "./domain/garbage.ts";
 import { createPeerStanding } from "./domain/peer-standing.ts";
+import { createFreedRecord, createHousekeeping } from "./housekeeping.ts";
 import { registerFabricRoutes } from "./http/fabric-routes.ts";
+import { createTransferMetrics } from "./http/transfer-metrics.ts";
 import { registerUploadRoutes } from "./http/upload-routes.ts";
 import { createConfigurationRpc } from "./rpc/configuration-rpc.ts";
 import { createBundleRepository } from "./store/bundle-repository.ts";
 import { createConfigurationRepository } from "./store/configuration-repository.ts";
 import type { ConfigResolverDatabase } from "./store/database.ts";
+import { createDigestLocks } from "./store/digest-locks.ts";
 import { createDigestKey } from "./store/digest-key.ts";
+import { createGarbageRepository } from "./store/garbage-repository.ts";
 import { createRefusalAudit } from "./store/refusal-audit.ts";
 
 export interface ConfigResolverDeps {
@@ -53,7 +59,6 @@ export interface ConfigResolverService {
 }
 
 const hourMs = 3_600_000;
-const cleanUpIntervalMs = 600_000;
 /** A configuration of 1 MiB and what is around it; the rule itself is checked behind it, with a better message. */
 const maxMessageBytes = 8 * 1024 * 1024;
 
@@ -88,25 +93,39 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     address: config.CERT_AUTHORITY_ADDRESS,
     expectedServer: "/cp/cert-authority",
   });
-  const runtimeManager = createGrpcClient(EntitlementServiceClient, {
+  const runtimeManager = {
     ...peer,
     address: config.RUNTIME_MANAGER_ADDRESS,
-    expectedServer: "/cp/runtime-manager",
-  });
+    expectedServer: "/cp/runtime-manager" as const,
+  };
+  const entitlements = createGrpcClient(EntitlementServiceClient, runtimeManager);
+  const references = createGrpcClient(ArtefactReferenceServiceClient, runtimeManager);
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   const blobs = createFileBlobStore(config.BLOB_DIR);
+  const lock = createDigestLocks({ store, clock, random, logger });
   const bundles = createBundleRepository(store);
+  const transfers = createTransferMetrics(metrics);
+  const onFreed = createFreedRecord({ metrics, logger });
   const refused = metrics.counter("artefact_refused_total", {
     description: "artefacts asked for by a fabric that may not have them",
   });
   const refusals = createRefusalAudit(store, () => refused.add(1));
   // domain
-  const kek = parseKeyEncryptionKey(config.KEY_ENCRYPTION_KEY_FILE.reveal());
-  const digestKey = createDigestKey({ store, kek, clock });
+  const keks = parseKeyEncryptionKeys(config.KEY_ENCRYPTION_KEY_FILE.reveal());
+  const digestKey = createDigestKey({ store, keks, clock });
   const repository = createConfigurationRepository(store);
-  const configurations = createConfigurations({ repository, kek, digestKey: () => digestKey.get(), clock });
-  const uploads = createBundleUploads({ blobs, bundles, lock: createKeyedLock(), clock });
-  const entitlement = createEntitlement({ ask: createEntitlementQuestion(runtimeManager.call), clock });
+  const configurations = createConfigurations({ repository, keks, digestKey: () => digestKey.get(), clock });
+  const uploads = createBundleUploads({ blobs, bundles, lock, clock });
+  const garbage = createGarbageCollection({
+    records: createGarbageRepository(store),
+    blobs,
+    lock,
+    askReferenced: createReferenceQuestion(references.call),
+    graceMs: config.ARTEFACT_GRACE_HOURS * hourMs,
+    clock,
+    onFreed,
+  });
+  const entitlement = createEntitlement({ ask: createEntitlementQuestion(entitlements.call), clock });
   const standing = createPeerStanding({ ask: createStandingQuestion(certAuthority.call), clock });
   // inbound
   const common = { identity: identity.holder, clientCertificate: "required" as const, logger, metrics, clock, ids };
@@ -120,7 +139,7 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     },
     register: (app) => {
       const readConfiguration = (digest: ArtefactDigest) => configurations.read(digest);
-      registerFabricRoutes(app, { entitlement, refusals, blobs, readConfiguration, clock, logger, idleMs });
+      registerFabricRoutes(app, { entitlement, refusals, blobs, readConfiguration, transfers, clock, logger, idleMs });
     },
   });
   const uploadServer = createHttpServer({
@@ -129,7 +148,7 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     listen: config.UPLOAD_LISTEN,
     allow: [{ service: "management-api" }],
     requestTimeoutMs: 0, // 2 GiB take as long as they take; standing still is what ends an upload
-    register: (app) => registerUploadRoutes(app, { uploads, bundles, logger, idleMs }),
+    register: (app) => registerUploadRoutes(app, { uploads, bundles, transfers, logger, idleMs }),
   });
   const internalServer = createGrpcServer({
     ...common,
@@ -146,17 +165,15 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     clock,
     logger,
   });
-  const cleanUp = createLoop({
-    name: "abandoned uploads",
+  const housekeeping = createHousekeeping({
+    uploads,
+    garbage,
+    blobs,
+    onFreed,
+    abandonedAfterMs: config.PARTIAL_UPLOAD_HOURS * hourMs,
+    metrics,
     clock,
-    intervalMs: cleanUpIntervalMs,
-    pass: async () => {
-      const removed = await uploads.removeAbandoned(
-        new Date(clock.now().getTime() - config.PARTIAL_UPLOAD_HOURS * hourMs),
-      );
-      if (removed.length > 0) logger.info({ digests: removed }, "abandoned uploads removed");
-    },
-    onError: (error) => logger.warn({ err: error }, "abandoned uploads could not be removed"),
+    logger,
   });
 
   health.register("identity", identity.health);
@@ -169,12 +186,14 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
       store,
       bus,
       certAuthority,
-      runtimeManager,
+      entitlements,
+      references,
       blobs,
+      lock,
       digestKey,
       outbox,
       revocationWatch,
-      cleanUp,
+      housekeeping,
       internalServer,
       uploadServer,
       fabricServer,

@@ -1,21 +1,25 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, type ReadStream } from "node:fs";
 import { constants, mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Component } from "@drawbridge/lifecycle";
 import { hexOf, type ArtefactDigest } from "../domain/artefact-digest.ts";
-import type { BundleBlobs } from "../domain/bundle-blobs.ts";
+import type { BlobUsage, BundleBlobs } from "../domain/bundle-blobs.ts";
 import { diskFull } from "../domain/disk-full.ts";
 
-/** An open blob; the reader closes it. */
+/** An open blob: either streamed, once, or closed. It is not removed before that. */
 export interface OpenBlob {
-  readonly handle: FileHandle;
   readonly sizeBytes: number;
+  /** Bytes from `start` to `end`, both included; closes the blob at the end, or when it is destroyed. */
+  stream(range: { readonly start: number; readonly end: number }): ReadStream;
+  close(): Promise<void>;
 }
 
 /**
  * Bundles as files: `sha256/ab/<hex>` whole and read-only, `partial/<hex>` on their way. Invariants:
  * - a file under `sha256/` has the content that its name says, and was brought to the disk before it got that name;
  * - a partial file only grows, at its end, by one writer at a time (the caller holds the digest's lock);
+ * - a file under `sha256/` is removed by a holder of the digest's lock, not while this process reads it; for a reader in another
+ *   process it stays readable until it is closed (unlink(2));
  * - both folders are on one file system, so that the change of name is atomic.
  */
 export interface FileBlobStore extends BundleBlobs, Component {
@@ -26,6 +30,7 @@ export interface FileBlobStore extends BundleBlobs, Component {
 export function createFileBlobStore(root: string): FileBlobStore {
   const partialFolder = join(root, "partial");
   const storedFolder = (digest: ArtefactDigest) => join(root, "sha256", hexOf(digest).slice(0, 2));
+  const readers = createReaderCount();
   const storedPath = (digest: ArtefactDigest) => join(storedFolder(digest), hexOf(digest));
   const partialPath = (digest: ArtefactDigest) => join(partialFolder, hexOf(digest));
 
@@ -76,7 +81,19 @@ export function createFileBlobStore(root: string): FileBlobStore {
     open: async (digest) => {
       try {
         const handle = await open(storedPath(digest), "r");
-        return { handle, sizeBytes: (await handle.stat()).size };
+        const done = readers.add(digest);
+        const close = (): Promise<void> => handle.close().finally(done);
+        try {
+          const { size } = await handle.stat();
+          return {
+            sizeBytes: size,
+            stream: (range) => handle.createReadStream(range).once("close", done),
+            close,
+          };
+        } catch (error) {
+          await close();
+          throw error;
+        }
       } catch (error) {
         if (errorCode(error) === "ENOENT") return undefined;
         throw error;
@@ -92,7 +109,79 @@ export function createFileBlobStore(root: string): FileBlobStore {
       }
       return stale;
     },
+
+    discardPartialUntouchedSince: async (digest, instant) => {
+      const state = await stat(partialPath(digest)).catch(() => undefined); // finished meanwhile
+      if (state === undefined || state.mtime >= instant) return undefined;
+      await rm(partialPath(digest), { force: true });
+      return state.size;
+    },
+
+    storedDigests: async function* (pageSize) {
+      let page: ArtefactDigest[] = [];
+      for await (const name of blobNames(join(root, "sha256"))) {
+        page.push(`sha256:${name}`);
+        if (page.length < pageSize) continue;
+        yield page;
+        page = [];
+      }
+      if (page.length > 0) yield page;
+    },
+
+    removeStored: async (digest) => {
+      if (readers.isRead(digest)) return { outcome: "in-use" };
+      const sizeBytes = await sizeOf(storedPath(digest));
+      if (sizeBytes === undefined) return { outcome: "removed", sizeBytes: 0 };
+      await rm(storedPath(digest), { force: true });
+      await syncFolder(storedFolder(digest));
+      return { outcome: "removed", sizeBytes };
+    },
+
+    usage: async (): Promise<BlobUsage> => {
+      const { bavail, blocks, bsize } = await statfs(root);
+      const stored = await sumOf(join(root, "sha256"));
+      const partial = await sumOf(partialFolder);
+      return { stored, partial, freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+    },
   };
+}
+
+/** Which blobs this process gives away, from the opening of a file until it is closed. */
+function createReaderCount() {
+  const counts = new Map<ArtefactDigest, number>();
+  const change = (digest: ArtefactDigest, by: number): void => {
+    const count = (counts.get(digest) ?? 0) + by;
+    if (count > 0) counts.set(digest, count);
+    else counts.delete(digest);
+  };
+  return {
+    isRead: (digest: ArtefactDigest) => counts.has(digest),
+    /** Call what it returns when the reader is done. */
+    add: (digest: ArtefactDigest): (() => void) => {
+      change(digest, 1);
+      return () => change(digest, -1);
+    },
+  };
+}
+
+/** Names of the blobs in a folder and in the folders in it; whatever else lies there is not ours. */
+async function* blobNames(folder: string): AsyncGenerator<string> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile() && /^[0-9a-f]{64}$/.test(entry.name)) yield entry.name;
+  }
+}
+
+async function sumOf(folder: string): Promise<BlobUsage["stored"]> {
+  let count = 0;
+  let sizeBytes = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const size = await sizeOf(join(entry.parentPath, entry.name));
+    if (size === undefined) continue; // removed meanwhile
+    count += 1;
+    sizeBytes += size;
+  }
+  return { count, sizeBytes };
 }
 
 /** Error numbers of the operating system that mean: no room here (full disk, quota). */

@@ -1,12 +1,11 @@
 import { createHmac, randomBytes } from "node:crypto";
+import { sealBytes, type KeyEncryptionKeys } from "@drawbridge/pki";
 import type { ArtefactDigest } from "../domain/artefact-digest.ts";
-import { keyBytes, seal, unseal, unwrapKey, type KeyEncryptionKey } from "./key-encryption-key.ts";
+import { dataKeyBytes, rewrapKey, unseal, unwrapKey, wrapKey, type WrappedKey } from "./wrapped-key.ts";
 
 /** A configuration as it lies in the database. */
-export interface SealedConfiguration {
+export interface SealedConfiguration extends WrappedKey {
   readonly ciphertext: Uint8Array;
-  readonly wrappedKey: Uint8Array;
-  readonly kekId: string;
 }
 
 /**
@@ -16,20 +15,36 @@ export interface SealedConfiguration {
 export function sealConfiguration(
   plain: Uint8Array,
   digest: ArtefactDigest,
-  kek: KeyEncryptionKey,
+  keks: KeyEncryptionKeys,
 ): SealedConfiguration {
-  const dataKey = randomBytes(keyBytes);
+  const dataKey = randomBytes(dataKeyBytes);
   return {
-    ciphertext: seal(plain, { key: dataKey, boundTo: `configuration ${digest}` }),
-    wrappedKey: seal(dataKey, { key: kek.bytes, boundTo: `configuration key ${digest}` }),
-    kekId: kek.id,
+    ciphertext: sealBytes(plain, { key: dataKey, boundTo: `configuration ${digest}` }),
+    ...wrapKey(dataKey, { kek: keks.current, boundTo: keyBinding(digest) }),
   };
 }
 
 /** @throws DrawbridgeError `KEY_ENCRYPTION_KEY_WRONG` (failed_precondition) | `CONFIGURATION_DAMAGED` (data_loss) */
-export function openConfiguration(sealed: SealedConfiguration, digest: ArtefactDigest, kek: KeyEncryptionKey): Buffer {
-  const dataKey = unwrapKey(sealed, { kek, boundTo: `configuration key ${digest}` });
+export function openConfiguration(
+  sealed: SealedConfiguration,
+  digest: ArtefactDigest,
+  keks: KeyEncryptionKeys,
+): Buffer {
+  const dataKey = unwrapKey(sealed, { keks, boundTo: keyBinding(digest) });
   return unseal(sealed.ciphertext, { key: dataKey, boundTo: `configuration ${digest}` });
+}
+
+/** The data key of a configuration under the current key encryption key; the document itself stays as it is. @throws as opening does */
+export function rewrapConfigurationKey(
+  wrapped: WrappedKey,
+  digest: ArtefactDigest,
+  keks: KeyEncryptionKeys,
+): WrappedKey {
+  return rewrapKey(wrapped, { keks, boundTo: keyBinding(digest) });
+}
+
+function keyBinding(digest: ArtefactDigest): string {
+  return `configuration key ${digest}`;
 }
 
 /**

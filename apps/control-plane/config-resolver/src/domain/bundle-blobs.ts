@@ -22,4 +22,21 @@ export interface BundleBlobs {
   discardPartial(digest: ArtefactDigest): Promise<void>;
   /** Partial blobs that nobody wrote to since `instant`. */
   partialsUntouchedSince(instant: Date): Promise<readonly ArtefactDigest[]>;
+  /** Remove a partial blob if still nobody wrote to it since `instant`. Returns its size. */
+  discardPartialUntouchedSince(digest: ArtefactDigest, instant: Date): Promise<number | undefined>;
+  /** All that are stored, in pages, in no particular order. */
+  storedDigests(pageSize: number): AsyncIterable<readonly ArtefactDigest[]>;
+  /** Remove a stored blob durably, unless this process is giving it to somebody. One that is not there is removed. */
+  removeStored(digest: ArtefactDigest): Promise<BlobRemoval>;
+  usage(): Promise<BlobUsage>;
+}
+
+export type BlobRemoval = { readonly outcome: "removed"; readonly sizeBytes: number } | { readonly outcome: "in-use" };
+
+/** What is kept, and the room that there is for it. */
+export interface BlobUsage {
+  readonly stored: { readonly count: number; readonly sizeBytes: number };
+  readonly partial: { readonly count: number; readonly sizeBytes: number };
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }

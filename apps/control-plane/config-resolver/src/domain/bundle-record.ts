@@ -11,7 +11,11 @@ export interface BundleRecord {
 }
 
 export interface BundleRecords {
+  /**
+   * What is stored under the digest, unless it is being removed. Whoever asks is about to deploy it: the grace period of the
+   * garbage collection begins anew.
+   */
   find(digest: ArtefactDigest): Promise<BundleRecord | undefined>;
-  /** Record a bundle and announce it, once however often it is called. */
+  /** Record a bundle and announce it, once however often it is called. One that was being removed is taken back. */
   record(bundle: BundleRecord): Promise<void>;
 }

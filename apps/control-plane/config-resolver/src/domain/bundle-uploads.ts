@@ -4,7 +4,7 @@ import type { Clock } from "@drawbridge/lifecycle";
 import type { ArtefactDigest } from "./artefact-digest.ts";
 import type { BundleBlobs } from "./bundle-blobs.ts";
 import type { BundleRecords } from "./bundle-record.ts";
-import type { KeyedLock } from "./keyed-lock.ts";
+import type { DigestLock } from "./digest-lock.ts";
 import {
   nextUploadStep,
   offsetMismatch,
@@ -31,13 +31,18 @@ export interface BundleUploads {
    */
   append(request: AppendRequest): Promise<UploadStatus>;
   /** Remove partial uploads that nobody went on with since `instant`; says which. */
-  removeAbandoned(instant: Date): Promise<readonly ArtefactDigest[]>;
+  removeAbandoned(instant: Date): Promise<readonly AbandonedUpload[]>;
+}
+
+export interface AbandonedUpload {
+  readonly digest: ArtefactDigest;
+  readonly sizeBytes: number;
 }
 
 export interface BundleUploadsDeps {
   readonly blobs: BundleBlobs;
   readonly bundles: BundleRecords;
-  readonly lock: KeyedLock;
+  readonly lock: DigestLock;
   readonly clock: Pick<Clock, "now">;
 }
 
@@ -48,7 +53,7 @@ export function createBundleUploads({ blobs, bundles, lock, clock }: BundleUploa
     return { blob, isRecorded };
   };
 
-  async function appendPart(request: AppendRequest): Promise<UploadStatus> {
+  async function appendPart(request: AppendRequest, lost: AbortSignal): Promise<UploadStatus> {
     const { digest, offset, totalBytes } = request;
     const { blob, isRecorded } = await look(digest);
     const next = nextUploadStep(blob, isRecorded, request);
@@ -61,19 +66,24 @@ export function createBundleUploads({ blobs, bundles, lock, clock }: BundleUploa
         await blobs.discardPartial(digest);
         throw offsetMismatch(0);
       case "register":
-        return complete(digest, "stored");
+        return complete(digest, "stored", lost);
       case "append": {
         const maxBytes = totalBytes - offset;
-        const chunks = atMost(request.content, maxBytes, totalBytes);
+        const chunks = unlessLost(atMost(request.content, maxBytes, totalBytes), lost);
         const sizeBytes = await blobs.append(digest, { offset, maxBytes, chunks });
-        return sizeBytes === totalBytes ? complete(digest, "partial") : { outcome: "partial", offset: sizeBytes };
+        return sizeBytes === totalBytes ? complete(digest, "partial", lost) : { outcome: "partial", offset: sizeBytes };
       }
     }
   }
 
   /** Check all of it, then store, then record. A crash in between is mended by the next call. */
-  async function complete(digest: ArtefactDigest, state: "partial" | "stored"): Promise<UploadStatus> {
+  async function complete(
+    digest: ArtefactDigest,
+    state: "partial" | "stored",
+    lost: AbortSignal,
+  ): Promise<UploadStatus> {
     const { manifest, sizeBytes } = await inspect(digest, state);
+    lost.throwIfAborted();
     if (state === "partial") await blobs.promote(digest);
     await bundles.record({
       digest,
@@ -101,21 +111,25 @@ export function createBundleUploads({ blobs, bundles, lock, clock }: BundleUploa
       const { blob, isRecorded } = await look(digest);
       return uploadStatus(blob, isRecorded);
     },
-    append: (request) =>
-      lock.hold(request.digest, () => {
-        request.signal.throwIfAborted();
-        return appendPart(request);
-      }),
+    append: (request) => lock.hold(request.digest, (lost) => appendPart(request, lost), request.signal),
     removeAbandoned: async (instant) => {
-      const removed: ArtefactDigest[] = [];
+      const removed: AbandonedUpload[] = [];
       for (const digest of await blobs.partialsUntouchedSince(instant)) {
-        if (lock.isHeld(digest)) continue; // somebody is at it
-        await lock.hold(digest, () => blobs.discardPartial(digest));
-        removed.push(digest);
+        // Somebody who is at it, here or in another replica, keeps it.
+        const held = await lock.tryHold(digest, () => blobs.discardPartialUntouchedSince(digest, instant));
+        if (held.outcome === "done" && held.value !== undefined) removed.push({ digest, sizeBytes: held.value });
       }
       return removed;
     },
   };
+}
+
+/** Nothing more once the lock is lost: another replica may be writing. */
+async function* unlessLost(chunks: AsyncIterable<Uint8Array>, lost: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    lost.throwIfAborted();
+    yield chunk;
+  }
 }
 
 /** Pass `leftBytes` on; more is an error, after they were passed on. */

@@ -1,11 +1,11 @@
+import { parseKeyEncryptionKeys } from "@drawbridge/pki";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { configurationDigest, openConfiguration, sealConfiguration } from "../crypto/configuration-cipher.ts";
-import { parseKeyEncryptionKey } from "../crypto/key-encryption-key.ts";
 import { encodeConfiguration, maxConfigurationBytes } from "./configuration-document.ts";
 
-const kek = parseKeyEncryptionKey(Buffer.alloc(32, 1).toString("base64url"));
-const otherKek = parseKeyEncryptionKey(Buffer.alloc(32, 2).toString("base64url"));
+const kek = parseKeyEncryptionKeys(Buffer.alloc(32, 1).toString("base64url"));
+const otherKek = parseKeyEncryptionKeys(Buffer.alloc(32, 2).toString("base64url"));
 const digestKey = Buffer.alloc(32, 3);
 const digest = configurationDigest(digestKey, "acme", Buffer.from("{}"));
 const other = configurationDigest(digestKey, "acme", Buffer.from("[]"));
@@ -83,13 +83,16 @@ test("refuses what was changed, cut, or put under another digest", () => {
 test("names both keys when the key encryption key is another one", () => {
   const sealed = sealConfiguration(Buffer.from("secret"), digest, kek);
   expect(() => openConfiguration(sealed, digest, otherKek)).toThrow(
-    expect.objectContaining({ code: "KEY_ENCRYPTION_KEY_WRONG", message: expect.stringContaining(kek.id) as string }),
+    expect.objectContaining({
+      code: "KEY_ENCRYPTION_KEY_WRONG",
+      message: expect.stringContaining(kek.current.id) as string,
+    }),
   );
 });
 
 test.each(["", "short", Buffer.alloc(31).toString("base64url"), `${Buffer.alloc(32).toString("base64url")}!`])(
   "refuses %j as a key encryption key",
   (text) => {
-    expect(() => parseKeyEncryptionKey(text)).toThrow(expect.objectContaining({ code: "KEY_ENCRYPTION_KEY_INVALID" }));
+    expect(() => parseKeyEncryptionKeys(text)).toThrow(expect.objectContaining({ code: "KEY_ENCRYPTION_KEY_INVALID" }));
   },
 );

@@ -1,11 +1,11 @@
 import type { Clock } from "@drawbridge/lifecycle";
+import type { KeyEncryptionKeys } from "@drawbridge/pki";
 import {
   configurationDigest,
   openConfiguration,
   sealConfiguration,
   type SealedConfiguration,
 } from "../crypto/configuration-cipher.ts";
-import type { KeyEncryptionKey } from "../crypto/key-encryption-key.ts";
 import type { ArtefactDigest } from "./artefact-digest.ts";
 import { encodeConfiguration, type ConfigurationDocument } from "./configuration-document.ts";
 
@@ -19,7 +19,10 @@ export interface StoredConfiguration extends SealedConfiguration {
 }
 
 export interface ConfigurationRecords {
-  /** Keep a configuration; the one that is there already under this digest is the same. */
+  /**
+   * Keep a configuration; the one that is there already under this digest is the same, and the grace period of the garbage
+   * collection begins anew for it.
+   */
   save(configuration: StoredConfiguration): Promise<void>;
   find(digest: ArtefactDigest): Promise<SealedConfiguration | undefined>;
 }
@@ -36,18 +39,18 @@ export interface Configurations {
 
 export function createConfigurations(deps: {
   readonly repository: ConfigurationRecords;
-  readonly kek: KeyEncryptionKey;
+  readonly keks: KeyEncryptionKeys;
   readonly digestKey: () => Uint8Array;
   readonly clock: Pick<Clock, "now">;
 }): Configurations {
-  const { repository, kek } = deps;
+  const { repository, keks } = deps;
   return {
     put: async (org, document) => {
       const plain = encodeConfiguration(document);
       const digest = configurationDigest(deps.digestKey(), org, plain);
       const sizeBytes = plain.byteLength;
       await repository.save({
-        ...sealConfiguration(plain, digest, kek),
+        ...sealConfiguration(plain, digest, keks),
         digest,
         org,
         sizeBytes,
@@ -57,7 +60,7 @@ export function createConfigurations(deps: {
     },
     read: async (digest) => {
       const sealed = await repository.find(digest);
-      return sealed && openConfiguration(sealed, digest, kek);
+      return sealed && openConfiguration(sealed, digest, keks);
     },
   };
 }

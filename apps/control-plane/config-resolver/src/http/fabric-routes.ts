@@ -9,6 +9,7 @@ import type { Entitlement } from "../domain/entitlement.ts";
 import { matchesNone } from "../domain/byte-range.ts";
 import type { RefusalAudit } from "../store/refusal-audit.ts";
 import { sendBlob } from "./send-blob.ts";
+import type { TransferMetrics } from "./transfer-metrics.ts";
 
 export interface FabricRoutesDeps {
   readonly entitlement: Entitlement;
@@ -16,6 +17,7 @@ export interface FabricRoutesDeps {
   readonly blobs: Pick<FileBlobStore, "open">;
   /** The document in the clear; undefined if there is none under this digest. */
   readonly readConfiguration: (digest: ArtefactDigest) => Promise<Buffer | undefined>;
+  readonly transfers: TransferMetrics;
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
   readonly idleMs: number;
@@ -31,7 +33,7 @@ export function registerFabricRoutes(app: FastifyInstance, deps: FabricRoutesDep
       await assertEntitled(deps, request, digest);
       const blob = await deps.blobs.open(digest);
       if (blob === undefined) throw notFound("BUNDLE_NOT_FOUND", "bundle", digest);
-      return sendBlob({ request, reply, blob, digest, idleMs: deps.idleMs });
+      return sendBlob({ request, reply, blob, digest, transfers: deps.transfers, idleMs: deps.idleMs });
     },
   });
   app.route({
@@ -46,7 +48,7 @@ export function registerFabricRoutes(app: FastifyInstance, deps: FabricRoutesDep
 }
 
 async function sendConfiguration(
-  { readConfiguration }: FabricRoutesDeps,
+  { readConfiguration, transfers }: FabricRoutesDeps,
   {
     request,
     reply,
@@ -58,7 +60,10 @@ async function sendConfiguration(
   if (document === undefined) throw notFound("CONFIGURATION_NOT_FOUND", "configuration", digest);
   void reply.headers({ etag, "content-type": "application/json; charset=utf-8" });
   if (matchesNone(request.headers["if-none-match"], etag)) return reply.code(304).send();
-  return reply.header("content-length", document.byteLength).send(request.method === "HEAD" ? undefined : document);
+  void reply.header("content-length", document.byteLength);
+  if (request.method === "HEAD") return reply.send();
+  transfers.downloaded("configuration", "complete", document.byteLength);
+  return reply.send(document);
 }
 
 /** @throws DrawbridgeError `ARTEFACT_NOT_ENTITLED` (permission_denied), and what the question throws (unavailable) */

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { OpenBlob } from "../blobs/file-blob-store.ts";
 import type { ArtefactDigest } from "../domain/artefact-digest.ts";
 import { chooseByteRange, matchesNone } from "../domain/byte-range.ts";
+import type { TransferMetrics } from "./transfer-metrics.ts";
 
 /** Answer GET or HEAD with a file: whole or in part, streamed. Closes the file in any case. */
 export async function sendBlob(options: {
@@ -11,16 +12,17 @@ export async function sendBlob(options: {
   readonly reply: FastifyReply;
   readonly blob: OpenBlob;
   readonly digest: ArtefactDigest;
+  readonly transfers: TransferMetrics;
   /** A reader that takes nothing for this long is cut off. */
   readonly idleMs: number;
 }): Promise<FastifyReply> {
   const { request, reply, blob, digest, idleMs } = options;
-  const { handle, sizeBytes } = blob;
+  const { sizeBytes } = blob;
   // The digest names the content, so it is a strong validator by nature.
   const etag = `"${digest}"`;
   void reply.headers({ etag, "accept-ranges": "bytes", "content-type": "application/gzip" });
   if (matchesNone(request.headers["if-none-match"], etag)) {
-    await handle.close();
+    await blob.close();
     return reply.code(304).send();
   }
   const ifRange = request.headers["if-range"];
@@ -31,7 +33,7 @@ export async function sendBlob(options: {
     sizeBytes,
   });
   if (range.outcome === "unsatisfiable") {
-    await handle.close();
+    await blob.close();
     void reply.header("content-range", `bytes */${sizeBytes}`);
     return reply
       .code(416)
@@ -42,11 +44,15 @@ export async function sendBlob(options: {
   if (range.outcome === "part") void reply.code(206).header("content-range", `bytes ${start}-${end}/${sizeBytes}`);
   void reply.header("content-length", end - start + 1);
   if (request.method === "HEAD") {
-    await handle.close();
+    await blob.close();
     return reply.send();
   }
   reply.raw.setTimeout(idleMs, () => reply.raw.destroy());
-  return reply.send(handle.createReadStream({ start, end }));
+  const content = blob.stream({ start, end });
+  reply.raw.once("close", () => {
+    options.transfers.downloaded("bundle", reply.raw.writableFinished ? "complete" : "cut", content.bytesRead);
+  });
+  return reply.send(content);
 }
 
 function rangeNotSatisfiable(sizeBytes: number): DrawbridgeError {

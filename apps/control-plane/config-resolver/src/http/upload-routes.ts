@@ -9,10 +9,12 @@ import type { BundleRecords } from "../domain/bundle-record.ts";
 import type { BundleUploads } from "../domain/bundle-uploads.ts";
 import { maxBundleBytes } from "../domain/upload.ts";
 import { discardBody, readBody } from "./read-body.ts";
+import type { TransferMetrics } from "./transfer-metrics.ts";
 
 export interface UploadRoutesDeps {
   readonly uploads: BundleUploads;
   readonly bundles: Pick<BundleRecords, "find">;
+  readonly transfers: TransferMetrics;
   readonly logger: Logger;
   /** A sender that sends nothing for this long is cut off. */
   readonly idleMs: number;
@@ -33,7 +35,7 @@ const headersSchema = z.object({
 
 /** Resumable uploads, for management-api: HEAD says how much is there, PATCH adds to it, GET describes what is stored. */
 export function registerUploadRoutes(app: FastifyInstance, deps: UploadRoutesDeps): void {
-  const { uploads, bundles, logger, idleMs } = deps;
+  const { uploads, bundles, transfers, logger, idleMs } = deps;
   // Bodies are read as they come, whatever they are called.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
@@ -59,7 +61,10 @@ export function registerUploadRoutes(app: FastifyInstance, deps: UploadRoutesDep
 
   async function appendAndDiscard<T>(raw: IncomingMessage, append: (content: AsyncIterable<Uint8Array>) => Promise<T>) {
     try {
-      return await append(readBody(raw, idleMs));
+      return await append(counted(readBody(raw, idleMs), transfers));
+    } catch (error) {
+      transfers.uploaded("failed");
+      throw error;
     } finally {
       await discardBody(raw, idleMs);
     }
@@ -79,9 +84,17 @@ export function registerUploadRoutes(app: FastifyInstance, deps: UploadRoutesDep
       }),
     );
     const isStored = status.outcome === "stored";
+    transfers.uploaded(status.outcome);
     void reply.header("upload-offset", isStored ? status.sizeBytes : status.offset);
     return reply.code(isStored ? 201 : 204).send();
   });
+}
+
+async function* counted(content: AsyncIterable<Uint8Array>, transfers: TransferMetrics): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) {
+    transfers.received(chunk.byteLength);
+    yield chunk;
+  }
 }
 
 /** What an upload needs to know besides the problem: where to go on, and that no room is not a matter of patience. */

@@ -4,9 +4,20 @@ import { bundleStored } from "../events/bundle-stored.ts";
 import type { ConfigResolverDatabase } from "./database.ts";
 
 export function createBundleRepository(store: Store<ConfigResolverDatabase>): BundleRecords {
+  const present = (digest: string) =>
+    store.db.selectFrom("bundle").selectAll().where("digest", "=", digest).where("removing_since", "is", null);
   return {
     find: async (digest) => {
-      const row = await store.db.selectFrom("bundle").selectAll().where("digest", "=", digest).executeTakeFirst();
+      let row = await present(digest).executeTakeFirst();
+      if (row !== undefined && row.unreferenced_since !== null) {
+        row = await store.db
+          .updateTable("bundle")
+          .set({ unreferenced_since: null })
+          .where("digest", "=", digest)
+          .where("removing_since", "is", null)
+          .returningAll()
+          .executeTakeFirst();
+      }
       if (row === undefined) return undefined;
       return {
         digest,
@@ -29,7 +40,12 @@ export function createBundleRepository(store: Store<ConfigResolverDatabase>): Bu
             manifest_json: bundle.manifestJson,
             stored_at: bundle.storedAt,
           })
-          .onConflict((conflict) => conflict.column("digest").doNothing())
+          .onConflict((conflict) =>
+            conflict
+              .column("digest")
+              .doUpdateSet({ stored_at: bundle.storedAt, unreferenced_since: null, removing_since: null })
+              .where("bundle.removing_since", "is not", null),
+          )
           .returning("digest")
           .executeTakeFirst();
         if (inserted !== undefined) await enqueueEvent(tx, bundleStored(bundle));

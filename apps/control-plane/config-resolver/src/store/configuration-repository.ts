@@ -16,7 +16,7 @@ export function createConfigurationRepository(store: Pick<Store<ConfigResolverDa
           size_bytes: configuration.sizeBytes,
           created_at: configuration.createdAt,
         })
-        .onConflict((conflict) => conflict.column("digest").doNothing())
+        .onConflict((conflict) => conflict.column("digest").doUpdateSet({ unreferenced_since: null }))
         .execute();
     },
     find: async (digest) => {

@@ -8,6 +8,8 @@ export interface BundleTable {
   readonly version: string;
   readonly manifest_json: string;
   readonly stored_at: Date;
+  readonly unreferenced_since: Date | null;
+  readonly removing_since: Date | null;
 }
 
 export interface ServiceKeyTable {
@@ -25,10 +27,17 @@ export interface ConfigurationTable {
   readonly kek_id: string;
   readonly size_bytes: number;
   readonly created_at: Date;
+  readonly unreferenced_since: Date | null;
+}
+
+export interface UnrecordedBlobTable {
+  readonly digest: string;
+  readonly first_seen_at: Date;
 }
 
 export interface ConfigResolverDatabase {
   readonly bundle: BundleTable;
   readonly service_key: ServiceKeyTable;
   readonly configuration: ConfigurationTable;
+  readonly unrecorded_blob: UnrecordedBlobTable;
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, Component } from "@drawbridge/lifecycle";
+import type { KeyEncryptionKeys } from "@drawbridge/pki";
 import type { Store } from "@drawbridge/store";
-import { keyBytes, seal, unwrapKey, type KeyEncryptionKey } from "../crypto/key-encryption-key.ts";
+import { dataKeyBytes, unwrapKey, wrapKey } from "../crypto/wrapped-key.ts";
 import type { ConfigResolverDatabase } from "./database.ts";
 
 /** The key under which configurations are named; loaded at the start. */
@@ -10,7 +11,8 @@ export interface DigestKey extends Component {
   get(): Uint8Array;
 }
 
-const keyName = "configuration-digest";
+/** Its row, and what it is bound to. */
+export const digestKeyName = "configuration-digest";
 
 /**
  * Made once, by whichever replica comes first, and kept wrapped beside what it names: the key encryption key can change and the
@@ -18,7 +20,7 @@ const keyName = "configuration-digest";
  */
 export function createDigestKey(deps: {
   readonly store: Pick<Store<ConfigResolverDatabase>, "db">;
-  readonly kek: KeyEncryptionKey;
+  readonly keks: KeyEncryptionKeys;
   readonly clock: Pick<Clock, "now">;
 }): DigestKey {
   let key: Uint8Array | undefined;
@@ -34,18 +36,23 @@ export function createDigestKey(deps: {
     },
     start: async () => {
       const { db } = deps.store;
+      const made = wrapKey(randomBytes(dataKeyBytes), { kek: deps.keks.current, boundTo: digestKeyName });
       await db
         .insertInto("service_key")
         .values({
-          name: keyName,
-          kek_id: deps.kek.id,
-          wrapped_key: seal(randomBytes(keyBytes), { key: deps.kek.bytes, boundTo: keyName }),
+          name: digestKeyName,
+          kek_id: made.kekId,
+          wrapped_key: Buffer.from(made.wrappedKey),
           created_at: deps.clock.now(),
         })
         .onConflict((conflict) => conflict.column("name").doNothing())
         .execute();
-      const row = await db.selectFrom("service_key").selectAll().where("name", "=", keyName).executeTakeFirstOrThrow();
-      key = unwrapKey({ kekId: row.kek_id, wrappedKey: row.wrapped_key }, { kek: deps.kek, boundTo: keyName });
+      const row = await db
+        .selectFrom("service_key")
+        .selectAll()
+        .where("name", "=", digestKeyName)
+        .executeTakeFirstOrThrow();
+      key = unwrapKey({ kekId: row.kek_id, wrappedKey: row.wrapped_key }, { keks: deps.keks, boundTo: digestKeyName });
     },
     stop: () => Promise.resolve(),
   };

@@ -2,6 +2,7 @@ import {
   CertificateAuthorityServiceService,
   CertificateState,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { ArtefactReferenceServiceService } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import { EntitlementServiceService } from "@drawbridge/contracts/runtime/v1/app_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { IdentityHolder } from "@drawbridge/pki";
@@ -16,6 +17,8 @@ export interface Peers extends AsyncDisposable {
   readonly deployed: Set<string>;
   /** Serial numbers. */
   readonly revoked: Set<string>;
+  /** Digests that apps refer to. */
+  readonly referenced: Set<string>;
   /** Questions that runtime-manager was asked. */
   readonly questions: string[];
   stopRuntimeManager(): Promise<void>;
@@ -25,6 +28,7 @@ export async function startPeers(ca: TestCa): Promise<Peers> {
   const { logger } = createTestLogger();
   const deployed = new Set<string>();
   const revoked = new Set<string>();
+  const referenced = new Set<string>();
   const questions: string[] = [];
   const configResolver = [{ service: "config-resolver" }] as const;
   const unused = () =>
@@ -37,6 +41,12 @@ export async function startPeers(ca: TestCa): Promise<Peers> {
         questions.push(`${fabricId} ${digest}`);
         return { entitled: deployed.has(`${fabricId} ${digest}`) };
       },
+    },
+  });
+  const references = defineGrpcService(ArtefactReferenceServiceService, {
+    allow: { filterReferenced: configResolver },
+    handlers: {
+      filterReferenced: async ({ digests }) => ({ referenced: digests.filter((digest) => referenced.has(digest)) }),
     },
   });
   const certificates = defineGrpcService(CertificateAuthorityServiceService, {
@@ -72,26 +82,27 @@ export async function startPeers(ca: TestCa): Promise<Peers> {
       listCertificates: unused,
     },
   });
-  const start = async (name: string, service: typeof entitlement) => {
+  const start = async (name: string, services: readonly (typeof entitlement)[]) => {
     const identity = new IdentityHolder(await ca.issueService(name));
     const server = createGrpcServer({
       name,
       listen: { host: "127.0.0.1", port: 0 },
       identity,
       clientCertificate: "required",
-      services: [service],
+      services,
       logger,
     });
     await server.start(new AbortController().signal);
     return { address: `127.0.0.1:${server.address().port}`, stop: () => server.stop(AbortSignal.timeout(1_000)) };
   };
-  const certAuthority = await start("cert-authority", certificates);
-  const runtimeManager = await start("runtime-manager", entitlement);
+  const certAuthority = await start("cert-authority", [certificates]);
+  const runtimeManager = await start("runtime-manager", [entitlement, references]);
   return {
     certAuthority: certAuthority.address,
     runtimeManager: runtimeManager.address,
     deployed,
     revoked,
+    referenced,
     questions,
     stopRuntimeManager: runtimeManager.stop,
     [Symbol.asyncDispose]: async () => {
