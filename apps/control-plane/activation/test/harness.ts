@@ -19,12 +19,15 @@ import { createGrpcClient } from "@drawbridge/rpc";
 import { startTelemetry } from "@drawbridge/telemetry";
 import {
   certAuthorityMigrations,
+  createRuntimeManagerProcess,
   createTestLogger,
+  runtimeManagerMigrations,
   startCertAuthority,
   startTestNats,
   startTestPostgres,
   tempDir,
   type CertAuthorityProcess,
+  type RuntimeManagerProcess,
   type TestDatabase,
   type TestLogger,
   type TestNats,
@@ -35,10 +38,12 @@ import { createActivationService } from "../src/service.ts";
 const migrations = fileURLToPath(new URL("../migrations", import.meta.url));
 const forever = new AbortController().signal;
 
-/** Everything activation needs, real: PostgreSQL, NATS, cert-authority. One per test file. */
+/** Everything activation needs, real: PostgreSQL, NATS, cert-authority, runtime-manager. One per test file. */
 export interface Environment extends AsyncDisposable {
   readonly nats: TestNats;
   readonly certAuthority: CertAuthorityProcess;
+  /** Not started. It cannot reach cert-authority: what is revoked, activation revoked. */
+  readonly runtimeManager: RuntimeManagerProcess;
   readonly bus: Bus;
   readonly database: TestDatabase;
   startService(options?: ServiceOptions): Promise<RunningService>;
@@ -71,6 +76,13 @@ export async function startEnvironment(): Promise<Environment> {
       await postgres.createDatabase({ schema: "cert_authority", migrations: certAuthorityMigrations }),
     );
     const certAuthority = stack.use(await startCertAuthority({ dir: dir.path, database: caDatabase, nats }));
+    const runtimeDatabase = stack.use(
+      await postgres.createDatabase({ schema: "runtime_manager", migrations: runtimeManagerMigrations }),
+    );
+    const { identitiesDir } = certAuthority;
+    const runtimeManager = stack.use(
+      await createRuntimeManagerProcess({ dir: dir.path, database: runtimeDatabase, nats, identitiesDir }),
+    );
     const log = createTestLogger();
     const bus = connectBus({ url: nats.url, credentials: nats.credentials, name: "test", logger: log.logger });
     await bus.start(forever);
@@ -78,9 +90,10 @@ export async function startEnvironment(): Promise<Environment> {
     return {
       nats,
       certAuthority,
+      runtimeManager,
       bus,
       database,
-      startService: (options = {}) => startService({ nats, database, certAuthority }, options),
+      startService: (options = {}) => startService({ nats, database, certAuthority, runtimeManager }, options),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {
@@ -94,16 +107,20 @@ async function startService(
     readonly nats: TestNats;
     readonly database: TestDatabase;
     readonly certAuthority: CertAuthorityProcess;
+    readonly runtimeManager: RuntimeManagerProcess;
   },
   options: ServiceOptions,
 ): Promise<RunningService> {
-  const { nats, database, certAuthority } = environment;
+  const { nats, database, certAuthority, runtimeManager } = environment;
   const log = createTestLogger();
   const anyPort = { host: "127.0.0.1", port: 0 };
   const identityDir = join(certAuthority.identitiesDir, "activation");
-  const parsed = configSchema
-    .omit({ DATABASE_URL_FILE: true })
-    .parse({ IDENTITY_DIR: identityDir, CERT_AUTHORITY_ADDRESS: certAuthority.address, NATS_URL: nats.url });
+  const parsed = configSchema.omit({ DATABASE_URL_FILE: true }).parse({
+    IDENTITY_DIR: identityDir,
+    CERT_AUTHORITY_ADDRESS: certAuthority.address,
+    RUNTIME_MANAGER_ADDRESS: runtimeManager.address,
+    NATS_URL: nats.url,
+  });
   const config: ActivationConfig = {
     ...parsed,
     DATABASE_URL_FILE: new Secret(database.url),

@@ -52,18 +52,14 @@ async function errorOf(call: Promise<unknown>): Promise<DrawbridgeError> {
   throw new Error("the call was expected to fail with a DrawbridgeError");
 }
 
-async function announce(
-  type: "runtime.fabric.activated.v1" | "runtime.fabric.deleted.v1",
-  payload: { readonly fabricId: string; readonly agentId?: string },
-): Promise<void> {
-  const fact = type.split(".")[2] ?? "";
+async function announceActivated(payload: { readonly fabricId: string; readonly agentId: string }): Promise<void> {
   await environment.bus.publishEvent({
     id: uuidV7Ids.next(),
-    type,
+    type: "runtime.fabric.activated.v1",
     scope: payload.fabricId,
     occurredAt: new Date(),
     traceparent: "",
-    payloadJson: JSON.stringify({ name: "edge-1", fact, replica: "", agentId: "", ...payload }),
+    payloadJson: JSON.stringify({ name: "edge-1", fact: "activated", replica: "", ...payload }),
   });
 }
 
@@ -102,7 +98,7 @@ test("a redemption is not repeated once the agent opened its tunnel", async () =
   const { secretToken } = await service.tokens.createActivationToken(aTokenRequest());
   const request = await anActivation(secretToken);
   const { fabricId, agentId } = await service.activate(request);
-  await announce("runtime.fabric.activated.v1", { fabricId, agentId });
+  await announceActivated({ fabricId, agentId });
   await eventually(
     () =>
       service.activate(request).then(
@@ -111,24 +107,6 @@ test("a redemption is not repeated once the agent opened its tunnel", async () =
       ),
     "ACTIVATION_TOKEN_USED",
   );
-});
-
-test("a deleted fabric takes its unused tokens with it", async () => {
-  const service = await start();
-  const request = aTokenRequest();
-  const [unused, used] = [
-    await service.tokens.createActivationToken(request),
-    await service.tokens.createActivationToken({ ...request, requestId: crypto.randomUUID() }),
-  ];
-  const redeemed = await anActivation(used.secretToken);
-  await service.activate(redeemed);
-  await announce("runtime.fabric.deleted.v1", { fabricId: request.fabricId });
-  await tap.until(1, withToken("activation.token.revoked.v1", unused.token?.tokenId ?? ""));
-  expect(await errorOf(service.activate(await anActivation(unused.secretToken)))).toMatchObject({
-    code: "ACTIVATION_TOKEN_REVOKED",
-  });
-  expect(await errorOf(service.activate(redeemed))).toMatchObject({ code: "ACTIVATION_TOKEN_REVOKED" });
-  expect(tap.events.filter(withToken("activation.token.revoked.v1", used.token?.tokenId ?? ""))).toEqual([]);
 });
 
 test("a redemption cut off after the token was consumed is completed by the retry, on another replica too (ACT 8)", async () => {
