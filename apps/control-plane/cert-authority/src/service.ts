@@ -28,8 +28,10 @@ import { createIssueQueue } from "./store/issue-queue.ts";
 import { createIssueCertificate } from "./domain/issue-certificate.ts";
 import { publicRoutes } from "./http/public-routes.ts";
 import { createCertificateAuthorityRpc } from "./rpc/certificate-authority-rpc.ts";
+import { countIssues, gaugeExpiry, timeSigning } from "./issue-metrics.ts";
 import { readAuthority } from "./store/ca-key-repository.ts";
 import { createCertificateRepository } from "./store/certificate-repository.ts";
+import { createOutboxAge } from "./store/outbox-age.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
 
 export interface CertAuthorityDeps {
@@ -69,6 +71,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     url: config.NATS_URL,
     credentials: config.NATS_CREDENTIALS_FILE,
     name: config.REPLICA,
+    service: "cert-authority",
     logger,
     clock,
     random,
@@ -104,12 +107,11 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   });
   const signing = createSigningThread({ ca: () => authority.get().issuing, logger });
   const queue = createIssueQueue({ store, authority, limit: config.ISSUE_QUEUE_LIMIT, metrics });
-  const issueCertificate = createIssueCertificate({
-    signLeaf: signing.sign,
-    leafTtlSeconds: leaf.ttlSeconds,
-    queue,
-    clock,
-  });
+  const signLeaf = timeSigning(signing.sign, { metrics, clock });
+  const issueCertificate = countIssues(
+    createIssueCertificate({ signLeaf, leafTtlSeconds: leaf.ttlSeconds, queue, clock }),
+    metrics,
+  );
   const revocationList = createRevocationListCache({ authority, certificates, clock });
 
   // inbound
@@ -148,13 +150,12 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     clock,
   });
   const inboxCleaner = createInboxCleaner({ store, clock, logger });
+  const outboxAge = createOutboxAge({ store, metrics, clock });
   const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
-  metrics.gauge(
-    "issuing_ca_not_after_seconds",
-    { description: "when the issuing CA expires, seconds since 1970" },
-    () => (authority.health() === undefined ? authority.get().issuing.notAfter.getTime() / 1000 : 0),
-  );
+  gaugeExpiry(metrics, "issuing_ca", () => (authority.isLoaded() ? authority.get().issuing.notAfter : undefined));
+  gaugeExpiry(metrics, "root_ca", () => (authority.isLoaded() ? authority.get().rootNotAfter : undefined));
+  gaugeExpiry(metrics, "identity", () => (identity.holder.isLoaded ? identity.holder.get().notAfter : undefined));
   for (const [name, check] of Object.entries({
     database: store.health,
     bus: bus.health,
@@ -179,6 +180,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       bus,
       outbox,
       inboxCleaner,
+      outboxAge,
       runtimeManager,
       fabricDeleted,
     ],

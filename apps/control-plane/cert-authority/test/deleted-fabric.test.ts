@@ -121,9 +121,7 @@ async function forgeDeletion(fabricId: string): Promise<string> {
 }
 
 const isRefuted = (eventId: string) => (): boolean =>
-  authority.log.records.some(
-    (record) => record["event_id"] === eventId && String(record["msg"]).startsWith("security:"),
-  );
+  authority.log.records.some((record) => record["event_id"] === eventId && record.msg.startsWith("security:"));
 const revoked = { state: CertificateState.CERTIFICATE_STATE_REVOKED, revocationReason: "the fabric was deleted" };
 const issued = { state: CertificateState.CERTIFICATE_STATE_ISSUED, revocationReason: "" };
 

@@ -249,3 +249,16 @@ test("publishes trust bundle and revocation list over HTTPS (R9)", async () => {
   const list = await fetch("/v1/crl");
   expect(list.includes(Buffer.from(serialNumber, "hex"))).toBe(true);
 });
+
+test("metrics tell requests by profile and result, the time of signing, and what expires when", async () => {
+  await activation.issueFabricCertificate(await agentRequest());
+  const csrDer = new Uint8Array(3);
+  await expect(activation.issueFabricCertificate(await agentRequest({ csrDer }))).rejects.toThrow();
+  const text = await authority.metrics();
+  const sample = (name: string): RegExp => new RegExp(`^drawbridge_cert_authority_${name} [1-9]`, "m");
+  expect(text).toMatch(sample('certificate_requests_total\\{profile="agent",result="issued"\\}'));
+  expect(text).toMatch(sample('certificate_requests_total\\{profile="agent",result="refused"\\}'));
+  expect(text).toMatch(sample("signing_seconds_count"));
+  for (const what of ["root_ca", "issuing_ca", "identity"]) expect(text).toMatch(sample(`${what}_not_after_seconds`));
+  expect(text).toMatch(/^drawbridge_cert_authority_outbox_age_seconds \d/m);
+});

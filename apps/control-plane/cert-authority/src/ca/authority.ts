@@ -21,6 +21,7 @@ import type { StoredAuthority } from "../store/ca-key-repository.ts";
 /** The authority, opened and ready to sign. */
 export interface LoadedAuthority {
   readonly trustBundle: TrustBundle;
+  readonly rootNotAfter: Date;
   readonly issuing: {
     readonly id: string;
     readonly certificateDer: Uint8Array;
@@ -47,6 +48,7 @@ export interface AuthorityOptions {
 export interface Authority extends Component {
   /** @throws DrawbridgeError `CA_NOT_LOADED` (unavailable) */
   get(): LoadedAuthority;
+  isLoaded(): boolean;
   readonly health: HealthCheck;
 }
 
@@ -66,6 +68,7 @@ export function createAuthority(options: AuthorityOptions): Authority {
 
   return {
     name: "authority",
+    isLoaded: () => loaded !== undefined,
     get: () => {
       if (loaded) return loaded;
       throw new DrawbridgeError({ kind: "unavailable", code: "CA_NOT_LOADED", message: "the CA is not loaded yet" });
@@ -117,6 +120,7 @@ export function loadAuthority(
       rootsDer: [root.certificateDer],
       refreshHintSeconds: defaultRefreshHintSeconds,
     }),
+    rootNotAfter: root.notAfter,
     issuing,
     issuer: createLeafIssuer(issuing),
   };

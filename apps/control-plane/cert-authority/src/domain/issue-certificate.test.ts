@@ -12,6 +12,7 @@ const signLeaf = createSignLeaf(createLeafIssuer(ca.issuing));
 const keyPair = await generateKeyPair();
 const request: IssueRequest = {
   requestId: "018f0000-0000-7000-8000-000000000001",
+  profile: "service",
   csrDer: await createCsr(keyPair),
   spiffeId: "spiffe://drawbridge.local/cp/activation",
   fabricId: undefined,

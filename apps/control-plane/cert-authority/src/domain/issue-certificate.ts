@@ -1,6 +1,7 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import type { RecordedCertificate, SignedCertificate } from "./certificate.ts";
+import type { FabricProfile } from "./certificate-name.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { SignLeaf } from "./sign-leaf.ts";
 
@@ -12,6 +13,7 @@ export type RecordOutcome =
 
 export interface IssueRequest {
   readonly requestId: string;
+  readonly profile: FabricProfile | "service";
   readonly csrDer: Uint8Array;
   readonly spiffeId: string;
   readonly fabricId: string | undefined;

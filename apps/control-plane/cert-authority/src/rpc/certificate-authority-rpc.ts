@@ -49,6 +49,7 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
         const name = fabricNameFromProto(request);
         const certificate = await issueCertificate({
           requestId: requireUuid("request_id", request.requestId),
+          profile: name.profile,
           csrDer: request.csrDer,
           spiffeId: fabricCertificateName(trustBundle.trustDomain, name),
           fabricId: name.fabricId,
@@ -63,6 +64,7 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
         const { issuing, trustBundle } = authority.get();
         const certificate = await issueCertificate({
           requestId: requireUuid("request_id", request.requestId),
+          profile: "service",
           csrDer: request.csrDer,
           spiffeId: callerOf(peer).spiffeId, // a service renews its own name and no other
           fabricId: undefined,
