@@ -122,3 +122,95 @@ test("the time of a condition is that of its last change of status", () => {
   }).conditions;
   expect(worse.find(({ type }) => type === "Ready")?.lastTransitionAt).toEqual(later);
 });
+
+type Texts = Partial<Record<"Ready" | "Progressing" | "Failed", string>>;
+
+test.for<readonly [string, Partial<AppWish>, ObservedApp | undefined, AppProgress | undefined, Texts]>([
+  [
+    "the new revision failed and the old one serves in full",
+    {},
+    seen(["ready", "ready"], old),
+    failed,
+    {
+      Ready:
+        "EarlierRevisionServing: revision 2 is not in service (see Failed); 2 replicas of revision 1 are ready and serve",
+      Progressing: "RolloutFailed: the roll-out of revision 2 failed (see Failed); the agent tries again by itself",
+      Failed: "CrashLoop: it crashed; revision 1 goes on serving",
+    },
+  ],
+  [
+    "the first revision failed",
+    {},
+    seen([], { appliedSpecDigest: "", servingRevision: 0n }),
+    failed,
+    {
+      Ready: "NotReady: nothing serves: revision 2 could not be brought up (see Failed)",
+      Failed: "CrashLoop: it crashed",
+    },
+  ],
+  [
+    "a repair failed though all replicas are ready",
+    {},
+    seen(["ready", "ready"]),
+    failed,
+    { Ready: "RepairFailed: 2 of 2 replicas are ready, but the agent could not bring the app in order (see Failed)" },
+  ],
+  [
+    "one replica crashed",
+    {},
+    seen(["ready", "crashed"]),
+    applied,
+    {
+      Ready:
+        "SomeReplicasNotReady: 1 of 2 replicas are ready; r1 is crashed: the app's log says why, the agent starts it again by itself",
+      Progressing: "RolloutComplete: revision 2 has been rolled out",
+      Failed: "None: nothing has failed",
+    },
+  ],
+  [
+    "an update is under way",
+    {},
+    seen(["ready", "ready", "starting"], old),
+    { state: "applying", key: spec },
+    {
+      Ready: "RollingOut: revision 1 serves with 2 ready replicas until revision 2 has taken its place",
+      Progressing: "RollingOut: revision 2 is being brought up; its replicas must become ready",
+    },
+  ],
+  [
+    "it is being stopped",
+    { desiredState: "stopped" },
+    seen(["draining"], old),
+    { state: "applying", key: spec },
+    {
+      Ready: "Stopping: the app is being stopped; 1 replicas have not ended yet",
+      Progressing: "Stopping: the app is being stopped",
+    },
+  ],
+  [
+    "a failure is of an earlier wish",
+    {},
+    seen(["ready"], old),
+    { ...failed, key: "sha256:old" },
+    { Failed: "None: nothing has failed" },
+  ],
+])("when %s the conditions say what is and where to look", ([, change, observed, progress, texts]) => {
+  const { conditions } = reportApp({ wish: { ...wish, ...change }, observed, progress, earlier: [], now });
+  const said = Object.fromEntries(conditions.map(({ type, reason, message }) => [type, `${reason}: ${message}`]));
+  expect(said).toMatchObject(texts);
+});
+
+test("no report claims missing replicas while it counts all of them as ready", () => {
+  const progresses: readonly (AppProgress | undefined)[] = [
+    undefined,
+    applied,
+    failed,
+    { state: "applying", key: spec },
+  ];
+  const states = [seen(["ready", "ready"]), seen(["ready", "ready"], old), seen(["ready", "ready", "crashed"])];
+  for (const progress of progresses)
+    for (const observed of states) {
+      const ready = reportApp({ wish, observed, progress, earlier: [], now }).conditions[0];
+      expect(ready?.reason, ready?.message).not.toBe("SomeReplicasNotReady");
+    }
+});

@@ -45,7 +45,7 @@ export function reportApp({ wish, observed, progress, earlier, now }: ReportInpu
   const verdicts = [
     readyVerdict({ wish, observed, phase, readyReplicas }),
     progressingVerdict(phase, wish, progress),
-    failedVerdict(phase, progress, observed),
+    failedVerdict({ wish, phase, progress, observed }),
   ];
   return {
     appId: wish.appId,
@@ -68,7 +68,7 @@ export function reportUnusable(
 ): AppReport {
   const { observed, earlier, now } = about;
   const readyReplicas = observed?.replicas.filter(({ state }) => state === "ready").length ?? 0;
-  const message = `the deployment cannot be used: ${app.problem}`;
+  const message = `the deployment cannot be used: ${app.problem}; what ran before goes on. Correct it and deploy again`;
   return {
     appId: app.appId,
     name: app.name,
@@ -122,57 +122,103 @@ function readyVerdict(about: {
   readonly readyReplicas: number;
 }): Verdict {
   const { wish, observed, phase, readyReplicas } = about;
+  const not = (reason: string, message: string): Verdict => ({ type: "Ready", status: "False", reason, message });
   const count = `${readyReplicas} of ${wish.replicas} replicas are ready`;
-  if (phase === "running") return { type: "Ready", status: "True", reason: "AllReplicasReady", message: count };
-  if (phase === "stopped")
-    return { type: "Ready", status: "False", reason: "Stopped", message: "the app is stopped, as desired" };
   const problem = observed && problemText(observed);
-  if (problem)
-    return { type: "Ready", status: "False", reason: problem.reason, message: `${count}; ${problem.message}` };
   const serving = observed?.servingRevision ?? 0n;
-  if (phase === "progressing" && serving > 0n) {
-    return {
-      type: "Ready",
-      status: readyReplicas > 0 ? "True" : "False",
-      reason: "RollingOut",
-      message: `${count}; revision ${serving} is serving`,
-    };
+  switch (phase) {
+    case "running":
+      return { type: "Ready", status: "True", reason: "AllReplicasReady", message: count };
+    case "stopped":
+      return not("Stopped", "the app is stopped, as desired; start it to bring it back");
+    case "failed":
+      // Counts are of what serves, never of the revision that could not be brought up.
+      return serving > 0n
+        ? not(
+            "EarlierRevisionServing",
+            `revision ${wish.revision} is not in service (see Failed); ${readyReplicas} replicas of revision ${serving} are ready and serve`,
+          )
+        : not("NotReady", `nothing serves: revision ${wish.revision} could not be brought up (see Failed)`);
+    case "pending":
+    case "progressing":
+      if (wish.desiredState === "stopped")
+        return not(
+          "Stopping",
+          `the app is being stopped; ${observed?.replicas.length ?? 0} replicas have not ended yet`,
+        );
+      if (problem) return not(problem.reason, `${count}; ${problem.message}`);
+      if (serving === 0n) return not("NotReady", `${count}; revision ${wish.revision} comes up (see Progressing)`);
+      return {
+        type: "Ready",
+        status: readyReplicas > 0 ? "True" : "False",
+        reason: "RollingOut",
+        message: `revision ${serving} serves with ${readyReplicas} ready replicas until revision ${wish.revision} has taken its place`,
+      };
+    case "degraded":
+      if (problem) return not(problem.reason, `${count}; ${problem.message}`);
+      if (readyReplicas >= wish.replicas)
+        return not("RepairFailed", `${count}, but the agent could not bring the app in order (see Failed)`);
+      return not(
+        readyReplicas > 0 ? "SomeReplicasNotReady" : "NotReady",
+        `${count}; ${unreadyText(observed?.replicas ?? [])}`,
+      );
   }
-  return {
-    type: "Ready",
-    status: "False",
-    reason: readyReplicas > 0 ? "SomeReplicasNotReady" : "NotReady",
-    message: count,
-  };
+}
+
+/** Which replicas are missing, and where to look. */
+function unreadyText(replicas: readonly ObservedReplica[]): string {
+  const named = replicas
+    .filter(({ state }) => state !== "ready")
+    .map(
+      ({ replicaId, state, lastExit }) => `${replicaId} is ${state}${lastExit === "" ? "" : ` (last: ${lastExit})`}`,
+    );
+  const shown = named.slice(0, 3).join(", ");
+  const more = named.length > 3 ? ` and ${named.length - 3} more` : "";
+  if (named.length === 0) return "the others are gone and are being started again";
+  return `${shown}${more}: the app's log says why, the agent starts it again by itself`;
 }
 
 function progressingVerdict(phase: AppPhase, wish: AppWish, progress: AppProgress | undefined): Verdict {
-  const isUnderWay = phase === "progressing" || phase === "pending";
-  if (!isUnderWay) {
-    const reason = phase === "failed" ? "RolloutFailed" : "RolloutComplete";
-    return {
-      type: "Progressing",
-      status: "False",
-      reason,
-      message: `revision ${wish.revision} is not being rolled out`,
-    };
-  }
+  const not = (reason: string, message: string): Verdict => ({ type: "Progressing", status: "False", reason, message });
+  if (phase === "failed")
+    return not(
+      "RolloutFailed",
+      `the roll-out of revision ${wish.revision} failed (see Failed); the agent tries again by itself`,
+    );
+  if (phase === "stopped") return not("RolloutComplete", "the app is stopped: nothing is being rolled out");
+  if (phase === "running" || phase === "degraded")
+    return not("RolloutComplete", `revision ${wish.revision} has been rolled out`);
   const doing = progress?.key === wish.specDigest ? progress.state : "waiting";
-  const texts: Readonly<Record<string, readonly [string, string]>> = {
-    waiting: ["Queued", `revision ${wish.revision} waits for its turn`],
-    fetching: ["FetchingBundle", `bundle and configuration of revision ${wish.revision} are being fetched`],
-  };
-  const [reason, message] = texts[doing] ?? ["RollingOut", `revision ${wish.revision} is being brought up`];
+  const [reason, message] = progressText(doing, wish);
   return { type: "Progressing", status: "True", reason, message };
 }
 
-function failedVerdict(phase: AppPhase, progress: AppProgress | undefined, observed: ObservedApp | undefined): Verdict {
-  if (progress?.state === "failed") {
-    const serving = observed?.servingRevision ?? 0n;
-    const stays = phase === "failed" && serving > 0n ? `; revision ${serving} goes on serving` : "";
-    return { type: "Failed", status: "True", reason: progress.reason, message: `${progress.message}${stays}` };
-  }
-  return { type: "Failed", status: "False", reason: "None", message: "nothing failed" };
+function progressText(doing: AppProgress["state"], wish: AppWish): readonly [reason: string, message: string] {
+  if (doing === "waiting") return ["Queued", `revision ${wish.revision} waits for its turn behind other apps`];
+  if (doing === "fetching")
+    return ["FetchingBundle", `bundle and configuration of revision ${wish.revision} are being fetched`];
+  if (wish.desiredState === "stopped") return ["Stopping", "the app is being stopped"];
+  return ["RollingOut", `revision ${wish.revision} is being brought up; its replicas must become ready`];
+}
+
+function failedVerdict(about: {
+  readonly wish: AppWish;
+  readonly phase: AppPhase;
+  readonly progress: AppProgress | undefined;
+  readonly observed: ObservedApp | undefined;
+}): Verdict {
+  const { wish, phase, progress, observed } = about;
+  // A failure of an earlier wish is over: what is wanted now has not been tried yet.
+  if (progress?.state !== "failed" || progress.key !== wish.specDigest)
+    return { type: "Failed", status: "False", reason: "None", message: "nothing has failed" };
+  const serving = observed?.servingRevision ?? 0n;
+  const stays = phase === "failed" && serving > 0n ? `; revision ${serving} goes on serving` : "";
+  return {
+    type: "Failed",
+    status: "True",
+    reason: progress.reason,
+    message: `${progress.message.replace(/\.$/, "")}${stays}`,
+  };
 }
 
 function problemText(observed: ObservedApp): { readonly reason: string; readonly message: string } | undefined {
@@ -183,7 +229,7 @@ function problemText(observed: ObservedApp): { readonly reason: string; readonly
     case "crash_loop":
       return {
         reason: "CrashLoop",
-        message: `replica ${problem.replicaId} was restarted ${problem.restarts} times (last: ${problem.lastExit || "unknown"})`,
+        message: `replica ${problem.replicaId} was restarted ${problem.restarts} times (last: ${problem.lastExit || "unknown"}): its log says why; fix the app and deploy again, or roll back`,
       };
     case "port_in_use":
       return {
