@@ -11,11 +11,12 @@ export interface ArtefactRef {
 
 export interface RolloutStrategy {
   readonly maxSurge: number;
+  /** 0: what the bundle's manifest says. */
   readonly readyTimeoutSeconds: number;
   readonly drainTimeoutSeconds: number;
 }
 
-export const defaultStrategy: RolloutStrategy = { maxSurge: 1, readyTimeoutSeconds: 60, drainTimeoutSeconds: 25 };
+export const defaultStrategy: RolloutStrategy = { maxSurge: 1, readyTimeoutSeconds: 0, drainTimeoutSeconds: 25 };
 
 export type DesiredState = "running" | "stopped";
 

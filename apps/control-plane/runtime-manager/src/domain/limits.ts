@@ -33,14 +33,14 @@ export function assertStrategy(strategy: RolloutStrategy): RolloutStrategy {
   const isBetween = (value: number, highest: number) => Number.isInteger(value) && value >= 1 && value <= highest;
   if (
     isBetween(strategy.maxSurge, 100) &&
-    isBetween(strategy.readyTimeoutSeconds, 3_600) &&
+    (strategy.readyTimeoutSeconds === 0 || isBetween(strategy.readyTimeoutSeconds, 3_600)) &&
     isBetween(strategy.drainTimeoutSeconds, 3_600)
   ) {
     return strategy;
   }
   throw invalid(
     "STRATEGY_INVALID",
-    "max_surge must be 1 to 100, ready_timeout_seconds and drain_timeout_seconds 1 to 3600",
+    "max_surge must be 1 to 100, ready_timeout_seconds 0 to 3600, drain_timeout_seconds 1 to 3600",
   );
 }
 

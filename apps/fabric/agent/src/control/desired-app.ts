@@ -35,7 +35,10 @@ export function desiredAppOf(
     replicas: wish.replicas,
     restartNonce: wish.restartNonce,
     publicPort: wish.publicPort,
-    strategy: wish.pace,
+    strategy: {
+      ...wish.pace,
+      readyTimeoutSeconds: wish.pace.readyTimeoutSeconds ?? manifest.readiness.timeoutSeconds,
+    },
     bundleDigest: wish.bundle.digest,
     bundleDirectory: bundle.directory,
     manifest,

@@ -13,7 +13,8 @@ export interface Artefact {
 /** How a new version replaces an old one. */
 export interface RolloutPace {
   readonly maxSurge: number;
-  readonly readyTimeoutSeconds: number;
+  /** `undefined`: what the bundle's manifest says. */
+  readonly readyTimeoutSeconds: number | undefined;
   readonly drainTimeoutSeconds: number;
 }
 

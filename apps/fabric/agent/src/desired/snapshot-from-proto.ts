@@ -10,7 +10,7 @@ const pathPattern = /^\/v1\/(bundles|configurations)\/sha256:[0-9a-f]{64}$/;
 const maxBundleBytes = 2 * 1024 ** 3;
 const maxConfigurationBytes = 4 * 1024 ** 2;
 
-const defaultPace: RolloutPace = { maxSurge: 1, readyTimeoutSeconds: 60, drainTimeoutSeconds: 25 };
+const defaultPace: RolloutPace = { maxSurge: 1, readyTimeoutSeconds: undefined, drainTimeoutSeconds: 25 };
 
 /**
  * The signed bytes of a snapshot as a wish. An app whose spec makes no sense lands in `unusable` and fails alone.
@@ -97,7 +97,7 @@ function paceOf({ strategy }: AppSpec): RolloutPace {
   if (!strategy) return defaultPace;
   return {
     maxSurge: clamp(strategy.maxSurge, 100) ?? defaultPace.maxSurge,
-    readyTimeoutSeconds: clamp(strategy.readyTimeoutSeconds, 3_600) ?? defaultPace.readyTimeoutSeconds,
+    readyTimeoutSeconds: clamp(strategy.readyTimeoutSeconds, 3_600),
     drainTimeoutSeconds: clamp(strategy.drainTimeoutSeconds, 3_600) ?? defaultPace.drainTimeoutSeconds,
   };
 }

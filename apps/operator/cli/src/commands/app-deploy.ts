@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { Command } from "commander";
 import type { ApiClient } from "../api/client.ts";
 import { type App, appSchema } from "../api/types.ts";
@@ -46,7 +46,11 @@ function withSettings(command: Command): Command {
       'file of NAME=value lines with secure properties, "-" for standard input; never on the command line',
     )
     .option("--max-surge <number>", "replicas started beyond the desired number in a roll-out", wholeNumber(1, 100))
-    .option("--ready-timeout <seconds>", "how long a new replica has to become ready", wholeNumber(1, 3600))
+    .option(
+      "--ready-timeout <seconds>",
+      "how long a new replica has to become ready (default: the manifest's readiness.timeoutSeconds)",
+      wholeNumber(1, 3600),
+    )
     .option("--drain-timeout <seconds>", "how long an old replica has to finish its requests", wholeNumber(1, 3600))
     .addOption(waitOption())
     .addOption(timeoutOption())
@@ -120,12 +124,22 @@ async function put(
   options: DeployOptions,
 ): Promise<void> {
   const { api, output } = request;
-  const asked = await api.call(appPath(options.environment, request.name), appSchema, {
-    method: "PUT",
-    body: request.body,
-  });
+  const asked = await api
+    .call(appPath(options.environment, request.name), appSchema, { method: "PUT", body: request.body })
+    .catch((error: unknown) => {
+      throw withOptionsNamed(error);
+    });
   const app = await followRollout({ world, api, output }, asked, options);
   output.fields(summary(app), app);
+}
+
+/** The server speaks of properties; here they are options. */
+function withOptionsNamed(error: unknown): unknown {
+  if (!isDrawbridgeError(error, "CONFIGURATION_INVALID") && !isDrawbridgeError(error, "CONFIGURATION_REQUIRED"))
+    return error;
+  const { kind, code, details } = error;
+  const message = `${error.message} (plain properties with --set NAME=value, secret ones as NAME=value lines in a file with --secrets-file)`;
+  return new DrawbridgeError({ kind, code, message, details, cause: error });
 }
 
 function summary(app: App): [string, string][] {

@@ -107,9 +107,10 @@ export const deployBody = z.strictObject({
       maxSurge: z.int("must be a whole number").min(1, "must be 1 to 100").max(100, "must be 1 to 100").default(1),
       readyTimeoutSeconds: z
         .int("must be a whole number")
-        .min(1, "must be 1 to 3600")
-        .max(3_600, "must be 1 to 3600")
-        .default(60),
+        .min(0, "must be 0 to 3600")
+        .max(3_600, "must be 0 to 3600")
+        .default(0)
+        .meta({ description: "Seconds that a replica has to become ready; 0: what the bundle's manifest says." }),
       drainTimeoutSeconds: z
         .int("must be a whole number")
         .min(1, "must be 1 to 3600")
