@@ -1,0 +1,72 @@
+import { execFile } from "node:child_process";
+import { copyFile, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const npm = "npm@11.19.1";
+const certificates = "/etc/ssl/certs/ca-certificates.crt";
+
+/** Base images for infra/docker/Dockerfile, made of what is on this machine, because none can be pulled in CI. */
+export interface NodeImages {
+  /** node and the libraries it loads; no shell, nothing else: what our images run on must be enough with this. */
+  readonly runtime: string;
+  /** Node, npm, a shell, and the machine's root certificates. */
+  readonly build: string;
+}
+
+export async function buildNodeImages(): Promise<NodeImages> {
+  const images: NodeImages = { runtime: "drawbridge-test/node", build: "drawbridge-test/node-build" };
+  const work = await mkdtemp(join(tmpdir(), "drawbridge-node-image-"));
+  try {
+    const files = join(work, "files");
+    await copyNode(files, join(work, "loader"));
+    await writeFile(join(work, "Dockerfile"), runtimeDockerfile);
+    await docker("build", "-q", "-t", images.runtime, work);
+
+    await run("npm", ["install", "--prefix", join(work, "npm"), "--no-audit", "--no-fund", npm]);
+    await copyFile(certificates, join(work, "ca.crt"));
+    await writeFile(join(work, "Dockerfile"), buildDockerfile);
+    await docker("build", "-q", "-t", images.build, work);
+    return images;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+const runtimeDockerfile = `FROM scratch
+COPY loader /
+COPY files /
+ENV PATH=/usr/local/bin
+CMD ["node"]
+`;
+
+const buildDockerfile = `FROM drawbridge-test/base
+COPY files /
+COPY npm/node_modules/npm /usr/local/lib/node_modules/npm
+COPY ca.crt ${certificates}
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
+ENV NODE_EXTRA_CA_CERTS=${certificates} SSL_CERT_FILE=${certificates} NPM_CONFIG_CAFILE=${certificates}
+`;
+
+/** The node that runs this, and every shared library that the loader names for it; the loader itself apart. */
+async function copyNode(files: string, loader: string): Promise<void> {
+  await place(process.execPath, join(files, "usr/local/bin/node"));
+  const { stdout } = await run("ldd", [process.execPath]);
+  for (const [path] of stdout.matchAll(/\/\S+\.so[.\d]*/g)) {
+    const isLoader = basename(path).startsWith("ld-");
+    // /lib is a link to /usr/lib in Debian, where the loader looks as well.
+    if (isLoader) await place(path, join(loader, path));
+    else await place(path, join(files, await realpath(dirname(path)), basename(path)));
+  }
+}
+
+async function place(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  await copyFile(await realpath(from), to);
+}
+
+async function docker(...args: string[]): Promise<void> {
+  await run("docker", args, { maxBuffer: 64 * 1024 * 1024 });
+}
