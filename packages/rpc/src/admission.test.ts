@@ -1,6 +1,8 @@
+import { setImmediate as turnOfTheLoop } from "node:timers/promises";
 import { createTokenBucket } from "@drawbridge/rpc";
+import { FakeClock } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
-import { createAdmission } from "./admission.ts";
+import { createAdmission, type Admission } from "./admission.ts";
 
 test("a bucket gives its burst at once and then its rate", () => {
   const bucket = createTokenBucket({ ratePerSecond: 2, burst: 3 });
@@ -16,13 +18,64 @@ test("a bucket never holds more than its burst, and time that goes back gives no
   expect(bucket.take(0)).toBe(false);
 });
 
-test("admission counts handshakes and connections until they end", () => {
-  const admission = createAdmission({ handshakesPerSecond: 100, concurrentHandshakes: 2, connections: 3 });
-  expect([0, 0, 0].map((nowMs) => admission.admit(nowMs))).toEqual(["admitted", "admitted", "concurrency"]);
+/** Arrivals by name, and what became of each. */
+function arrivals(admission: Admission) {
+  const outcomes: string[] = [];
+  return {
+    outcomes,
+    come: (name: string) =>
+      admission.arrive({
+        begin: () => outcomes.push(`${name} begins`),
+        refuse: (reason) => outcomes.push(`${name} ${reason}`),
+      }),
+  };
+}
+
+test("admission counts handshakes and connections until they end (R14)", () => {
+  const limits = { handshakesPerSecond: 100, concurrentHandshakes: 2, connections: 3 };
+  const admission = createAdmission(limits, new FakeClock());
+  const { outcomes, come } = arrivals(admission);
+  for (const name of ["a", "b", "c"]) come(name);
   admission.handshakeEnded();
-  expect(admission.admit(0)).toBe("admitted");
+  come("d");
   admission.handshakeEnded();
-  expect(admission.admit(0)).toBe("connections");
+  come("e");
   admission.connectionEnded();
-  expect(admission.admit(0)).toBe("admitted");
+  come("f");
+  expect(outcomes).toEqual(["a begins", "b begins", "c concurrency", "d begins", "e connections", "f begins"]);
+});
+
+test("whoever may wait begins in order of arrival when a handshake ends (R14)", () => {
+  const admission = createAdmission({ concurrentHandshakes: 1, waiting: 2 }, new FakeClock());
+  const { outcomes, come } = arrivals(admission);
+  for (const name of ["a", "b", "c", "d"]) come(name);
+  expect(outcomes).toEqual(["a begins", "d rate"]);
+  admission.handshakeEnded();
+  admission.handshakeEnded();
+  expect(outcomes).toEqual(["a begins", "d rate", "b begins", "c begins"]);
+});
+
+test("whoever waits for the rate begins when it allows it (R14)", async () => {
+  const clock = new FakeClock();
+  const { outcomes, come } = arrivals(createAdmission({ handshakesPerSecond: 1, waiting: 2 }, clock));
+  for (const name of ["a", "b", "c"]) come(name);
+  expect(outcomes).toEqual(["a begins"]);
+  clock.advance(1_000);
+  await turnOfTheLoop();
+  expect(outcomes).toEqual(["a begins", "b begins"]);
+  clock.advance(1_000);
+  await turnOfTheLoop();
+  expect(outcomes).toEqual(["a begins", "b begins", "c begins"]);
+});
+
+test("whoever waited for too long is refused, because it has hung up (R14)", () => {
+  const clock = new FakeClock();
+  const admission = createAdmission({ concurrentHandshakes: 1, waiting: 2 }, clock);
+  const { outcomes, come } = arrivals(admission);
+  come("a");
+  come("b");
+  clock.advance(10_001);
+  come("c");
+  admission.handshakeEnded();
+  expect(outcomes).toEqual(["a begins", "b waited", "c begins"]);
 });

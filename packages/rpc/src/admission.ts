@@ -1,3 +1,5 @@
+import type { Clock } from "@drawbridge/lifecycle";
+
 /** Allows `ratePerSecond` on average and `burst` at once. */
 export interface TokenBucket {
   /** Take one; false when none is left. `nowMs` is monotonic time and never goes back. */
@@ -36,41 +38,105 @@ export interface AdmissionLimits {
   readonly concurrentHandshakes?: number;
   /** Connections altogether. Default 20,000. */
   readonly connections?: number;
+  /**
+   * Sockets that stand in line for their handshake instead of being refused. Default 0. A herd that waits costs a socket
+   * each; one that is refused comes back again and again, and later each time.
+   */
+  readonly waiting?: number;
 }
 
-export type AdmissionRefusal = "rate" | "concurrency" | "connections";
+export type AdmissionRefusal = "rate" | "concurrency" | "connections" | "waited";
 
-/** Decides who may begin a TLS handshake. */
+/** A socket that was accepted. One of the two is called once: at once, or when its turn comes. */
+export interface Arrival {
+  /** `handshakeEnded` and `connectionEnded` follow. */
+  readonly begin: () => void;
+  /** Nothing follows. */
+  readonly refuse: (reason: AdmissionRefusal) => void;
+}
+
+/** Decides who may begin a TLS handshake, and when. */
 export interface Admission {
-  /** "admitted", or why not. Every admitted socket calls `handshakeEnded` and `connectionEnded` once. */
-  admit(nowMs: number): "admitted" | AdmissionRefusal;
+  arrive(arrival: Arrival): void;
   handshakeEnded(): void;
   connectionEnded(): void;
+  /** Those that began and did not end. */
   connections(): number;
+  /** From now on nobody begins; answers who stood in line. */
+  close(): readonly Arrival[];
 }
 
-export function createAdmission(limits: AdmissionLimits = {}): Admission {
+/** Who waited for longer has hung up, or is about to: agents wait 15 s for a handshake. */
+const longestWaitMs = 10_000;
+
+export function createAdmission(limits: AdmissionLimits, clock: Pick<Clock, "monotonicMs" | "sleep">): Admission {
   const rate = limits.handshakesPerSecond ?? 150;
   const bucket = createTokenBucket({ ratePerSecond: rate, burst: rate });
   const maxHandshakes = limits.concurrentHandshakes ?? 64;
   const maxConnections = limits.connections ?? 20_000;
+  const maxWaiting = limits.waiting ?? 0;
+  const waiting: (Arrival & { readonly sinceMs: number })[] = [];
   let handshakes = 0;
   let connections = 0;
+  let isWaking = false;
+
+  /** Counts one more that begins, or says what is in the way. */
+  function take(): "taken" | AdmissionRefusal {
+    if (connections >= maxConnections) return "connections";
+    if (handshakes >= maxHandshakes) return "concurrency";
+    if (!bucket.take(clock.monotonicMs())) return "rate";
+    handshakes += 1;
+    connections += 1;
+    return "taken";
+  }
+
+  function callNext(): void {
+    for (let next = waiting[0]; next; next = waiting[0]) {
+      if (clock.monotonicMs() - next.sinceMs > longestWaitMs) {
+        waiting.shift();
+        next.refuse("waited");
+        continue;
+      }
+      const verdict = take();
+      if (verdict === "rate") wakeUp();
+      if (verdict !== "taken") return; // the end of a handshake or of a connection calls the next one
+      waiting.shift();
+      next.begin();
+    }
+  }
+
+  function wakeUp(): void {
+    if (isWaking) return;
+    isWaking = true;
+    void clock.sleep(bucket.waitMs(clock.monotonicMs())).then(() => {
+      isWaking = false;
+      callNext();
+    });
+  }
+
   return {
-    admit: (nowMs) => {
-      if (connections >= maxConnections) return "connections";
-      if (handshakes >= maxHandshakes) return "concurrency";
-      if (!bucket.take(nowMs)) return "rate";
-      handshakes += 1;
-      connections += 1;
-      return "admitted";
+    arrive: (arrival) => {
+      const verdict = waiting.length > 0 ? "rate" : take(); // nobody overtakes
+      if (verdict === "taken") {
+        arrival.begin();
+        return;
+      }
+      if (verdict === "connections" || waiting.length >= maxWaiting) {
+        arrival.refuse(verdict);
+        return;
+      }
+      waiting.push({ ...arrival, sinceMs: clock.monotonicMs() });
+      if (verdict === "rate") wakeUp();
     },
     handshakeEnded: () => {
       handshakes -= 1;
+      callNext();
     },
     connectionEnded: () => {
       connections -= 1;
+      callNext();
     },
     connections: () => connections,
+    close: () => waiting.splice(0),
   };
 }

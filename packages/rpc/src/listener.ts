@@ -5,7 +5,7 @@ import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { peerIdentity, serverTlsOptions, type IdentityHolder, type PeerIdentity } from "@drawbridge/pki";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
-import { createAdmission, type AdmissionLimits } from "./admission.ts";
+import { createAdmission, type AdmissionLimits, type AdmissionRefusal } from "./admission.ts";
 
 /** Where to listen; port 0 lets the system choose. */
 export interface ListenAddress {
@@ -62,7 +62,7 @@ export interface Listener {
  */
 export function createListener(options: ListenerOptions): Listener {
   const { clock, logger, tls } = options;
-  const admission = createAdmission(options.admission);
+  const admission = createAdmission(options.admission ?? {}, clock);
   const connections = new Set<Connection>();
   const handshakes = new Map<string, { readonly end: () => void; readonly socket: Socket }>();
   const refused = options.metrics?.counter("connections_refused", {
@@ -72,31 +72,35 @@ export function createListener(options: ListenerOptions): Listener {
     [admission.connections(), { listener: options.name }],
   ]);
 
-  const server: Server = createServer({ noDelay: true }, accept);
+  // Paused, because a socket may have to wait for its handshake: nothing is read before TLS reads it.
+  const server: Server = createServer({ noDelay: true, pauseOnConnect: tls !== undefined }, accept);
   let tlsServer: TlsServer | undefined; // made in listen(): the identity is loaded by a component that starts before us
   let isOverloaded = false;
 
   function accept(socket: Socket): void {
-    const verdict = admission.admit(clock.monotonicMs());
-    if (verdict !== "admitted") {
-      socket.resetAndDestroy();
-      refused?.add(1, { listener: options.name, reason: verdict });
-      if (!isOverloaded) logger.warn({ reason: verdict }, "refusing connections: overloaded");
-      isOverloaded = true;
-      return;
-    }
+    socket.on("error", () => undefined); // resets are everyday life; "close" follows and is counted
+    admission.arrive({ begin: () => begin(socket), refuse: (reason) => refuse(socket, reason) });
+  }
+
+  function refuse(socket: Socket, reason: AdmissionRefusal): void {
+    socket.resetAndDestroy();
+    refused?.add(1, { listener: options.name, reason });
+    if (!isOverloaded) logger.warn({ reason }, "refusing connections: overloaded");
+    isOverloaded = true;
+  }
+
+  function begin(socket: Socket): void {
     if (isOverloaded) logger.info({}, "accepting connections again");
     isOverloaded = false;
     const key = addressKey(socket); // read now: a closed socket has forgotten its own address
     const endHandshake = onlyOnce(() => {
-      admission.handshakeEnded();
       if (handshakes.get(key)?.end === endHandshake) handshakes.delete(key);
+      admission.handshakeEnded();
     });
     socket.once("close", () => {
       endHandshake();
       admission.connectionEnded();
     });
-    socket.on("error", () => undefined); // resets are everyday life; "close" follows and is counted
     if (!tlsServer) {
       endHandshake();
       register(socket, undefined);
@@ -186,6 +190,7 @@ export function createListener(options: ListenerOptions): Listener {
     connections: () => connections,
     destroy: (reason) => {
       server.close();
+      for (const { refuse } of admission.close()) refuse("connections");
       for (const { socket } of handshakes.values()) socket.destroy();
       for (const connection of connections) connection.close(reason);
     },

@@ -74,6 +74,24 @@ test("sockets above the rate are closed before any cryptography (R14)", async ()
   expect(first.destroyed).toBe(false);
 });
 
+test("with a line to stand in, a herd is served one after the other and nobody is refused (R14)", async () => {
+  const { port } = await startServer({ admission: { concurrentHandshakes: 1, waiting: 20 } });
+  const herd = Array.from({ length: 20 }, () => connectTls({ host: "127.0.0.1", port, ...oneWay() }));
+  onTestFinished(() => herd.forEach((socket) => void socket.destroy()));
+  await Promise.all(herd.map((socket) => once(socket, "secureConnect")));
+  expect(herd.every((socket) => socket.authorized)).toBe(true);
+});
+
+test("sockets that stand in line are closed when the server stops", async () => {
+  const { port, server } = await startServer({ admission: { concurrentHandshakes: 1, waiting: 1 } });
+  const [first, second] = [dial(port), dial(port)];
+  await Promise.all([once(first, "connect"), once(second, "connect")]);
+  await closed(dial(port)); // there is room for two: those two were accepted
+  const ended = Promise.all([closed(first), closed(second)]);
+  await server.stop(AbortSignal.abort());
+  await ended;
+});
+
 test("a handshake that was given up makes room for the next", async () => {
   const { port } = await startServer({ admission: { concurrentHandshakes: 1 } });
   const first = dial(port);

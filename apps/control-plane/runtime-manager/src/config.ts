@@ -58,6 +58,13 @@ export const configSchema = z
       .max(10_000)
       .default(64)
       .meta({ description: "TLS handshakes under way, at most" }),
+    WAITING_HANDSHAKES: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(100_000)
+      .default(4_000)
+      .meta({ description: "connections that wait for their TLS handshake instead of being refused, at most" }),
     TUNNELS: z.coerce.number().int().min(1).max(100_000).default(20_000).meta({ description: "tunnels, at most" }),
   })
   .refine((config) => config.DEAD_AFTER_MS >= 2 * config.HEARTBEAT_MS, {

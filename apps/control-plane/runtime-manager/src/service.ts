@@ -106,6 +106,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     url: config.NATS_URL,
     credentials: config.NATS_CREDENTIALS_FILE,
     name: replica,
+    service: "runtime-manager",
     logger,
     clock,
     random,
@@ -195,6 +196,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     admission: {
       handshakesPerSecond: config.HANDSHAKES_PER_SECOND,
       concurrentHandshakes: config.CONCURRENT_HANDSHAKES,
+      waiting: config.WAITING_HANDSHAKES,
       connections: config.TUNNELS,
     },
     onConnection: (connection) => connections.add(connection),
