@@ -52,11 +52,16 @@ export async function productionPackages(appFolder: string, root: string): Promi
 export async function copyPackages(packages: readonly InstalledPackage[], root: string, out: string): Promise<void> {
   const placed = (folder: string): string => join(out, relative(root, folder));
   for (const each of packages) {
-    await cp(each.folder, placed(each.folder), { recursive: true, verbatimSymlinks: true });
+    await cp(each.folder, placed(each.folder), { recursive: true, verbatimSymlinks: true, filter: isNeededToRun });
     const siblings = siblingsOf(each.name, placed(each.folder));
     for (const [name, folder] of each.uses) await link(placed(folder), join(siblings, name));
     if (each.direct) await link(placed(each.folder), join(out, "node_modules", each.name));
   }
+}
+
+/** Half of the files of npm packages are for compilers and debuggers. */
+function isNeededToRun(path: string): boolean {
+  return !/\.(map|[cm]?ts)$/.test(path);
 }
 
 async function directPackages(appFolder: string, root: string): Promise<ReadonlySet<string>> {
