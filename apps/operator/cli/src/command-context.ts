@@ -1,7 +1,7 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { type ApiClient, createApiClient } from "./api/client.ts";
-import type { ContextFile } from "./context/context-file.ts";
+import type { Context, ContextFile } from "./context/context-file.ts";
 import { createOutput, type Output, type Stream } from "./output/output.ts";
 
 /** The world as the commands see it; made once in main.ts. */
@@ -31,7 +31,10 @@ export function outputOf(world: CommandWorld, options: OutputOptions): Output {
  * Do `work` with the login of this machine.
  * @throws DrawbridgeError `NOT_LOGGED_IN` | `LOGIN_EXPIRED` (unauthenticated)
  */
-export async function withApi<T>(world: CommandWorld, work: (api: ApiClient) => Promise<T>): Promise<T> {
+export async function withApi<T>(
+  world: CommandWorld,
+  work: (api: ApiClient, context: Context) => Promise<T>,
+): Promise<T> {
   const context = await world.contextFile.read();
   if (!context) {
     throw new DrawbridgeError({
@@ -49,7 +52,7 @@ export async function withApi<T>(world: CommandWorld, work: (api: ApiClient) => 
   }
   const api = createApiClient(context);
   try {
-    return await work(api);
+    return await work(api, context);
   } finally {
     await api.close();
   }

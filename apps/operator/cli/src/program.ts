@@ -9,13 +9,17 @@ import { fabricCommand } from "./commands/fabric.ts";
 import { loginCommand, logoutCommand, whoamiCommand } from "./commands/login.ts";
 
 /** `drawbridge <noun> <verb>`. */
-export function createProgram(world: CommandWorld, version: string): Command {
+export function createProgram(
+  world: CommandWorld,
+  { version, format }: { readonly version: string; readonly format: "table" | "json" },
+): Command {
   const program = new Command("drawbridge")
     .description("Run apps and API gateways in clusters you cannot reach into.")
     .version(version)
     .configureOutput({
       writeOut: (text) => void world.stdout.write(text),
-      writeErr: (text) => void world.stderr.write(text),
+      // In JSON whoever runs the program says what is wrong, once.
+      writeErr: (text) => void (format === "table" && world.stderr.write(text)),
     })
     .showSuggestionAfterError()
     .showHelpAfterError("(--help shows what can be said here)")

@@ -9,6 +9,7 @@ const problemSchema = z.object({
   code: z.string().optional(),
   kind: z.string().optional(),
   errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  details: z.record(z.string(), z.string()).optional(),
   retryAfterMs: z.number().optional(),
 });
 
@@ -24,9 +25,25 @@ const kindByStatus: Readonly<Record<number, ErrorKind>> = {
   429: "resource_exhausted",
   503: "unavailable",
   504: "deadline_exceeded",
+  507: "resource_exhausted",
 };
 
-/** The error that a response stands for: the server's own words, with each field at fault on a line of its own. */
+/** Details of an error under `field:<name>` say what is wrong with a field. */
+const fieldPrefix = "field:";
+
+export interface FieldError {
+  readonly field: string;
+  readonly message: string;
+}
+
+/** What is wrong with which field of what was asked. */
+export function fieldErrorsOf(error: DrawbridgeError): readonly FieldError[] {
+  return Object.entries(error.details)
+    .filter(([name]) => name.startsWith(fieldPrefix))
+    .map(([name, message]) => ({ field: name.slice(fieldPrefix.length), message }));
+}
+
+/** The error that a response stands for, in the server's own words. */
 export function errorFromResponse(status: number, body: string): DrawbridgeError {
   const problem = problemSchema.safeParse(safeJson(body));
   if (!problem.success) {
@@ -36,13 +53,14 @@ export function errorFromResponse(status: number, body: string): DrawbridgeError
       message: `the control plane answered ${status} without an explanation; is the URL that of management-api?`,
     });
   }
-  const { code, detail, title, errors, retryAfterMs } = problem.data;
+  const { code, detail, title, errors = [], details = {}, retryAfterMs } = problem.data;
   const kind = errorKinds.find((known) => known === problem.data.kind) ?? kindByStatus[status] ?? "internal";
-  const fields = (errors ?? []).map(({ field, message }) => `\n  ${field}: ${message}`).join("");
+  const fields = errors.map(({ field, message }) => [fieldPrefix + field, message]);
   return new DrawbridgeError({
     kind,
     code: code ?? "UNEXPECTED_RESPONSE",
-    message: `${detail ?? title ?? `the control plane answered ${status}`}${fields}`,
+    message: detail ?? title ?? `the control plane answered ${status}`,
+    details: { ...details, ...Object.fromEntries(fields) },
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }

@@ -106,8 +106,13 @@ export const newFabricTokenSchema = z.object({
   token: z.string(),
   fabricId: z.string(),
   fabric: z.string(),
+  created: z.boolean(),
+  environments: z.array(z.string()),
   expiresAt: instant,
 });
+export type NewFabricToken = z.output<typeof newFabricTokenSchema>;
+
+export const deletedFabricSchema = z.object({ fabricId: z.string() });
 
 export const revisionSchema = z.object({
   revision: z.number(),
@@ -117,6 +122,7 @@ export const revisionSchema = z.object({
   requestedBy: z.string(),
   cause: z.string(),
   current: z.boolean(),
+  servedAt: instant.nullish(),
 });
 
 export const sessionSchema = z.object({ token: z.string(), expiresAt: instant, username: z.string() });

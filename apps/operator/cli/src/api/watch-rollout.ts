@@ -75,13 +75,12 @@ async function withAlerts(api: ApiClient, app: App, state: RolloutState): Promis
   return said === "" ? state : { state: "waiting", because: `${state.because}; it says: ${said}` };
 }
 
+/** What goes on serving is part of the fabric's own message. */
 function rolloutFailed(app: App, state: { readonly reason: string; readonly message: string }): DrawbridgeError {
-  const serving = app.status?.servingRevision ?? 0;
-  const rest = serving > 0 && serving !== app.revision ? ` Revision ${serving} goes on serving.` : "";
   return new DrawbridgeError({
     kind: "failed_precondition",
     code: "ROLLOUT_FAILED",
-    message: `revision ${app.revision} of ${app.name} failed on fabric ${app.fabric}: ${state.reason}: ${state.message}${rest}`,
+    message: `revision ${app.revision} of ${app.name} failed on fabric ${app.fabric}: ${state.reason}: ${state.message}. What it wrote: "drawbridge app logs ${app.name} -e ${app.environment}"`,
     details: { reason: state.reason },
   });
 }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { isDrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { appSchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { appPath } from "./app-path.ts";
@@ -31,7 +31,7 @@ export function changeCommands(world: CommandWorld): readonly Command[] {
         .argument("<app>", "name")
         .option(
           "--to <revision>",
-          "revision to go back to (default: the one before the current one)",
+          "revision to go back to (default: the last one that served and has other content)",
           wholeNumber(1, Number.MAX_SAFE_INTEGER),
         ),
     ).action((name: string, options: ChangeOptions & { to?: number }) =>
@@ -89,9 +89,9 @@ async function remove(world: CommandWorld, name: string, options: ChangeOptions)
   const output = outputOf(world, options);
   await withApi(world, async (api) => {
     const path = appPath(options.environment, name);
-    await api.send(path, { method: "DELETE" });
+    const deleting = await api.call(path, appSchema, { method: "DELETE" });
     if (options.wait !== true) {
-      output.note(`${name} will be removed from its fabric`);
+      output.done(`${name} will be removed from its fabric`, deleting);
       return;
     }
     const giveUpAtMs = world.clock.monotonicMs() + options.timeout * 1000;
@@ -106,12 +106,16 @@ async function remove(world: CommandWorld, name: string, options: ChangeOptions)
       } catch (error) {
         if (!isDrawbridgeError(error) || error.kind !== "not_found") throw error;
         output.progressDone();
-        output.note(`${name} is removed`);
+        output.done(`${name} is removed`, deleting);
         return;
       }
       await world.clock.sleep(pollMs, world.signal);
     }
     output.progressDone();
-    output.note(`${name} is still being removed; look with "drawbridge app show ${name} -e ${options.environment}"`);
+    throw new DrawbridgeError({
+      kind: "deadline_exceeded",
+      code: "ROLLOUT_TIMEOUT",
+      message: `${name} is still being removed after ${options.timeout} s, which goes on; look with "drawbridge app show ${name} -e ${options.environment}"`,
+    });
   });
 }

@@ -70,6 +70,7 @@ export function appCommand(world: CommandWorld): Command {
           { title: "VERSION", value: (row) => row.version },
           { title: "BUNDLE", value: (row) => shortDigest(row.bundleDigest) },
           { title: "CAUSE", value: (row) => row.cause },
+          { title: "SERVED", value: (row) => (row.servedAt ? "yes" : "never") },
           { title: "BY", value: (row) => row.requestedBy },
           { title: "AT", value: (row) => formatTime(row.createdAt) },
         ],

@@ -21,7 +21,10 @@ export function bundleCommand(world: CommandWorld): Command {
     .argument("[directory]", "the app's directory", ".")
     .option("--name <name>", "name of the app (default: the directory's name)")
     .option("--command <command...>", "command that starts it", ["node", "server.js"])
-    .action((directory: string, options: { name?: string; command: string[] }) => init(world, directory, options));
+    .addOption(outputOption())
+    .action((directory: string, options: OutputChoice & { name?: string; command: string[] }) =>
+      init(world, directory, options),
+    );
   bundle
     .command("build")
     .description("pack a directory; the same input gives the same digest")
@@ -41,7 +44,7 @@ export function bundleCommand(world: CommandWorld): Command {
 async function init(
   world: CommandWorld,
   directory: string,
-  options: { readonly name?: string; readonly command: readonly string[] },
+  options: OutputChoice & { readonly name?: string; readonly command: readonly string[] },
 ): Promise<void> {
   const path = resolve(world.workingDirectory, directory);
   const name =
@@ -79,7 +82,7 @@ async function init(
       cause: error,
     });
   }
-  outputOf(world, {}).note(`wrote ${file}; next: drawbridge bundle build ${directory}`);
+  outputOf(world, options).done(`wrote ${file}; next: drawbridge bundle build ${directory}`, { file, name });
 }
 
 async function build(

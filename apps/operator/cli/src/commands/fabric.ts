@@ -1,11 +1,18 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import type { z } from "zod";
 import { listAll } from "../api/paging.ts";
-import { type Fabric, fabricSchema, fabricTokenSchema, newFabricTokenSchema } from "../api/types.ts";
+import {
+  deletedFabricSchema,
+  type Fabric,
+  fabricSchema,
+  fabricTokenSchema,
+  type NewFabricToken,
+  newFabricTokenSchema,
+} from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { writeNewPrivateFile } from "../files/new-private-file.ts";
 import { formatBytes, formatDuration, formatTime } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
 import { outputOption, wholeNumber } from "./options.ts";
 
 interface OutputChoice {
@@ -51,11 +58,15 @@ export function fabricCommand(world: CommandWorld): Command {
     )
     .argument("<fabric>", "name or id")
     .option("--force", "delete it although apps are deployed to it")
-    .action(async (name: string, options: { force?: boolean }) => {
-      await withApi(world, (api) =>
-        api.send(`/v1/fabrics/${encodeURIComponent(name)}`, { method: "DELETE", query: { force: options.force } }),
+    .addOption(outputOption())
+    .action(async (name: string, options: OutputChoice & { force?: boolean }) => {
+      const deleted = await withApi(world, (api) =>
+        api.call(`/v1/fabrics/${encodeURIComponent(name)}`, deletedFabricSchema, {
+          method: "DELETE",
+          query: { force: options.force },
+        }),
       );
-      outputOf(world, {}).note(`fabric ${name} is deleted`);
+      outputOf(world, options).done(`fabric ${name} is deleted`, deleted);
     });
   return fabric;
 }
@@ -102,7 +113,7 @@ function fabricFields(fabric: Fabric): [string, string][] {
 }
 
 interface TokenCreateOptions extends OutputChoice {
-  readonly environment: string[];
+  readonly environment?: string[];
   readonly region?: string;
   readonly ttl?: number;
   readonly out?: string;
@@ -114,7 +125,10 @@ function tokenCommand(world: CommandWorld): Command {
     .command("create")
     .description("make a token for a fabric; the fabric is created if it does not exist")
     .argument("<fabric>", "name of the fabric")
-    .option("-e, --environment <name...>", "environments whose apps may run there", ["production"])
+    .option(
+      "-e, --environment <name...>",
+      "environments whose apps may run there, added to those of the fabric (default: none; a new fabric then runs production)",
+    )
     .option("--region <text>", "region, shown only")
     .option("--ttl <seconds>", "life of the token, 300 to 86400 (default: 1800)", wholeNumber(300, 86_400))
     .option("--out <file>", "write the token to a new file that only you can read, instead of printing it")
@@ -150,21 +164,24 @@ function tokenCommand(world: CommandWorld): Command {
     .command("revoke")
     .description("revoke a token that was not used")
     .argument("<token-id>", "id of the token, from list")
-    .action(async (tokenId: string) => {
-      await withApi(world, (api) => api.send(`/v1/fabric-tokens/${encodeURIComponent(tokenId)}`, { method: "DELETE" }));
-      outputOf(world, {}).note(`token ${tokenId} is revoked`);
+    .addOption(outputOption())
+    .action(async (tokenId: string, options: OutputChoice) => {
+      const revoked = await withApi(world, (api) =>
+        api.call(`/v1/fabric-tokens/${encodeURIComponent(tokenId)}`, fabricTokenSchema, { method: "DELETE" }),
+      );
+      outputOf(world, options).done(`token ${tokenId} is revoked`, revoked);
     });
   return token;
 }
 
 async function createToken(world: CommandWorld, name: string, options: TokenCreateOptions): Promise<void> {
-  const create = (): Promise<z.output<typeof newFabricTokenSchema>> =>
+  const create = (): Promise<NewFabricToken> =>
     withApi(world, (api) =>
       api.call("/v1/fabric-tokens", newFabricTokenSchema, {
         method: "POST",
         body: {
           fabric: name,
-          environments: options.environment,
+          ...(options.environment === undefined ? {} : { environments: options.environment }),
           ...(options.region === undefined ? {} : { region: options.region }),
           ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
         },
@@ -179,28 +196,32 @@ async function createToken(world: CommandWorld, name: string, options: TokenCrea
     });
     const { token: _secret, ...rest } = created;
     output.fields(
-      [
-        ["Fabric", created.fabric],
-        ["Token id", created.tokenId],
-        ["Valid until", formatTime(created.expiresAt)],
-        ["Written to", path],
-        ["Next", `drawbridge-agent activate --token-file ${path}`],
-      ],
+      [...tokenFields(created), ["Written to", path], ["Next", `drawbridge-agent activate --token-file ${path}`]],
       { ...rest, file: path },
     );
+    noteDefault(output, created, options);
     return;
   }
   const created = await create();
-  output.fields(
-    [
-      ["Fabric", created.fabric],
-      ["Token id", created.tokenId],
-      ["Valid until", formatTime(created.expiresAt)],
-      ["Token", created.token],
-    ],
-    created,
-  );
+  output.fields([...tokenFields(created), ["Token", created.token]], created);
+  noteDefault(output, created, options);
   output.note(
     "The token is shown only now. Put it into a file in the fabric and run: drawbridge-agent activate --token-file <file>",
+  );
+}
+
+function tokenFields(token: NewFabricToken): [string, string][] {
+  return [
+    ["Fabric", `${token.fabric} (${token.created ? "new" : "as it was"})`],
+    ["Environments", token.environments.join(", ")],
+    ["Token id", token.tokenId],
+    ["Valid until", formatTime(token.expiresAt)],
+  ];
+}
+
+function noteDefault(output: Output, token: NewFabricToken, options: TokenCreateOptions): void {
+  if (!token.created || options.environment !== undefined) return;
+  output.note(
+    `fabric ${token.fabric} is new and runs ${token.environments.join(", ")}, because no --environment was given; another token with -e <name> adds more`,
   );
 }

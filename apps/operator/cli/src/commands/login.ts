@@ -4,8 +4,9 @@ import { parseTrustBundleJson, pinnedTlsOptions } from "@drawbridge/pki";
 import { Command } from "commander";
 import { createApiClient, createClientOver, createTlsAgent, managementApiPath } from "../api/client.ts";
 import { sessionSchema, whoamiSchema } from "../api/types.ts";
-import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { type CommandWorld, outputOf, type OutputOptions, withApi } from "../command-context.ts";
 import { readGivenFile } from "../files/given-file.ts";
+import { readSecret } from "../files/read-secret.ts";
 import { formatTime } from "../output/format.ts";
 import { outputOption } from "./options.ts";
 
@@ -123,26 +124,24 @@ async function fetchPinned(world: CommandWorld, baseUrl: string, fingerprint: st
   }
 }
 
-async function passwordFor(world: CommandWorld, options: LoginOptions): Promise<string> {
-  if (options.passwordFile === "-") return (await world.readInput()).replace(/\r?\n$/, "");
-  if (options.passwordFile !== undefined) {
-    return (await readGivenFile(resolve(world.workingDirectory, options.passwordFile), "--password-file")).replace(
-      /\r?\n$/,
-      "",
-    );
-  }
-  return world.askSecret(`Password of ${options.username}`);
+function passwordFor(world: CommandWorld, options: LoginOptions): Promise<string> {
+  return options.passwordFile === undefined
+    ? world.askSecret(`Password of ${options.username}`)
+    : readSecret(world, options.passwordFile, "--password-file");
 }
 
 export function logoutCommand(world: CommandWorld): Command {
-  return new Command("logout").description("end the login of this machine").action(async () => {
-    try {
-      await withApi(world, (api) => api.send("/v1/sessions/current", { method: "DELETE" }));
-    } finally {
-      await world.contextFile.remove();
-    }
-    outputOf(world, {}).note("logged out");
-  });
+  return new Command("logout")
+    .description("end the login of this machine")
+    .addOption(outputOption())
+    .action(async (options: OutputOptions) => {
+      try {
+        await withApi(world, (api) => api.send("/v1/sessions/current", { method: "DELETE" }));
+      } finally {
+        await world.contextFile.remove();
+      }
+      outputOf(world, options).done("logged out", { loggedOut: true });
+    });
 }
 
 export function whoamiCommand(world: CommandWorld): Command {

@@ -9,8 +9,10 @@ export interface Output {
   fields(fields: readonly (readonly [name: string, value: string])[], json: unknown): void;
   /** A line of data for people; nothing in json. */
   text(line: string): void;
-  /** A line for people that is not data: stderr, so that it never gets into a pipe. */
+  /** A line for people that is not data: stderr, so that it never gets into a pipe. Nothing in json. */
   note(line: string): void;
+  /** What was done: a line for people on stderr, the thing itself for scripts. */
+  done(line: string, json: unknown): void;
   /** Progress that replaces itself on a terminal and is a line now and then elsewhere. Nothing in json. */
   progress(line: string): void;
   /** End the progress line. */
@@ -49,7 +51,12 @@ export function createOutput(format: "table" | "json", stdout: Stream, stderr: S
     },
     note: (line) => {
       clear();
-      stderr.write(`${line}\n`);
+      if (format === "table") stderr.write(`${line}\n`);
+    },
+    done: (line, value) => {
+      clear();
+      if (format === "json") json(value);
+      else stderr.write(`${line}\n`);
     },
     progress: (line) => {
       if (format === "json" || line === shown) return;
