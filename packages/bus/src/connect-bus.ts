@@ -14,10 +14,12 @@ import { connect } from "@nats-io/transport-node";
 import type { BusLogger } from "./bus-logger.ts";
 import { internals, type Bus, type BusInternals } from "./bus.ts";
 import { followConnection } from "./connection-status.ts";
-import { eventHeaders, traceparentHeader } from "./event-message.ts";
+import { eventHeaders, subjectHeader, traceparentHeader } from "./event-message.ts";
 import { markerVersion, openKeyValue } from "./key-value.ts";
 import { answerRequests, deliverMessages } from "./message-handling.ts";
 import { assertServerVersion, canBeDurable, isAtLeast, parseServerVersion } from "./server-version.ts";
+import type { ServiceName } from "./service-access.ts";
+import { inboxPrefixOf, streamsOf } from "./service-permissions.ts";
 import { ensureStream, standardStreams, streamOf } from "./stream.ts";
 import { translateBusError } from "./translate-error.ts";
 import { errorFromHeaders } from "./wire-error.ts";
@@ -29,6 +31,11 @@ export interface ConnectBusOptions {
   readonly credentials?: string | { reveal(): string } | undefined;
   /** Of this replica; shown in the server's connection list. */
   readonly name: string;
+  /**
+   * Whose login this is. Its answers then arrive where nobody else may listen, and only its own streams are looked at.
+   * Default: a program that may do everything, such as a test.
+   */
+  readonly service?: ServiceName;
   readonly logger: BusLogger;
   /** Refuse servers before 2.10, which can lose acknowledged events in a power cut. Default false: a warning. */
   readonly requireDurable?: boolean;
@@ -73,8 +80,8 @@ export function connectBus(options: ConnectBusOptions): Bus {
     try {
       assertServerVersion(version, options.requireDurable ? "durable" : "any");
       const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: publishTimeoutMs });
-      const js = jetstream(nc, { timeout: publishTimeoutMs });
-      await ensureStreams(jsm, options.streamReplicas);
+      const js = jetstream(nc, { timeout: publishTimeoutMs, checkAPI: false }); // asking for the account's usage is a right
+      await ensureStreams(jsm, options);
       if (!canBeDurable(version)) {
         logger.warn({ server_version: version.text }, "message bus is older than 2.10, a power cut can lose events");
       }
@@ -153,7 +160,7 @@ export function connectBus(options: ConnectBusOptions): Bus {
     async broadcast(subject, data) {
       const { nc } = live();
       await translated(async () => {
-        nc.publish(subject, data, { headers: traceHeaders() });
+        nc.publish(subject, data, { headers: messageHeaders(subject) });
         await nc.flush();
       });
     },
@@ -163,7 +170,9 @@ export function connectBus(options: ConnectBusOptions): Bus {
 
     async request(subject, data, { timeoutMs }) {
       const { nc } = live();
-      const answer = await translated(() => nc.request(subject, data, { timeout: timeoutMs, headers: traceHeaders() }));
+      const answer = await translated(() =>
+        nc.request(subject, data, { timeout: timeoutMs, headers: messageHeaders(subject) }),
+      );
       const error = errorFromHeaders(answer.headers);
       if (error) throw error;
       return answer.data;
@@ -195,6 +204,7 @@ function connectionOptions(options: ConnectBusOptions, random: Random): Paramete
     // Asked for TLS means TLS: without this the client takes what the server offers, and says the password in the clear.
     ...(servers.some((server) => server.trim().startsWith("tls://")) ? { tls: {} } : {}),
     name: options.name,
+    ...(options.service === undefined ? {} : { inboxPrefix: inboxPrefixOf(options.service) }),
     timeout: connectTimeoutMs,
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true, // a password that is being rotated must not end the connection for good
@@ -206,22 +216,28 @@ function connectionOptions(options: ConnectBusOptions, random: Random): Paramete
   };
 }
 
-async function ensureStreams(jsm: JetStreamManager, replicas: number | undefined): Promise<void> {
+async function ensureStreams(
+  jsm: JetStreamManager,
+  { service, streamReplicas: replicas }: Pick<ConnectBusOptions, "service" | "streamReplicas">,
+): Promise<void> {
+  const used = service === undefined ? undefined : streamsOf(service);
   for (const spec of standardStreams) {
+    if (used && !used.includes(spec.name)) continue;
     await ensureStream(jsm, { ...spec, ...(replicas === undefined ? {} : { replicas }) });
   }
 }
 
 async function restoreStreams(jsm: JetStreamManager, options: ConnectBusOptions, logger: BusLogger): Promise<void> {
   try {
-    await ensureStreams(jsm, options.streamReplicas);
+    await ensureStreams(jsm, options);
   } catch (error) {
     logger.warn({ err: translateBusError(error) }, "streams could not be checked");
   }
 }
 
-function traceHeaders(): MsgHdrs {
+function messageHeaders(subject: string): MsgHdrs {
   const result = headers();
+  result.set(subjectHeader, subject);
   const traceparent = currentTraceparent();
   if (traceparent !== "") result.set(traceparentHeader, traceparent);
   return result;

@@ -1,12 +1,11 @@
-import { eventSubject, type EventEnvelope, type EventType } from "@drawbridge/contracts";
+import type { EventEnvelope, EventType } from "@drawbridge/contracts";
 import { cryptoRandom, retryWithBackoff, type Clock, type Component, type Random } from "@drawbridge/lifecycle";
-import { AckPolicy, DeliverPolicy, type ConsumerMessages, type JsMsg } from "@nats-io/jetstream";
-import { nanos } from "@nats-io/nats-core";
+import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { BusLogger } from "./bus-logger.ts";
-import { internals, type Bus, type BusInternals } from "./bus.ts";
+import { internals, type Bus } from "./bus.ts";
+import { ackWaitMs, ensureDurable } from "./durable.ts";
 import { handleMessage } from "./handle-message.ts";
 import { createScopeLanes } from "./scope-lanes.ts";
-import { isAtLeast, parseServerVersion } from "./server-version.ts";
 import { parseEventSubject } from "./event-message.ts";
 import { translateBusError } from "./translate-error.ts";
 
@@ -28,11 +27,6 @@ export interface ConsumerOptions<T extends EventType> {
   /** Events of different scopes handled side by side. Default 16. */
   readonly maxInFlight?: number;
 }
-
-/** An event not acknowledged, nor said to be in work, for this long is delivered again. */
-const ackWaitMs = 30_000;
-/** Several subjects per consumer. */
-const filterVersion = { major: 2, minor: 10 };
 
 /**
  * A durable pull consumer. Within a process, events of one scope (fabric) are handled in order; redelivery and other
@@ -112,9 +106,20 @@ export function createConsumer<T extends EventType>(options: ConsumerOptions<T>)
     name: `consumer ${options.durable} of ${options.stream}`,
     async start(signal) {
       // The durable exists before start resolves: nothing announced from now on is missed.
+      let isWaiting = false;
       await retryWithBackoff(
         () => ensureDurable(bus[internals]().jsm, options, bus.serverVersion ?? ""),
-        { clock, random },
+        {
+          clock,
+          random,
+          onFailure: (error) => {
+            const err = translateBusError(error);
+            const { stream, durable } = options;
+            if (!isWaiting) logger.warn({ err, stream, durable }, "events cannot be consumed yet, will retry");
+            isWaiting = true;
+            return "retry";
+          },
+        },
         signal,
       );
       running = run();
@@ -127,29 +132,4 @@ export function createConsumer<T extends EventType>(options: ConsumerOptions<T>)
       await lanes.idle();
     },
   };
-}
-
-async function ensureDurable<T extends EventType>(
-  jsm: BusInternals["jsm"],
-  options: ConsumerOptions<T>,
-  serverVersion: string,
-): Promise<void> {
-  const subjects = options.types.map((type) => eventSubject(type, "*"));
-  const [first = "", ...others] = subjects;
-  const canFilter = isAtLeast(parseServerVersion(serverVersion), filterVersion);
-  const filter =
-    others.length === 0
-      ? { filter_subject: first }
-      : canFilter
-        ? { filter_subjects: subjects }
-        : { filter_subject: `drawbridge.${first.split(".")[1] ?? ""}.>` };
-  await jsm.consumers.add(options.stream, {
-    durable_name: options.durable,
-    ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
-    ack_wait: nanos(ackWaitMs),
-    max_ack_pending: 1_000,
-    max_deliver: -1, // how often is decided here, by what failed
-    ...filter,
-  });
 }

@@ -15,12 +15,15 @@ export interface OutgoingEvent {
 export const messageIdHeader = "Nats-Msg-Id";
 export const traceparentHeader = "traceparent";
 export const occurredAtHeader = "Drawbridge-Occurred-At";
+/** The subject that the sender spoke on: a message that arrives on another one is not believed. */
+export const subjectHeader = "Drawbridge-Subject";
 const subjectPrefix = "drawbridge.";
 
 export function eventHeaders(event: OutgoingEvent, traceparent: string): MsgHdrs {
   const result = headers();
   result.set("Content-Type", "application/json");
   result.set(occurredAtHeader, event.occurredAt.toISOString());
+  result.set(subjectHeader, `${subjectPrefix}${event.type}.${event.scope}`);
   if (traceparent !== "") result.set(traceparentHeader, traceparent);
   return result;
 }
@@ -44,6 +47,7 @@ export function parseEventSubject(subject: string): { readonly type: string; rea
 export function decodeEvent(message: IncomingMessage): EventEnvelope {
   const { type, scope } = parseEventSubject(message.subject);
   if (!isEventType(type)) throw malformed("its type is unknown");
+  if (message.headers?.get(subjectHeader) !== message.subject) throw malformed("it was not sent to this subject");
   const id = message.headers?.get(messageIdHeader) ?? "";
   if (id === "") throw malformed("it has no id");
   const occurredAt = new Date(message.headers?.get(occurredAtHeader) ?? "");

@@ -12,3 +12,13 @@ export {
   type WriteResult,
 } from "./key-value.ts";
 export { deadStreamName, standardStreams, streamOf, type StreamName, type StreamSpec } from "./stream.ts";
+export { provisionBus, type ProvisionBusOptions } from "./provision-bus.ts";
+export {
+  serviceAccess,
+  serviceNames,
+  standardBuckets,
+  type BucketName,
+  type ServiceAccess,
+  type ServiceName,
+} from "./service-access.ts";
+export { inboxPrefixOf, permissionsOf, type BusPermissions } from "./service-permissions.ts";

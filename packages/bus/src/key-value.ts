@@ -3,6 +3,7 @@ import { StorageType, type JetStreamClient } from "@nats-io/jetstream";
 import { Kvm, type KV, type KvWatchEntry } from "@nats-io/kv";
 import type { BusLogger } from "./bus-logger.ts";
 import type { Subscription } from "./bus.ts";
+import { notProvisioned } from "./not-provisioned.ts";
 import { translateBusError } from "./translate-error.ts";
 
 export interface KeyValueOptions {
@@ -53,9 +54,11 @@ export async function openKeyValue(
   options: KeyValueOptions & { readonly hasMarkers: boolean },
   logger: BusLogger,
 ): Promise<KeyValue> {
-  const kv = await translated(() =>
+  const kv = await translatedUnlessRefused(`bucket ${bucket}`, () =>
     new Kvm(js).create(bucket, {
       history: 1,
+      // Answers with the bare value could be asked for on anybody's subject; the leader's answer is newer, too.
+      allow_direct: false,
       storage: options.storage === "memory" ? StorageType.Memory : StorageType.File,
       replicas: options.replicas ?? 1,
       ...(options.ttlMs === undefined ? {} : { ttl: options.ttlMs }),
@@ -136,5 +139,14 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     throw error instanceof DrawbridgeError ? error : translateBusError(error);
+  }
+}
+
+/** Opening makes a bucket that is missing; not every login may. */
+async function translatedUnlessRefused<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await translated(work);
+  } catch (error) {
+    throw isDrawbridgeError(error, "BUS_PERMISSION_DENIED") ? notProvisioned(what, error) : error;
   }
 }

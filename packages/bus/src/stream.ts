@@ -8,21 +8,29 @@ import {
 } from "@nats-io/jetstream";
 import { jserrors } from "@nats-io/jetstream/internal";
 import { nanos } from "@nats-io/nats-core";
+import { notProvisioned } from "./not-provisioned.ts";
+import { isRefusal } from "./translate-error.ts";
 
 export type StreamName = "ACTIVATION" | "CERTS" | "RUNTIME" | "CONFIG";
 
 /** One stream per domain: the first token of an event type. */
-const streamOfDomain: Readonly<Record<string, StreamName>> = {
+const streamOfDomain = {
   activation: "ACTIVATION",
   certs: "CERTS",
   runtime: "RUNTIME",
   config: "CONFIG",
-};
+} as const satisfies Readonly<Record<string, StreamName>>;
+
+/** The domain of a stream: the token after "drawbridge" in its subjects. */
+export function domainOf(stream: StreamName): string {
+  return Object.entries(streamOfDomain).find(([, name]) => name === stream)?.[0] ?? "";
+}
 
 export function streamOf(type: EventType): StreamName;
 export function streamOf(type: string): StreamName | undefined;
 export function streamOf(type: string): StreamName | undefined {
-  return streamOfDomain[type.slice(0, type.indexOf("."))];
+  const byDomain: Readonly<Record<string, StreamName>> = streamOfDomain;
+  return byDomain[type.slice(0, type.indexOf("."))];
 }
 
 export interface StreamSpec {
@@ -63,16 +71,27 @@ export async function ensureStream(manager: JetStreamManager, spec: StreamSpec):
   };
   const existing = await findStream(manager, spec.name);
   if (existing === undefined) {
-    await manager.streams.add({
-      name: spec.name,
-      ...wanted,
-      retention: RetentionPolicy.Limits,
-      storage: StorageType.File,
-      discard: DiscardPolicy.Old,
-      num_replicas: spec.replicas ?? 1,
-    });
+    await refusalSaid(spec.name, () =>
+      manager.streams.add({
+        name: spec.name,
+        ...wanted,
+        retention: RetentionPolicy.Limits,
+        storage: StorageType.File,
+        discard: DiscardPolicy.Old,
+        num_replicas: spec.replicas ?? 1,
+      }),
+    );
   } else if (!isAsWanted(existing, wanted)) {
-    await manager.streams.update(spec.name, { ...existing, ...wanted });
+    await refusalSaid(spec.name, () => manager.streams.update(spec.name, { ...existing, ...wanted }));
+  }
+}
+
+/** A login of a service may look at streams, but not make or change them. */
+async function refusalSaid(stream: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw isRefusal(error) ? notProvisioned(`the stream ${stream}`, error) : error;
   }
 }
 

@@ -56,10 +56,16 @@ function meaningOf(error: unknown): Meaning {
   }
   if (error instanceof JetStreamApiError) return meaningOfApiCode[error.code] ?? refused;
   if (error instanceof jserrors.JetStreamNotEnabled) return unavailable; // also while JetStream recovers after a restart
-  if (error instanceof errors.PermissionViolationError || error instanceof errors.AuthorizationError) {
+  if (isRefusal(error) || error instanceof errors.AuthorizationError) {
     return { kind: "permission_denied", code: "BUS_PERMISSION_DENIED", message: "the message bus does not allow this" };
   }
   if (error instanceof errors.InvalidArgumentError || error instanceof errors.InvalidSubjectError) return refused;
   // Closed, draining, reconnecting, broken socket.
   return unavailable;
+}
+
+/** The server does not allow the login to use a subject. A request that failed for it wraps the reason. */
+export function isRefusal(error: unknown): boolean {
+  if (error instanceof errors.RequestError) return isRefusal(error.cause);
+  return error instanceof errors.PermissionViolationError;
 }

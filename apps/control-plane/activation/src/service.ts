@@ -81,6 +81,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     url: config.NATS_URL,
     credentials: config.NATS_CREDENTIALS_FILE,
     name: config.REPLICA,
+    service: "activation",
     logger,
     clock,
     random,

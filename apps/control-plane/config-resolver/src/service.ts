@@ -83,6 +83,7 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     url: config.NATS_URL,
     credentials: config.NATS_CREDENTIALS_FILE,
     name: config.REPLICA,
+    service: "config-resolver",
     logger,
     clock,
     random,

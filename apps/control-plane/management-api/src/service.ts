@@ -65,6 +65,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
     url: config.NATS_URL,
     credentials: config.NATS_CREDENTIALS_FILE,
     name: config.REPLICA,
+    service: "management-api",
     logger,
     clock,
     random,

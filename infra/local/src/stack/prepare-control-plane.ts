@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
+import { provisionBus } from "@drawbridge/bus";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { startNats, type ManagedNats } from "../backing/nats/start-nats.ts";
 import { provisionDatabase } from "../backing/postgres/provision-database.ts";
@@ -18,6 +19,8 @@ import {
   serviceNamed,
   services,
 } from "./services.ts";
+
+const provisionTimeoutMs = 30_000;
 
 export interface Backing {
   readonly nats: ManagedNats;
@@ -50,7 +53,7 @@ export async function startBacking(options: PrepareOptions): Promise<Backing> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
   }
   const [nats, postgres] = await Promise.allSettled([
-    startNats({ stateDir: layout.nats, port: ports.nats, progress }),
+    startNats({ stateDir: layout.nats, port: ports.nats, progress, provision }),
     startPostgres({
       stateDir: layout.postgres,
       port: ports.postgres,
@@ -68,6 +71,12 @@ export async function startBacking(options: PrepareOptions): Promise<Backing> {
       : new Error("unreachable");
 }
 
+/** What services may not make themselves, made again after every start: the bucket in memory goes with the server. */
+async function provision(server: { readonly url: string; readonly credentials: string }): Promise<void> {
+  const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  await provisionBus({ ...server, logger: quiet }, AbortSignal.timeout(provisionTimeoutMs));
+}
+
 /** Roles, schemas, migrations, certificates and one environment file per service. Safe to repeat. */
 export async function prepareControlPlane(backing: Backing, options: PrepareOptions): Promise<void> {
   const { layout, ports } = options;
@@ -77,12 +86,11 @@ export async function prepareControlPlane(backing: Backing, options: PrepareOpti
     loadUrl: async (schema) => readIfThere(urlFile(layout, schema)),
     saveUrl: (schema, url) => writePrivateFile(urlFile(layout, schema), `${url}\n`),
   });
-  await writePrivateFile(layout.secret("nats-credentials"), await readFile(backing.nats.credentialsFile, "utf8"));
   await readOrCreateSecret(layout.secret("cert-authority.kek"));
   await readOrCreateSecret(layout.secret("config-resolver.kek"));
   await writeAdminPassword(layout);
 
-  const context: ServiceContext = { layout, ports, natsUrl: backing.nats.url, logFormat: options.logFormat };
+  const context: ServiceContext = { layout, ports, nats: backing.nats, logFormat: options.logFormat };
   const environments = new Map(
     services.map((service) => [
       service.name,

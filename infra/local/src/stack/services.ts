@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import type { ServiceName } from "@drawbridge/bus";
 import type { StackLayout } from "./layout.ts";
 import type { StackPorts } from "./ports.ts";
 
 export interface ServiceContext {
   readonly layout: StackLayout;
   readonly ports: StackPorts;
-  readonly natsUrl: string;
+  readonly nats: { readonly url: string; readonly credentialsFileOf: (service: ServiceName) => string };
   readonly logFormat: "json" | "pretty";
 }
 
@@ -35,13 +36,13 @@ function common(name: string, opsPort: number, { layout, logFormat }: ServiceCon
 }
 
 /** What every control-plane service gets. */
-function controlPlane(name: string, opsPort: number, context: ServiceContext): Record<string, string> {
-  const { layout, natsUrl, ports } = context;
+function controlPlane(name: ServiceName, opsPort: number, context: ServiceContext): Record<string, string> {
+  const { layout, nats, ports } = context;
   return {
     ...common(name, opsPort, context),
     DRAWBRIDGE_DATABASE_URL_FILE: layout.secret(`${name}.database-url`),
-    DRAWBRIDGE_NATS_URL: natsUrl,
-    DRAWBRIDGE_NATS_CREDENTIALS_FILE: layout.secret("nats-credentials"),
+    DRAWBRIDGE_NATS_URL: nats.url,
+    DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFileOf(name),
     DRAWBRIDGE_IDENTITY_DIR: layout.identity(name),
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: at(ports.internal.certAuthority),
   };

@@ -1,11 +1,19 @@
+import { hash } from "bcryptjs";
+
+/** A login; without permissions it may do everything. */
+export interface NatsUser {
+  readonly name: string;
+  readonly password: string;
+  readonly permissions?: { readonly publish: readonly string[]; readonly subscribe: readonly string[] };
+}
+
 export interface NatsConfig {
   /** Where it listens: loopback, or every interface of a container whose port is published on loopback. */
   readonly host: string;
   readonly port: number;
   readonly storeDir: string;
   readonly logFile: string;
-  readonly user: string;
-  readonly password: string;
+  readonly users: readonly NatsUser[];
   /** Whether the server knows `sync_interval: always` (2.10). */
   readonly durable: boolean;
 }
@@ -13,8 +21,12 @@ export interface NatsConfig {
 /** 1 MiB: what one event or one tunnel frame may be (design R11). */
 const maxPayloadBytes = 1_048_576;
 
-/** A nats-server configuration file. Holds the password: the file is 0600. */
-export function natsConfigText(config: NatsConfig): string {
+/** The lowest there is: passwords are 256 random bits, nothing that could be guessed, and each connection waits for it. */
+const bcryptRounds = 4;
+
+/** A nats-server configuration file, with hashes of the passwords. */
+export async function natsConfigText(config: NatsConfig): Promise<string> {
+  const users = await Promise.all(config.users.map(userText));
   return `server_name: drawbridge
 host: ${quoted(config.host)}
 port: ${config.port}
@@ -26,9 +38,21 @@ ${config.durable ? "logfile_max_num: 3\n" : ""}jetstream {
   max_memory_store: 268435456
 ${config.durable ? "  sync_interval: always\n" : ""}}
 authorization {
-  users: [ { user: ${quoted(config.user)}, password: ${quoted(config.password)} } ]
+  users: [
+${users.join("\n")}
+  ]
 }
 `;
+}
+
+async function userText({ name, password, permissions }: NatsUser): Promise<string> {
+  const login = `user: ${quoted(name)}, password: ${quoted(await hash(password, bcryptRounds))}`;
+  if (!permissions) return `    { ${login} }`;
+  const list = (subjects: readonly string[]): string => `{ allow: [ ${subjects.map(quoted).join(", ")} ] }`;
+  return `    { ${login}, permissions: {
+      publish: ${list(permissions.publish)}
+      subscribe: ${list(permissions.subscribe)}
+    } }`;
 }
 
 function quoted(text: string): string {

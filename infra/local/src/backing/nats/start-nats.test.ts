@@ -38,7 +38,8 @@ test("asks for the login that it keeps in private files", async () => {
   expect(await logIn(user, password)).toContain("PONG");
   expect(await logIn(user, "wrong")).toContain("Authorization Violation");
   expect(await readFile(nats.credentialsFile, "utf8")).toBe(`${user}:${password}\n`);
-  for (const name of ["credentials", "password", "nats.conf"]) {
+  expect(await readFile(join(stateDir, "nats.conf"), "utf8")).not.toContain(password);
+  for (const name of ["credentials", "password", "nats.conf", "logins/activation"]) {
     expect((await stat(join(stateDir, name))).mode & 0o777).toBe(0o600);
   }
 });
