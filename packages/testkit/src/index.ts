@@ -11,6 +11,11 @@ export {
 } from "./backend/test-postgres.ts";
 export { certAuthorityMigrations, startCertAuthority, type CertAuthorityProcess } from "./cert-authority-process.ts";
 export {
+  createMonitoringIngestProcess,
+  monitoringIngestMigrations,
+  type MonitoringIngestProcess,
+} from "./monitoring-ingest-process.ts";
+export {
   createRuntimeManagerProcess,
   runtimeManagerMigrations,
   type RuntimeManagerProcess,
