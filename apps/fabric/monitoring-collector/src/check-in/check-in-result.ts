@@ -1,0 +1,34 @@
+import { isDrawbridgeError, type ErrorKind } from "@drawbridge/errors";
+import type { Credentials } from "../credentials/read-credentials.ts";
+
+/** How a check-in ended. */
+export type CheckInResult = "ok" | "refused" | "unavailable" | "unreachable" | "failed";
+
+/** Why a connection was opened. */
+export type ConnectReason = "start" | "certificate_replaced" | "trust_bundle_replaced" | "connection_lost";
+
+const byKind: Partial<Record<ErrorKind, Exclude<CheckInResult, "ok">>> = {
+  unauthenticated: "refused",
+  permission_denied: "refused",
+  invalid_argument: "refused",
+  not_found: "refused",
+  unavailable: "unavailable",
+  resource_exhausted: "unavailable",
+};
+
+/**
+ * refused: who we are or what we said is not accepted. unavailable: monitoring-ingest answered that it cannot now.
+ * unreachable: it gave no answer.
+ */
+export function resultOf(error: unknown): Exclude<CheckInResult, "ok"> {
+  if (!isDrawbridgeError(error)) return "failed";
+  if (error.code === "INGEST_UNREACHABLE") return "unreachable";
+  return byKind[error.kind] ?? "failed";
+}
+
+export function connectReason(before: Credentials | undefined, next: Credentials): ConnectReason {
+  if (before === undefined) return "start";
+  if (before.identity.serialNumber !== next.identity.serialNumber) return "certificate_replaced";
+  if (before.digest !== next.digest) return "trust_bundle_replaced";
+  return "connection_lost";
+}
