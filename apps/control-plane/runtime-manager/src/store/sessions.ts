@@ -2,12 +2,12 @@ import type { Store } from "@drawbridge/store";
 import { sql } from "kysely";
 import type { AgentReport } from "../domain/fabric.ts";
 import type { FabricId, SessionId } from "../domain/ids.ts";
-import { announceFabric } from "../events/fabric-events.ts";
+import { announceFabrics } from "../events/fabric-events.ts";
 import { alertsToJson } from "./fabric-row.ts";
 import type { RuntimeDatabase } from "./schema.ts";
 import { createBatcher } from "./batcher.ts";
 import { observedGeneration } from "./observed-generation.ts";
-import { welcomeKnown } from "./welcome-known.ts";
+import { welcomeTogether } from "./welcome-together.ts";
 import { welcomeSession, type SessionClaim, type WelcomedSession } from "./welcome.ts";
 
 /** A live session whose agent gave a sign of life since the last flush. */
@@ -44,14 +44,14 @@ export interface SessionRepository {
 }
 
 export function createSessionRepository(store: Store<RuntimeDatabase>): SessionRepository {
-  const returnTogether = createBatcher<SessionClaim, WelcomedSession | undefined>({
+  const welcomeMany = createBatcher<SessionClaim, WelcomedSession | undefined>({
     size: 64,
     lanes: 2,
     keyOf: (claim) => claim.fabricId,
-    run: (claims) => welcomeKnown(store, claims),
+    run: (claims) => welcomeTogether(store, claims),
   });
   return {
-    welcome: async (claim) => (await returnTogether(claim)) ?? welcomeSession(store, claim),
+    welcome: async (claim) => (await welcomeMany(claim)) ?? welcomeSession(store, claim),
     markSeen: (seen, at) => markSeen(store, seen, at),
     release: async ({ agentId, epoch, sessionId }) => {
       await store.db
@@ -123,15 +123,15 @@ async function markSeen(store: Store<RuntimeDatabase>, seen: readonly SeenSessio
         WHERE agent.agent_id = report.agent_id AND agent.epoch = report.epoch AND fabric.fabric_id = agent.fabric_id
       `.execute(tx);
     }
-    for (const row of returned) {
-      await announceFabric(tx, "connected", {
-        fabricId: row.fabric_id,
-        name: row.name,
-        agentId: row.agent_id,
-        replica: row.replica,
-        at,
-      });
-    }
+    const news = returned.map((row) => ({
+      fact: "connected" as const,
+      fabricId: row.fabric_id,
+      name: row.name,
+      agentId: row.agent_id,
+      replica: row.replica,
+      at,
+    }));
+    await announceFabrics(tx, news);
   });
 }
 
@@ -162,15 +162,15 @@ async function giveUpOnSilent(
       WHERE agent.agent_id = silent.agent_id AND agent.state <> silent.next_state AND fabric.fabric_id = agent.fabric_id
       RETURNING agent.agent_id, agent.fabric_id, agent.state, fabric.name
     `.execute(tx);
-    for (const row of rows) {
-      await announceFabric(tx, row.state, {
-        fabricId: row.fabric_id,
-        name: row.name,
-        agentId: row.agent_id,
-        replica: "",
-        at: limits.at,
-      });
-    }
+    const news = rows.map((row) => ({
+      fact: row.state,
+      fabricId: row.fabric_id,
+      name: row.name,
+      agentId: row.agent_id,
+      replica: "",
+      at: limits.at,
+    }));
+    await announceFabrics(tx, news);
     return rows.length;
   });
 }
