@@ -30,6 +30,8 @@ export interface ApiClient {
     path: string,
     options: CallOptions & {
       readonly rawBody?: Dispatcher.DispatchOptions["body"];
+      /** How long the server may take to answer once it has the request (default: 30 s). */
+      readonly answerTimeoutMs?: number;
       readonly allow?: readonly number[];
     },
   ): Promise<Dispatcher.ResponseData>;
@@ -84,6 +86,7 @@ export function createClientOver(baseUrl: string, dispatcher: Agent, token?: str
           ...options.headers,
         },
         body: options.rawBody ?? (options.body === undefined ? null : JSON.stringify(options.body)),
+        ...(options.answerTimeoutMs === undefined ? {} : { headersTimeout: options.answerTimeoutMs }),
         ...(options.signal ? { signal: options.signal } : {}),
       });
     } catch (error) {

@@ -85,6 +85,7 @@ async function deploy(world: CommandWorld, source: string, options: DeployOption
       digest: bundle.digest,
       sizeBytes: bundle.sizeBytes,
       onProgress: uploadProgress(output, bundle.sizeBytes),
+      onRetry: (reason) => output.note(`the upload broke off, going on where it ended: ${reason}`),
       signal: world.signal,
     });
     output.progress(

@@ -1,0 +1,259 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DrawbridgeError } from "@drawbridge/errors";
+import { systemClock } from "@drawbridge/lifecycle";
+import type { Command } from "commander";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { CommandWorld } from "../src/command-context.ts";
+import { createContextFile } from "../src/context/context-file.ts";
+import { createProgram } from "../src/program.ts";
+import { runCli } from "../src/run-cli.ts";
+import { type StandInApi, startStandInApi } from "./support/stand-in-api.ts";
+
+let api: StandInApi;
+let folder: string;
+beforeAll(async () => {
+  api = await startStandInApi();
+});
+afterAll(() => api[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "drawbridge-verbs-"));
+  await mkdir(join(folder, "app"));
+  await writeFile(
+    join(folder, "app/drawbridge.yaml"),
+    'apiVersion: drawbridge/v1\nname: orders\nversion: "1.0.0"\nruntime: { command: [node, server.js] }\n',
+  );
+  await writeFile(join(folder, "trust-bundle.json"), api.trustBundle);
+  await writeFile(join(folder, "secret"), "a long password\n");
+  await mkdir(join(folder, "empty"));
+});
+afterEach(async () => {
+  api.failWith = undefined;
+  api.failNextUpload = undefined;
+  api.failDeployWith = undefined;
+  api.phase = "running";
+  api.requests.length = 0;
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Ran {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(args: readonly string[], answers: string[] = []): Promise<Ran> {
+  const written = { stdout: "", stderr: "" };
+  const contextFile = createContextFile(join(folder, "config"));
+  const { url, trustBundle } = api;
+  await contextFile.write({
+    url,
+    trustBundle,
+    username: "admin",
+    token: "dbt1.a.b",
+    expiresAt: "2126-01-01T00:00:00Z",
+  });
+  const world: CommandWorld = {
+    contextFile,
+    clock: systemClock,
+    stdout: { write: (text) => void (written.stdout += text) },
+    stderr: { write: (text) => void (written.stderr += text) },
+    askSecret: async () => answers.shift() ?? "typed",
+    readInput: async () => "from standard input\n",
+    workingDirectory: folder,
+    signal: new AbortController().signal,
+  };
+  return { exitCode: await runCli(world, args, "test"), ...written };
+}
+
+/** How each verb is called here. A verb that is missing fails the first test below. */
+const calls: Readonly<Record<string, readonly string[]>> = {
+  login: ["{url}", "--trust-bundle", "trust-bundle.json", "--password-file", "secret"],
+  logout: [],
+  whoami: [],
+  "fabric token create": ["edge"],
+  "fabric token list": [],
+  "fabric token revoke": ["t-1"],
+  "fabric list": [],
+  "fabric show": ["edge"],
+  "fabric delete": ["edge"],
+  "bundle init": ["empty"],
+  "bundle build": ["app"],
+  "bundle inspect": ["built.tgz"],
+  "app deploy": ["app", "--wait"],
+  "app update": ["orders", "--set", "A=1"],
+  "app list": [],
+  "app show": ["orders"],
+  "app history": ["orders"],
+  "app start": ["orders"],
+  "app stop": ["orders"],
+  "app restart": ["orders", "--wait"],
+  "app scale": ["orders", "2"],
+  "app rollback": ["orders"],
+  "app delete": ["orders"],
+  "app logs": ["orders"],
+  "environment list": [],
+  "environment create": ["test"],
+  "user list": [],
+  "user create": ["ann", "--password-file", "secret"],
+  "user roles": ["ann", "viewer@*"],
+  "user password": ["ann", "--password-file", "secret"],
+  "user delete": ["ann"],
+  "api-token create": ["--out", "token"],
+  "api-token list": [],
+  "api-token revoke": ["t-1"],
+  "audit list": [],
+  doctor: [],
+};
+/** They ask no control plane, or tell of its failure in their own list. */
+const local = new Set(["bundle init", "bundle build", "bundle inspect", "doctor"]);
+/** Prints a script for a shell, which is no data. */
+const withoutData = "completion";
+
+function verbsOf(command: Command, path = ""): readonly { readonly verb: string; readonly command: Command }[] {
+  if (command.commands.length === 0) return [{ verb: path, command }];
+  return command.commands.flatMap((child) => verbsOf(child, path === "" ? child.name() : `${path} ${child.name()}`));
+}
+
+function argsOf(verb: string): readonly string[] {
+  return [...verb.split(" "), ...(calls[verb] ?? []).map((arg) => arg.replace("{url}", api.url)), "-o", "json"];
+}
+
+describe("every verb", () => {
+  test("is known to this test, and has -o", () => {
+    const world = { stdout: process.stdout, stderr: process.stderr } as unknown as CommandWorld; // nothing is run
+    const verbs = verbsOf(createProgram(world, { version: "test", format: "table" }));
+    const names = verbs.map(({ verb }) => verb).filter((verb) => verb !== withoutData);
+    expect(names.toSorted()).toEqual(Object.keys(calls).toSorted());
+    const without = verbs.filter(({ command }) => !command.options.some(({ long }) => long === "--output"));
+    expect(without.map(({ verb }) => verb)).toEqual([withoutData]);
+  });
+
+  test.each(Object.keys(calls))("%s answers with JSON and nothing else", async (verb) => {
+    if (verb === "bundle inspect") await run(["bundle", "build", "app", "--out", "built.tgz"]);
+    const ran = await run(argsOf(verb));
+    expect(ran).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(JSON.parse(ran.stdout)).toBeTypeOf("object");
+  });
+
+  test.each(Object.keys(calls).filter((verb) => !local.has(verb)))(
+    "%s tells of an error as one line of JSON on standard error",
+    async (verb) => {
+      api.failWith = new DrawbridgeError({
+        kind: "failed_precondition",
+        code: "SOME_CONFLICT",
+        message: "it is not so",
+        details: { "field:replicas": "is wrong", limit: "7" },
+        retryAfterMs: 1_500,
+      });
+      const ran = await run(argsOf(verb));
+      expect(ran).toMatchObject({ exitCode: 7, stdout: "" });
+      expect(JSON.parse(ran.stderr)).toEqual({
+        code: "SOME_CONFLICT",
+        kind: "failed_precondition",
+        message: "it is not so",
+        field: "replicas",
+        errors: [{ field: "replicas", message: "is wrong" }],
+        details: { limit: "7" },
+        retryAfterMs: 1_500,
+      });
+    },
+  );
+
+  test.each(Object.keys(calls))("%s tells of a wrong option as JSON too", async (verb) => {
+    const ran = await run([...argsOf(verb), "--no-such-option"]);
+    expect(ran).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(JSON.parse(ran.stderr)).toMatchObject({ code: "COMMAND_LINE_INVALID", kind: "invalid_argument" });
+  });
+});
+
+test("a local mistake is JSON too", async () => {
+  const ran = await run(["bundle", "build", "empty", "-o", "json"]);
+  expect(ran).toMatchObject({ exitCode: 2, stdout: "" });
+  expect(JSON.parse(ran.stderr)).toMatchObject({ code: "BUNDLE_MANIFEST_MISSING" });
+});
+
+describe("fabric token create", () => {
+  const bodyOf = () => api.requests.find(({ line }) => line === "POST /v1/fabric-tokens")?.body;
+
+  test("sends no environments unless they are given, and says what a new fabric runs then", async () => {
+    const ran = await run(["fabric", "token", "create", "edge"]);
+    expect(bodyOf()).toEqual({ fabric: "edge" });
+    expect(ran.stderr).toContain("fabric edge is new and runs production, because no --environment was given");
+  });
+
+  test("sends those that are given", async () => {
+    const ran = await run(["fabric", "token", "create", "edge", "-e", "sandbox", "production"]);
+    expect(bodyOf()).toEqual({ fabric: "edge", environments: ["sandbox", "production"] });
+    expect(ran.stderr).not.toContain("because");
+  });
+});
+
+describe("user password", () => {
+  const sent = () => api.requests.find(({ line }) => line.endsWith("/password"));
+
+  test("asks for the present one and twice for the new one, and ends this machine's login", async () => {
+    const ran = await run(["user", "password"], ["old", "new one", "new one"]);
+    expect(ran.exitCode).toBe(0);
+    expect(sent()).toEqual({
+      line: "PUT /v1/users/admin/password",
+      body: { currentPassword: "old", newPassword: "new one" },
+    });
+    expect(await createContextFile(join(folder, "config")).read()).toBeUndefined();
+  });
+
+  test("of somebody else needs no present one and leaves this login", async () => {
+    await run(["user", "password", "ann", "--password-file", "-"]);
+    expect(sent()).toEqual({ line: "PUT /v1/users/ann/password", body: { newPassword: "from standard input" } });
+    expect(await createContextFile(join(folder, "config")).read()).toMatchObject({ username: "admin" });
+  });
+
+  test("typed in two ways changes nothing", async () => {
+    const ran = await run(["user", "password"], ["old", "new one", "new oen"]);
+    expect(ran).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("PASSWORDS_DIFFER") as string });
+    expect(sent()).toBeUndefined();
+  });
+
+  test("does not take both from standard input", async () => {
+    const ran = await run(["user", "password", "--password-file", "-", "--current-password-file", "-"]);
+    expect(ran.stderr).toContain("STANDARD_INPUT_TWICE");
+  });
+});
+
+describe("app deploy", () => {
+  test("sends a bundle once, and tells its progress once", async () => {
+    const ran = await run(["app", "deploy", "app"]);
+    expect(api.requests.filter(({ line }) => line.startsWith("PATCH "))).toHaveLength(1);
+    expect(ran.stderr.match(/uploading 100 %/g)).toHaveLength(1);
+  });
+
+  test("says why an upload is sent again, and does not count from 0 a second time", async () => {
+    api.failNextUpload = new DrawbridgeError({ kind: "unavailable", code: "PEER_UNAVAILABLE", message: "it is away" });
+    const ran = await run(["app", "deploy", "app"]);
+    expect(ran.exitCode).toBe(0);
+    expect(ran.stderr.match(/uploading 0 %/g)).toHaveLength(1);
+    expect(ran.stderr.match(/uploading 100 %/g)).toHaveLength(1);
+    expect(ran.stderr).toContain("the upload broke off, going on where it ended: it is away");
+  });
+
+  test("that failed in the fabric says once what goes on serving, and where to look", async () => {
+    api.phase = "failed";
+    const ran = await run(["app", "deploy", "app", "--wait"]);
+    expect(ran.exitCode).toBe(8);
+    expect(ran.stderr.match(/goes on serving/gi)).toHaveLength(1);
+    expect(ran.stderr).toContain("drawbridge app logs orders -e production");
+  });
+
+  test("whose properties are refused names the options that give them", async () => {
+    api.failDeployWith = new DrawbridgeError({
+      kind: "invalid_argument",
+      code: "CONFIGURATION_INVALID",
+      message: "KEY is a secret",
+    });
+    const ran = await run(["app", "update", "orders", "--set", "KEY=x"]);
+    expect(ran.exitCode).toBe(2);
+    expect(ran.stderr).toContain("--secrets-file");
+  });
+});
