@@ -29,4 +29,5 @@ export {
   type HttpServerOptions,
 } from "./http-server.ts";
 export { createOpsServer, type OpsServerOptions } from "./ops-server.ts";
+export { observeIdentity } from "./identity-metrics.ts";
 export { createServiceIdentity, type ServiceIdentity, type ServiceIdentityOptions } from "./service-identity.ts";
