@@ -11,6 +11,7 @@ export {
   type NewEvent,
 } from "./outbox/enqueue-event.ts";
 export { createOutboxRelay, type OutboxRelay, type OutboxRelayOptions } from "./outbox/create-outbox-relay.ts";
+export { createOutboxMetrics, type OutboxGauges } from "./outbox/outbox-metrics.ts";
 export { type OutboxEvent, type PublishOutboxEvent } from "./outbox/relay-batch.ts";
 export { outboxMigrationSql } from "./outbox/outbox-sql.ts";
 export { consumeOnce, createInboxCleaner } from "./inbox/consume-once.ts";
