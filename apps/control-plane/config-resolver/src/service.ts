@@ -9,11 +9,13 @@ import {
   createHttpServer,
   createOpsServer,
   createServiceIdentity,
+  observeIdentity,
   type GrpcServer,
   type HttpServer,
+  listening,
 } from "@drawbridge/rpc";
 import { parseKeyEncryptionKeys } from "@drawbridge/pki";
-import { createOutboxRelay, openStore } from "@drawbridge/store";
+import { createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createFileBlobStore } from "./blobs/file-blob-store.ts";
 import { createReferenceQuestion } from "./clients/artefact-references.ts";
@@ -177,15 +179,16 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     logger,
   });
 
+  observeIdentity(metrics, identity.holder);
   health.register("identity", identity.health);
   health.register("database", store.health);
-  health.register("bus", bus.health);
+  health.register("listeners", listening(fabricServer, uploadServer, internalServer));
+  health.register("bus", bus.health, "degraded");
   return {
     components: [
       ops,
       identity,
       store,
-      bus,
       certAuthority,
       entitlements,
       references,
@@ -193,6 +196,7 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
       lock,
       digestKey,
       outbox,
+      createOutboxMetrics({ store, metrics, clock }),
       revocationWatch,
       housekeeping,
       internalServer,
