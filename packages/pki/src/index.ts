@@ -49,6 +49,14 @@ export { peerIdentity, type PeerIdentity } from "./peer-identity.ts";
 export { pinnedTlsOptions, type PinnedTlsOptions, type PinnedTrust } from "./pinned-tls.ts";
 export { createRevocationList, type RevocationListOptions } from "./revocation-list.ts";
 export { renewalInstant } from "./renewal.ts";
-export { signJws, verifyJws, type SignJwsOptions, type VerifiedJws, type VerifyJwsOptions } from "./jws.ts";
+export {
+  createJwsSigner,
+  signJws,
+  verifyJws,
+  type JwsSignerOptions,
+  type SignJwsOptions,
+  type VerifiedJws,
+  type VerifyJwsOptions,
+} from "./jws.ts";
 export { parseKeyEncryptionKeys, type KeyEncryptionKey, type KeyEncryptionKeys } from "./key-encryption-keys.ts";
 export { sealBytes, unsealBytes, type SealOptions } from "./sealed-bytes.ts";

@@ -1,28 +1,38 @@
-import { createPrivateKey, createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { CompactSign, compactVerify, decodeProtectedHeader } from "jose";
+import { compactVerify, decodeProtectedHeader } from "jose";
 import { parseCertificate } from "./certificate.ts";
 import type { IdentitySnapshot } from "./identity.ts";
 import { spiffePath, type SpiffeIdentity } from "./spiffe-id.ts";
 import type { TrustBundle } from "./trust-bundle.ts";
 import { verifyChain } from "./verify-chain.ts";
 
-export interface SignJwsOptions {
-  readonly payload: Uint8Array;
+export interface JwsSignerOptions {
   readonly signer: Pick<IdentitySnapshot, "privateKeyPem" | "chainDer">;
   /** Header `typ`, so that a signature for one purpose is none for another: "drawbridge-snapshot". */
   readonly type: string;
 }
 
+export interface SignJwsOptions extends JwsSignerOptions {
+  readonly payload: Uint8Array;
+}
+
 /** Compact JWS (RFC 7515), ES256, with the chain in `x5c`. */
-export function signJws(options: SignJwsOptions): Promise<string> {
-  return new CompactSign(options.payload)
-    .setProtectedHeader({
-      alg: "ES256",
-      typ: options.type,
-      x5c: options.signer.chainDer.map((der) => Buffer.from(der).toString("base64")),
-    })
-    .sign(createPrivateKey(options.signer.privateKeyPem));
+export async function signJws(options: SignJwsOptions): Promise<string> {
+  return createJwsSigner(options)(options.payload);
+}
+
+/** `signJws` for many documents of one signer: key and header are read once. */
+export function createJwsSigner({ signer, type }: JwsSignerOptions): (payload: Uint8Array) => string {
+  const key = createPrivateKey(signer.privateKeyPem);
+  const x5c = signer.chainDer.map((der) => Buffer.from(der).toString("base64"));
+  const header = Buffer.from(JSON.stringify({ alg: "ES256", typ: type, x5c })).toString("base64url");
+  return (payload) => {
+    const signed = `${header}.${Buffer.from(payload).toString("base64url")}`;
+    // RFC 7518, 3.4: the signature is r and s, 32 bytes each, not the ASN.1 that OpenSSL makes.
+    const signature = sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" });
+    return `${signed}.${signature.toString("base64url")}`;
+  };
 }
 
 export interface VerifyJwsOptions {

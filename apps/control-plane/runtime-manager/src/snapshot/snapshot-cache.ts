@@ -1,5 +1,5 @@
 import { DrawbridgeError } from "@drawbridge/errors";
-import { signJws, type IdentityHolder } from "@drawbridge/pki";
+import { createJwsSigner, type IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import type { FabricId } from "../domain/ids.ts";
 import type { SnapshotRepository } from "../store/snapshots.ts";
 import { loadedSnapshot, type LoadedSnapshot } from "./snapshot-to-proto.ts";
@@ -16,7 +16,7 @@ export interface SnapshotCache {
    */
   load(fabricId: FabricId, atLeast: bigint | "now"): Promise<LoadedSnapshot | undefined>;
   /** Signed with the identity of this service. */
-  sign(snapshot: LoadedSnapshot): Promise<string>;
+  sign(snapshot: LoadedSnapshot): string;
 }
 
 /**
@@ -27,6 +27,16 @@ export function createSnapshotCache(snapshots: SnapshotRepository, identity: Ide
   const kept = new Map<FabricId, LoadedSnapshot>();
   const reading = new Map<FabricId, Promise<LoadedSnapshot | undefined>>();
   let bytes = 0;
+  let signing: { readonly identity: IdentitySnapshot; readonly sign: (payload: Uint8Array) => string } | undefined;
+
+  /** Of the identity in use: a new one has a new key. */
+  function sign(payload: Uint8Array): string {
+    const current = identity.get();
+    if (signing?.identity !== current) {
+      signing = { identity: current, sign: createJwsSigner({ signer: current, type: snapshotJwsType }) };
+    }
+    return signing.sign(payload);
+  }
 
   function forget(fabricId: FabricId): void {
     bytes -= kept.get(fabricId)?.payload.length ?? 0;
@@ -75,7 +85,7 @@ export function createSnapshotCache(snapshots: SnapshotRepository, identity: Ide
       const here = kept.get(fabricId);
       return here && here.generation >= atLeast ? here : shared(fabricId, atLeast);
     },
-    sign: (snapshot) => signJws({ payload: snapshot.payload, signer: identity.get(), type: snapshotJwsType }),
+    sign: (snapshot) => sign(snapshot.payload),
   };
 }
 

@@ -36,7 +36,7 @@ export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
         if (!snapshot) throw refusals.unknown();
         const { generation, digest } = snapshot;
         if (digest === haveDigest) return { notModified: true, generation: 0n, digest: "", snapshotJws: "" };
-        return { notModified: false, generation, digest, snapshotJws: await deps.snapshots.sign(snapshot) };
+        return { notModified: false, generation, digest, snapshotJws: deps.snapshots.sign(snapshot) };
       },
     },
   });
