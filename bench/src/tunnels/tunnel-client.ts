@@ -50,7 +50,7 @@ export function openTunnelClient(options: TunnelClientOptions): TunnelClient {
   session.on("error", (error: NodeJS.ErrnoException) => closed(error.code ?? "ERROR"));
   session.on("close", () => closed("CLOSED"));
   const stream = request(session, target.kind === "peer" ? peerPath : `${tunnelPath}Connect`);
-  stream.on("error", () => closed("STREAM_ERROR"));
+  stream.on("error", (error: NodeJS.ErrnoException) => closed(error.code ?? "STREAM_ERROR"));
   stream.on("close", () => closed("STREAM_CLOSED"));
 
   let seq = 0n;
