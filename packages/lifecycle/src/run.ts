@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly health?: Health;
   /** How long load balancers need to see that we are not ready. Default 0. */
   readonly lameDuckMs?: number;
+  /** Something in the process asks for its orderly end; resolves with the exit code. */
+  readonly exitRequested?: Promise<number>;
   /** Time for an orderly stop. Default 25 s: Kubernetes kills after 30 s. */
   readonly stopTimeoutMs?: number;
 }
@@ -61,6 +63,11 @@ export async function runUntilSignal(components: readonly Component[], options: 
     logger.fatal({ err: error }, "unhandled error, exiting");
     process.exit(1);
   };
+  void options.exitRequested?.then((exitCode) => {
+    logger.info({ exit_code: exitCode }, "stopping, as asked from within");
+    aborting.abort(new Error("the process asked for its end"));
+    stopRequested.resolve({ exitCode });
+  });
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   process.on("uncaughtException", onUnhandled).on("unhandledRejection", onUnhandled);
 

@@ -28,14 +28,19 @@ const second: Readonly<Record<string, Partial<Component>>> = {
   },
 };
 
+const asked = Promise.withResolvers<number>();
 setInterval(() => undefined, 60_000); // alive like a server
 process.exit(
   await runUntilSignal([component("store"), component("server", second[behaviour ?? ""]), component("outbox")], {
     logger: {
-      info: (_fields, message) => say(message),
+      info: (_fields, message) => {
+        say(message);
+        if (message === "started") asked.resolve(6);
+      },
       error: (fields, message) => say(`${message}: ${"component" in fields ? String(fields.component) : ""}`),
       fatal: (_fields, message) => say(message),
     },
     stopTimeoutMs: 200,
+    ...(behaviour === "asks for its end" && { exitRequested: asked.promise }),
   }),
 );

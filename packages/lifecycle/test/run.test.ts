@@ -73,3 +73,9 @@ test("a promise that nobody awaits and that rejects ends the process", async () 
   expect(lines).toContain("unhandled error, exiting");
   expect(exitCode).toBe(1);
 });
+
+test("ends in order, with the exit code asked for, when something within asks for it", async () => {
+  const { lines, exitCode } = await run("asks for its end", "started", []);
+  expect(lines.slice(-4)).toEqual(["stop outbox", "stop server", "stop store", "stopped"]);
+  expect(exitCode).toBe(6);
+});

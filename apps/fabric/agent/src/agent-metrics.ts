@@ -1,3 +1,4 @@
+import { parseCertificate } from "@drawbridge/pki";
 import type { Metrics } from "@drawbridge/telemetry";
 import type { IdentityMeta } from "./identity/identity-meta.ts";
 import type { DesiredSync } from "./desired/desired-sync.ts";
@@ -8,6 +9,9 @@ export function registerAgentMetrics(
   metrics: Metrics,
   sources: {
     readonly meta: () => IdentityMeta;
+    /** Of the monitoring certificate; undefined where there is none. */
+    readonly monitoringNotAfter: () => string | undefined;
+    readonly rootsDer: () => readonly Uint8Array[];
     readonly trustBundleSequence: () => bigint;
     readonly desired: Pick<DesiredSync, "current" | "announced" | "acceptedAt">;
     readonly loop: Pick<ControlLoop, "report">;
@@ -17,8 +21,17 @@ export function registerAgentMetrics(
 ): void {
   metrics.gauge(
     "cert_not_after_seconds",
-    { description: "end of the tunnel certificate's validity, Unix time" },
-    () => [[new Date(sources.meta().notAfter).getTime() / 1_000, { component: "agent" }]],
+    { description: "end of a certificate's validity, Unix time; of the roots the one that ends last" },
+    () => {
+      const seconds = (at: string | Date): number => new Date(at).getTime() / 1_000;
+      const monitoring = sources.monitoringNotAfter();
+      const roots = sources.rootsDer().map((der) => seconds(parseCertificate(der).validToDate));
+      return [
+        [seconds(sources.meta().notAfter), { component: "agent" }],
+        ...(monitoring === undefined ? [] : [[seconds(monitoring), { component: "monitoring" }] as const]),
+        ...(roots.length === 0 ? [] : [[Math.max(...roots), { component: "trust-root" }] as const]),
+      ];
+    },
   );
   metrics.gauge("bundle_sequence", { description: "sequence of the trust bundle" }, () =>
     Number(sources.trustBundleSequence()),

@@ -28,9 +28,10 @@ import { createEventRouter } from "./tunnel/event-router.ts";
 import { clusterInfoOf, makeHeartbeat, makeHello, type Standing } from "./tunnel/make-hello.ts";
 import { highestEpochIn } from "./tunnel/highest-epoch.ts";
 import { openSession } from "./tunnel/open-session.ts";
+import { createSessionWatch } from "./tunnel/session-watch.ts";
 import { createTunnelClient, type TunnelClient } from "./tunnel/tunnel-client.ts";
 import type { Clock, Component, IdSource, Random } from "@drawbridge/lifecycle";
-import type { Logger, Metrics } from "@drawbridge/telemetry";
+import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 
 export interface FabricDeps {
   readonly config: Pick<AgentConfig, "ALLOW_LOGS" | "HTTPS_PROXY" | "MAX_CONCURRENT_ROLLOUTS">;
@@ -41,6 +42,8 @@ export interface FabricDeps {
   readonly state: AgentStateStore;
   readonly ledger: EgressLedger;
   readonly driver: ClusterDriver;
+  readonly monitoring: Pick<IdentityStore, "load">;
+  readonly onRestartNeeded: () => void;
   readonly alerts: AlertBoard;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -86,6 +89,12 @@ export function createFabricService(deps: FabricDeps): FabricService {
     await state.update(change).catch((error: unknown) => logger.warn({ err: error }, "state.json cannot be written"));
   }
 
+  const propagation = metrics.histogram("propagation_seconds", {
+    description: "from the announcement of a generation to its take-over",
+    unit: "s",
+    buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  });
+
   // what is wanted
   const desired = createDesiredSync({
     fabricId,
@@ -107,6 +116,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
       loop.wake();
       void garbage.collect();
     },
+    onPropagated: (seconds) => propagation.record(seconds),
     alerts,
     clock,
     random,
@@ -202,7 +212,10 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
     reloadCredentials: () => credentials.reload(),
     diagnose: (address, signal) =>
-      diagnoseEndpoint({ address, credentials, proxy, clock, measuredSkewMs: () => skew.measuredMs() }, signal),
+      diagnoseEndpoint(
+        { address, credentials, proxy, ledger: deps.ledger, clock, measuredSkewMs: () => skew.measuredMs() },
+        signal,
+      ),
     handlers: createEventRouter({ desired, reporter, skew, logs, credentials, alerts, logger }),
     clock,
     random,
@@ -212,6 +225,8 @@ export function createFabricService(deps: FabricDeps): FabricService {
 
   registerAgentMetrics(metrics, {
     meta: () => credentials.meta(),
+    monitoringNotAfter: () => monitoringNotAfter,
+    rootsDer: () => credentials.trustBundle().rootsDer,
     trustBundleSequence: () => credentials.trustBundle().sequence,
     desired,
     loop,
@@ -219,11 +234,24 @@ export function createFabricService(deps: FabricDeps): FabricService {
     now: () => clock.now(),
   });
 
+  const watch = createSessionWatch({
+    state: () => tunnel.state(),
+    onOverdue: (withoutMs) => {
+      logger.error(
+        { [field.durationMs]: withoutMs },
+        "no session for too long: asking to be started again, apps go on",
+      );
+      deps.onRestartNeeded();
+    },
+    clock,
+  });
+  let monitoringNotAfter: string | undefined;
   const preparation: Component = {
     name: "preparation",
     start: async () => {
       await bundles.open();
       await desired.load();
+      monitoringNotAfter = (await deps.monitoring.load())?.meta.notAfter;
     },
     stop: async () => {
       stopping.abort(new Error("the agent is stopping"));
@@ -232,7 +260,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
   };
   return {
-    components: [resolver, preparation, loop, tunnel],
+    components: [resolver, preparation, loop, tunnel, watch],
     credentials,
     tunnel,
     desired,

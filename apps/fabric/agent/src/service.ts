@@ -29,6 +29,8 @@ import type { Logger, Telemetry } from "@drawbridge/telemetry";
 
 export interface AgentDeps {
   readonly config: AgentConfig;
+  /** A new process might do better than this one (design R13). */
+  readonly onRestartNeeded: () => void;
   readonly createDriver: (stateDirectory: string) => ClusterDriver;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
@@ -89,6 +91,8 @@ export function createAgentService(deps: AgentDeps): AgentService {
         state,
         ledger,
         driver,
+        monitoring: createIdentityStore({ directory: layout.monitoring, ...files }),
+        onRestartNeeded: deps.onRestartNeeded,
         alerts,
         logger,
         metrics: telemetry.metrics,

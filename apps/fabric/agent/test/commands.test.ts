@@ -64,11 +64,25 @@ test("doctor finds everything fine on a healthy fabric", async () => {
   const { findings } = JSON.parse(result.out) as {
     readonly findings: readonly { readonly name: string; readonly status: string }[];
   };
-  expect(findings.filter(({ status }) => status !== "ok").map(({ name }) => name)).toEqual(["proxy"]);
+  expect(findings.filter(({ status }) => status !== "ok").map(({ name }) => name)).toEqual(["cgroup", "proxy"]);
   expect(findings.map(({ name }) => name)).toEqual(
     expect.arrayContaining(["TLS tunnel", "TLS config-resolver", "clock", "disk space"]),
   );
   expect(result.exitCode).toBe(0);
+
+  const egress = await runAgentCommand(["egress", "--state-dir", fabric.layout.root]);
+  const resolverAddress = new URL(resolver.url).host;
+  for (const [peer, kind] of [
+    [`runtime-manager ${manager.address}`, "doctor.tcp-connect"],
+    [`runtime-manager ${manager.address}`, "doctor.tls-handshake"],
+    [`config-resolver ${resolverAddress}`, "doctor.tcp-connect"],
+    [`config-resolver ${resolverAddress}`, "doctor.tls-handshake"],
+    [`config-resolver ${resolverAddress}`, "doctor.get-time"],
+  ])
+    expect(
+      egress.out.split("\n").some((line) => line.includes(`${peer} `) && line.includes(`${kind} `)),
+      `${peer} ${kind}`,
+    ).toBe(true);
 });
 
 test("doctor names what is wrong and how to fix it, and exits with 1", async () => {

@@ -5,6 +5,7 @@ import { checkClock } from "../doctor/check-clock.ts";
 import { checkEndpoint } from "../doctor/check-endpoint.ts";
 import { checkMachine } from "../doctor/check-machine.ts";
 import { check, failed, type Finding } from "../doctor/check.ts";
+import { clientCertificate, createEgressLedger, type EgressLedger } from "../egress/egress-ledger.ts";
 import { createAgentCredentials, type AgentCredentials } from "../identity/agent-credentials.ts";
 import { createIdentityStore } from "../identity/identity-store.ts";
 import { loadAgentIdentity } from "../identity/load-agent-identity.ts";
@@ -27,16 +28,34 @@ export interface DoctorCommandOptions extends CommonOptions {
 /** `drawbridge-agent doctor`: everything that the agent needs, tried out, in one report. The token is read, never sent. */
 export async function doctorCommand(world: CommandWorld, options: DoctorCommandOptions): Promise<number> {
   const context = createCommandContext(world, options);
+  const { layout, clock, logger } = context;
+  const ledger = createEgressLedger({ directory: layout.egress, writer: "doctor", clock, logger });
+  // The report is wanted most where the state folder cannot be read.
+  await ledger
+    .start(world.signal)
+    .catch((error: unknown) => logger.warn({ err: error }, "egress ledger cannot be read"));
+  try {
+    return await examine(world, { context, options, ledger });
+  } finally {
+    await ledger.stop(AbortSignal.timeout(2_000));
+  }
+}
+
+async function examine(
+  world: CommandWorld,
+  about: { readonly context: CommandContext; readonly options: DoctorCommandOptions; readonly ledger: EgressLedger },
+): Promise<number> {
+  const { context, options, ledger } = about;
   const findings = [
     ...(await checkMachine({
       stateDirectory: context.layout.root,
       appUsers: () => readAppUsers(context.config),
       cgroupParent: context.config.CGROUP_PARENT,
     })),
-    await checkProxy(context),
+    await checkProxy(context, ledger),
   ];
-  if (options.tokenFile === undefined) findings.push(...(await checkActivated(context)));
-  else findings.push(...(await checkBeforeActivation(context, options)));
+  if (options.tokenFile === undefined) findings.push(...(await checkActivated(context, ledger)));
+  else findings.push(...(await checkBeforeActivation(context, options, ledger)));
 
   const isHealthy = findings.every(({ status }) => status !== "failed");
   if (options.output === "json") world.out(`${JSON.stringify({ healthy: isHealthy, findings }, undefined, 2)}\n`);
@@ -44,16 +63,22 @@ export async function doctorCommand(world: CommandWorld, options: DoctorCommandO
   return isHealthy ? exitCode.ok : exitCode.failure;
 }
 
-async function checkProxy({ config, signal }: CommandContext): Promise<Finding> {
+async function checkProxy({ config, signal }: CommandContext, ledger: EgressLedger): Promise<Finding> {
   const proxy = config.HTTPS_PROXY;
   if (proxy === undefined) return { name: "proxy", status: "skipped", detail: "none configured" };
   return check("proxy", async () => {
+    ledger.record({
+      peer: `proxy ${proxy.host}:${proxy.port}`,
+      messageType: "doctor.tcp-connect",
+      sizeBytes: 0,
+      fields: [],
+    });
     (await dial({ target: proxy, timeoutMs: 10_000 }, signal)).destroy();
     return `${proxy.host}:${proxy.port} can be reached`;
   });
 }
 
-async function checkActivated(context: CommandContext): Promise<readonly Finding[]> {
+async function checkActivated(context: CommandContext, ledger: EgressLedger): Promise<readonly Finding[]> {
   const { layout, clock, logger, config, signal } = context;
   const files = { clock, logger };
   const identities = createIdentityStore({ directory: layout.identity, ...files });
@@ -79,7 +104,13 @@ async function checkActivated(context: CommandContext): Promise<readonly Finding
       detail: `fabric ${fabricName}, certificate valid for ${describeDuration(leftMs)}`,
     },
   ];
-  const common = { proxy: config.HTTPS_PROXY, now: () => clock.now(), measuredSkewMs };
+  const common = {
+    proxy: config.HTTPS_PROXY,
+    now: () => clock.now(),
+    measuredSkewMs,
+    ledger,
+    shown: clientCertificate,
+  };
   for (const address of endpoints.tunnel) {
     const tlsOptions = () => Promise.resolve(clientTlsOptions(identity, { expectedServer: "/cp/runtime-manager" }));
     findings.push(
@@ -117,6 +148,7 @@ async function checkActivated(context: CommandContext): Promise<readonly Finding
 async function checkBeforeActivation(
   context: CommandContext,
   options: DoctorCommandOptions,
+  ledger: EgressLedger,
 ): Promise<readonly Finding[]> {
   const { clock, config, signal } = context;
   let token: ActivationToken;
@@ -139,7 +171,15 @@ async function checkBeforeActivation(
           ...target,
           pins: token.pins,
           expectedServer,
-          openSocket: (each) => dial({ target, proxy: config.HTTPS_PROXY, timeoutMs: 10_000 }, each),
+          openSocket: (each) => {
+            ledger.record({
+              peer: `activation ${address}`,
+              messageType: "doctor.tls-handshake",
+              sizeBytes: 0,
+              fields: [],
+            });
+            return dial({ target, proxy: config.HTTPS_PROXY, timeoutMs: 10_000 }, each);
+          },
         },
         AbortSignal.any([inner, AbortSignal.timeout(20_000)]),
       );
@@ -153,7 +193,7 @@ async function checkBeforeActivation(
       expectedServer,
       now: () => clock.now(),
     };
-    findings.push(...(await checkEndpoint({ ...about, measuredSkewMs: undefined }, signal)));
+    findings.push(...(await checkEndpoint({ ...about, measuredSkewMs: undefined, ledger, shown: [] }, signal)));
   }
   return findings;
 }

@@ -8,11 +8,13 @@ export const exitCode = {
   notActivated: 3,
   refused: 4,
   unreachable: 5,
+  /** `run` wants to be started again. */
+  restart: 6,
 } as const;
 
 /** Text for `--help`. */
 export const exitCodeHelp =
-  "Exit codes: 0 ok, 1 failure, 2 usage, 3 not activated, 4 refused by the control plane, 5 control plane unreachable";
+  "Exit codes: 0 ok, 1 failure, 2 usage, 3 not activated, 4 refused by the control plane, 5 control plane unreachable,\n6 run: no session for 30 minutes, start it again";
 
 const byCode: Readonly<Record<string, number>> = {
   AGENT_NOT_ACTIVATED: exitCode.notActivated,

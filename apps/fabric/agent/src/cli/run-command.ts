@@ -11,6 +11,7 @@ import { closeStateFolder } from "../state/close-state-folder.ts";
 import { assertNotLocked } from "../state/run-lock.ts";
 import { stateLayout } from "../state/state-layout.ts";
 import { runPurpose } from "../state/state-lock.ts";
+import { exitCode } from "./exit-code.ts";
 import { readAppUsers } from "./app-isolation.ts";
 import type { CommandWorld, CommonOptions } from "./command-context.ts";
 
@@ -33,8 +34,10 @@ export async function runCommand(world: CommandWorld, options: CommonOptions): P
     traceFile: config.TRACE_FILE,
     logger,
   });
+  const restart = Promise.withResolvers<number>();
   const { components, health } = createAgentService({
     config,
+    onRestartNeeded: () => restart.resolve(exitCode.restart),
     createDriver: (stateDirectory) => createDriver(config, { stateDirectory, appUsers, logger, world }),
     logger,
     telemetry,
@@ -42,7 +45,7 @@ export async function runCommand(world: CommandWorld, options: CommonOptions): P
     random,
     ids,
   });
-  return runUntilSignal(components, { logger, health });
+  return runUntilSignal(components, { logger, health, exitRequested: restart.promise });
 }
 
 /** What works, and is not how it should be. */

@@ -25,6 +25,7 @@ function openSync() {
     trustBundle: () => ca.trustBundle,
     existingAppIds: () => Promise.resolve(new Set()),
     onAccepted: () => undefined,
+    onPropagated: () => undefined,
     alerts,
     clock,
     random: { next: () => 0.999_999 },
@@ -55,6 +56,7 @@ function aSession(answer: TunnelSession["getSnapshot"]) {
       return answer(haveDigest, signal);
     },
     ended: new Promise(() => undefined),
+    queued: () => 0,
     leave: () => Promise.resolve(),
   };
   return { session, asked };

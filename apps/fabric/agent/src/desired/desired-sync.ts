@@ -19,6 +19,8 @@ export interface DesiredSyncOptions {
   readonly existingAppIds: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
   /** Called after a snapshot was stored: from now on it is the wish. */
   readonly onAccepted: (snapshot: DesiredSnapshot, previous: DesiredSnapshot | undefined) => void;
+  /** From the first word of a generation to its take-over. */
+  readonly onPropagated: (seconds: number) => void;
   readonly alerts: AlertBoard;
   readonly clock: Clock;
   readonly random: Random;
@@ -63,6 +65,8 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
   let refusal: Refusal | undefined;
   let wanted: { readonly mark: DesiredMark; readonly session: TunnelSession } | undefined;
   let pulling: Promise<void> | undefined;
+  /** When the digest that is to be taken over was first heard of. Monotonic. */
+  let heard: { readonly digest: string; readonly atMs: number } | undefined;
 
   function isWanted(digest: string): boolean {
     if (digest === "" || digest === current?.digest) return false;
@@ -108,6 +112,7 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
     previous = current;
     current = snapshot;
     acceptedAt = clock.now();
+    if (heard?.digest === snapshot.digest) options.onPropagated((clock.monotonicMs() - heard.atMs) / 1_000);
     logger.info(
       { ...about, apps: snapshot.apps.length, tombstones: snapshot.tombstones.length },
       "snapshot taken over",
@@ -171,6 +176,8 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
     announced: () => wanted?.mark.generation,
     announce(mark, session) {
       wanted = { mark, session };
+      if (heard?.digest !== mark.digest && mark.digest !== current?.digest)
+        heard = { digest: mark.digest, atMs: clock.monotonicMs() };
       begin();
     },
     forgetRefusals: () => {

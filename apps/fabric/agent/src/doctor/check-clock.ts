@@ -2,6 +2,7 @@ import { DrawbridgeError } from "@drawbridge/errors";
 import { clientTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
 import { Agent, request } from "undici";
 import { describeSkew, skewWarnMs } from "../clock/describe-skew.ts";
+import { clientCertificate, type EgressLedger } from "../egress/egress-ledger.ts";
 import type { HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { createTlsConnector } from "../net/tls-connector.ts";
@@ -14,6 +15,7 @@ export async function checkClock(
   options: {
     readonly baseUrl: string;
     readonly identity: IdentitySnapshot;
+    readonly ledger: Pick<EgressLedger, "record">;
     readonly proxy: HttpProxy | undefined;
     readonly now: () => Date;
   },
@@ -32,6 +34,12 @@ export async function checkClock(
     now,
     measuredSkewMs: () => undefined,
   };
+  options.ledger.record({
+    peer: `config-resolver ${target.host}:${target.port}`,
+    messageType: "doctor.get-time",
+    sizeBytes: Buffer.byteLength("GET /"),
+    fields: [...clientCertificate, { path: "path", dataClass: "METADATA" }],
+  });
   const dispatcher = new Agent({ connect: createTlsConnector(() => about, signal) });
   try {
     const { headers, body } = await request(url, { dispatcher, signal });

@@ -2,6 +2,8 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { DrawbridgeError } from "@drawbridge/errors";
+import type { EgressLedger } from "../egress/egress-ledger.ts";
+import type { OutboundField } from "../egress/inspect-message.ts";
 import { connectTls } from "../net/connect-tls.ts";
 import { dial, type HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
@@ -19,6 +21,10 @@ export interface EndpointOptions {
   readonly expectedServer: string;
   readonly now: () => Date;
   readonly measuredSkewMs: number | undefined;
+  /** Written down before each connection, which a firewall sees whatever comes of it. */
+  readonly ledger: Pick<EgressLedger, "record">;
+  /** What the handshake shows of us. */
+  readonly shown: readonly OutboundField[];
 }
 
 const timeoutMs = 10_000;
@@ -28,11 +34,13 @@ export async function checkEndpoint(options: EndpointOptions, signal: AbortSigna
   const { what, address, proxy } = options;
   const target = parseHostPort(address);
   const findings: Finding[] = [];
+  const peer = `${options.expectedServer.replace("/cp/", "")} ${address}`;
   const steps: readonly (readonly [string, () => Promise<string>])[] = [
     [`DNS ${what}`, () => resolve(proxy ? proxy.host : target.host, proxy !== undefined)],
     [
       `TCP ${what}`,
       async () => {
+        options.ledger.record({ peer, messageType: "doctor.tcp-connect", sizeBytes: 0, fields: [] });
         (await dial({ target, proxy, timeoutMs }, signal)).destroy();
         return `${address} can be reached${proxy ? ` through the proxy ${proxy.host}:${proxy.port}` : ""}`;
       },
@@ -41,6 +49,7 @@ export async function checkEndpoint(options: EndpointOptions, signal: AbortSigna
       `TLS ${what}`,
       async () => {
         const { now, measuredSkewMs } = options;
+        options.ledger.record({ peer, messageType: "doctor.tls-handshake", sizeBytes: 0, fields: options.shown });
         const tlsOptions = await options.tlsOptions(signal);
         const about = { peer: what, target, proxy, timeoutMs, tlsOptions, now, measuredSkewMs: () => measuredSkewMs };
         const socket = await connectTls(about, signal);

@@ -1,6 +1,7 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { clientTlsOptions } from "@drawbridge/pki";
+import { clientCertificate, type EgressLedger } from "../egress/egress-ledger.ts";
 import type { AgentCredentials } from "../identity/agent-credentials.ts";
 import { connectTls } from "../net/connect-tls.ts";
 import type { HttpProxy } from "../net/dial.ts";
@@ -14,6 +15,7 @@ export async function diagnoseEndpoint(
   options: {
     readonly address: string;
     readonly credentials: Pick<AgentCredentials, "snapshot">;
+    readonly ledger: Pick<EgressLedger, "record">;
     readonly proxy: HttpProxy | undefined;
     readonly clock: Pick<Clock, "now">;
     readonly measuredSkewMs: () => number | undefined;
@@ -21,6 +23,12 @@ export async function diagnoseEndpoint(
   signal: AbortSignal,
 ): Promise<DrawbridgeError | undefined> {
   const { clock } = options;
+  options.ledger.record({
+    peer: `runtime-manager ${options.address}`,
+    messageType: "diagnosis.tls-handshake",
+    sizeBytes: 0,
+    fields: clientCertificate,
+  });
   try {
     const socket = await connectTls(
       {

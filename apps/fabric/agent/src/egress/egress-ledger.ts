@@ -23,6 +23,9 @@ export interface Departure {
   readonly fields: readonly OutboundField[];
 }
 
+/** What a TLS handshake with our identity shows: a connection that carries no message of ours. */
+export const clientCertificate: readonly OutboundField[] = [{ path: "client_certificate", dataClass: "IDENTITY" }];
+
 /** What left the fabric, to whom, how often and how much; shapes only, never values. */
 export interface EgressLedger extends Component {
   record(departure: Departure): void;

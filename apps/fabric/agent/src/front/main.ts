@@ -9,7 +9,9 @@ import { createReplicaPool } from "./replica-pool.ts";
 import { watchEndpoints } from "./watch-endpoints.ts";
 
 // Started by a shim as `main.ts --front=<folder>`. Serves one app at its stable port until SIGTERM.
-const listenRetryMs = 500;
+const listenRetryMs = 100;
+/** A port that was ours a moment ago may be held by the last thread of a front that is dying, or by a look whether it is free. */
+const takenGraceMs = 2_000;
 const clock = systemClock;
 const stopping = new AbortController();
 flushCompileCache(); // otherwise written only at the end of a life that should be long
@@ -38,6 +40,7 @@ const watching = watchEndpoints(
   stopping.signal,
 );
 
+const listenSinceMs = clock.monotonicMs();
 while (!stopping.signal.aborted) {
   const failure = await server.listen(config.address, config.port);
   if (failure === undefined) {
@@ -46,7 +49,8 @@ while (!stopping.signal.aborted) {
   }
   const isTaken = failure === "EADDRINUSE";
   const detail = isTaken ? (describePortHolder(config.port) ?? "") : failure;
-  status.update({ phase: isTaken ? "port_in_use" : "cannot_listen", detail });
+  if (!isTaken || clock.monotonicMs() - listenSinceMs >= takenGraceMs)
+    status.update({ phase: isTaken ? "port_in_use" : "cannot_listen", detail });
   await clock.sleep(listenRetryMs, stopping.signal).catch(() => undefined); // stopped: the loop ends
 }
 

@@ -72,6 +72,10 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
   let running: Promise<void> = Promise.resolve();
   metrics.gauge("tunnel_connected", { description: "1 while the tunnel is up" }, () => (active ? 1 : 0));
 
+  metrics.gauge("frame_queue_depth", { description: "frames that wait to be written to the tunnel" }, () =>
+    active ? active.queued() : 0,
+  );
+
   const sessionHandlers: SessionHandlers = {
     heartbeat: options.heartbeat,
     onEvent(event, session) {

@@ -136,6 +136,7 @@ export class TunnelConnection {
       address: this.#options.address,
       terms,
       openedAtMs: this.#heardAtMs,
+      queued: () => this.#queue.length,
       ended: this.ended,
       send: (frame, options) => this.send(frame, options),
       drained: () => this.#drained(),

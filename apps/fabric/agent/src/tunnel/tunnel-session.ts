@@ -23,6 +23,8 @@ export interface TunnelSession {
   /** Resolves when what was queued has been written: for senders of much. Rejects when the session has ended. */
   drained(): Promise<void>;
   getSnapshot(haveDigest: string, signal: AbortSignal): Promise<GetSnapshotResponse>;
+  /** Frames that wait to be written. */
+  queued(): number;
   readonly ended: Promise<SessionEnd>;
   /** Say goodbye and close. Idempotent. */
   leave(reason: string): Promise<void>;

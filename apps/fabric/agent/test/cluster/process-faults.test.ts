@@ -3,13 +3,14 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Server } from "node:net";
 import { join } from "node:path";
 import { systemClock } from "@drawbridge/lifecycle";
 import { expect, test } from "vitest";
 import { appPaths } from "../../src/cluster/process/app-folder.ts";
 import { startShim } from "../../src/cluster/process/launch-unit.ts";
 import { readCurrentApp } from "../../src/cluster/process/read-current-app.ts";
+import { frontStatusPath, readFrontStatus } from "../../src/front/front-files.ts";
 import { isAlive, type ProcessRef } from "../../src/shim/process-table.ts";
 import { readUnitState, unitPaths } from "../../src/shim/unit-files.ts";
 import {
@@ -204,6 +205,35 @@ test("a front whose shim was killed too is replaced by the agent", async () => {
   expect(await endpointOf(cluster.driver, app.appId)).toBe(endpoint);
   expect((await get(cluster.driver, app.appId)).status).toBe(200);
 });
+
+test("a front comes back though its port is still held for a moment", async () => {
+  await using cluster = await openProcessCluster();
+  const app = anApp();
+  await cluster.driver.apply(app, never);
+  const endpoint = await endpointOf(cluster.driver, app.appId);
+  const front = unitOf(cluster, app.appId, "fronts");
+  kill(front.shim);
+  kill(front.app);
+  await eventually(() => !isAlive(front.app));
+  const holder = createServer();
+  await eventually(() => listens(holder, Number(new URL(endpoint).port)));
+  const applied = cluster.driver.apply(app, never);
+  await eventually(() => {
+    const status = readFrontStatus(frontStatusPath(onlyUnit(cluster, app.appId, "fronts")));
+    return isAlive(status?.process); // the new one is up and has tried
+  });
+  holder.close();
+  await applied;
+  expect(await endpointOf(cluster.driver, app.appId)).toBe(endpoint);
+  expect((await get(cluster.driver, app.appId)).status).toBe(200);
+});
+
+function listens(server: Server, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+}
 
 test("a port that somebody else has is refused by name and the earlier version serves at its own", async () => {
   await using cluster = await openProcessCluster();

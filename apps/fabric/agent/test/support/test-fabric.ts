@@ -111,6 +111,7 @@ async function startAgent(layout: StateLayout, options: StartOptions): Promise<R
   const { logger } = log;
   const service = createAgentService({
     config,
+    onRestartNeeded: () => undefined,
     createDriver: (stateDirectory) =>
       // What the driver waits for are real processes, so its time is always real.
       createProcessDriver({

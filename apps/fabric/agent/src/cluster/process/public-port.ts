@@ -29,7 +29,9 @@ export async function resolvePublicPort(
     return wanted;
   }
   for (let port = options.publicPorts.from; port <= options.publicPorts.to; port += 1) {
-    if (options.without.has(port) || !(await isPortFree(port, options.address))) continue;
+    // To look is to take it for an instant: never at the port of an app whose front may be coming back.
+    if (options.without.has(port) || portOwners(options.stateDirectory).has(port)) continue;
+    if (!(await isPortFree(port, options.address))) continue;
     // Looked at again after the wait, and claimed in the same turn: two apps may be looking at once.
     if (portOwners(options.stateDirectory).has(port)) continue;
     updateAppRecord(paths, { port, isPortInUse: false });
