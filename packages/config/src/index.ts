@@ -1,5 +1,5 @@
 export { configTable, describeConfig, type ConfigRow } from "./describe-config.ts";
-export { loadConfig, type ConfigSchema, type LoadConfigOptions } from "./load-config.ts";
+export { loadConfig, loadConfigOrExit, type ConfigSchema, type LoadConfigOptions } from "./load-config.ts";
 export { Secret } from "./secret.ts";
 export { hostPort, listenAddress, secretFile, filePath, type ListenAddress } from "./fields.ts";
 export { serviceFields, telemetryFields } from "./service-fields.ts";

@@ -1,4 +1,4 @@
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { z } from "zod";
 
 /** One field per environment variable, named without the prefix; every field has a description. */
@@ -46,4 +46,21 @@ export function loadConfig<S extends ConfigSchema>(options: LoadConfigOptions<S>
     });
   }
   return result.data;
+}
+
+/**
+ * For `main.ts` of a program: parse, or say on standard error what is wrong, where and how to mend it, and exit 1. A stack
+ * trace would bury the one line that helps.
+ */
+export function loadConfigOrExit<S extends ConfigSchema>(
+  options: LoadConfigOptions<S> & { readonly program: string },
+): z.output<S> {
+  try {
+    return loadConfig(options);
+  } catch (error) {
+    if (!isDrawbridgeError(error, "CONFIG_INVALID")) throw error;
+    const advice = "Correct these environment variables; the README of the program lists all that it knows.";
+    process.stderr.write(`${options.program} cannot start: ${error.message}\n${advice} (${error.code})\n`);
+    process.exit(1);
+  }
 }

@@ -28,6 +28,6 @@ export {
   type HttpServer,
   type HttpServerOptions,
 } from "./http-server.ts";
-export { createOpsServer, type OpsServerOptions } from "./ops-server.ts";
+export { createOpsServer, listening, type OpsServerOptions } from "./ops-server.ts";
 export { observeIdentity } from "./identity-metrics.ts";
 export { createServiceIdentity, type ServiceIdentity, type ServiceIdentityOptions } from "./service-identity.ts";

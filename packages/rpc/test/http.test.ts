@@ -6,6 +6,7 @@ import { createHealth } from "@drawbridge/lifecycle";
 import { clientTlsOptions, IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import { createHttpServer, createOpsServer, fieldDetail, httpContext, type HttpServerOptions } from "@drawbridge/rpc";
 import { createTestCa, createTestLogger, type TestCa } from "@drawbridge/testkit";
+import { startTelemetry } from "@drawbridge/telemetry";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 
 const forever = new AbortController().signal;
@@ -229,7 +230,7 @@ test("/readyz names what is missing, /livez answers all the same, /metrics is Pr
   const ops = createOpsServer({
     listen: { host: "127.0.0.1", port: 0 },
     health,
-    telemetry: { metricsText: () => Promise.resolve("up 1\n") },
+    telemetry: startTelemetry({ service: "test", replica: "test-0", logger: createTestLogger().logger }),
     logger: createTestLogger().logger,
   });
   await ops.start(forever);
@@ -240,5 +241,11 @@ test("/readyz names what is missing, /livez answers all the same, /metrics is Pr
   expect(ready.status).toBe(503);
   expect(await ready.json()).toEqual({ ready: false, checks: { database: "not connected" } });
   expect((await fetch(`${base}/livez`)).status).toBe(200);
-  expect(await (await fetch(`${base}/metrics`)).text()).toBe("up 1\n");
+  expect(await (await fetch(`${base}/metrics`)).text()).toContain('drawbridge_test_health_check{check="database"} 0');
+  health.register("database", () => undefined);
+  health.register("bus", () => "away", "degraded");
+  const degraded = await fetch(`${base}/readyz`);
+  expect(degraded.status).toBe(200);
+  expect(await degraded.json()).toEqual({ ready: true, checks: { database: "ok", bus: "away" }, degraded: ["bus"] });
+  expect(await (await fetch(`${base}/metrics`)).text()).toContain('drawbridge_test_health_check{check="bus"} 0');
 });

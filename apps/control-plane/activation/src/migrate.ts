@@ -1,10 +1,10 @@
 import { fileURLToPath } from "node:url";
-import { loadConfig } from "@drawbridge/config";
+import { loadConfigOrExit } from "@drawbridge/config";
 import { runMigrations } from "@drawbridge/store";
 import { createLogger } from "@drawbridge/telemetry";
 import { migrateConfigSchema } from "./config.ts";
 
-const config = loadConfig({ schema: migrateConfigSchema, env: process.env });
+const config = loadConfigOrExit({ program: "activation-migrate", schema: migrateConfigSchema, env: process.env });
 const logger = createLogger({ service: "activation", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
 await runMigrations({
   url: config.DATABASE_URL_FILE,

@@ -20,6 +20,7 @@ import {
   createOpsServer,
   createServiceIdentity,
   type ListenAddress,
+  listening,
 } from "@drawbridge/rpc";
 import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
@@ -183,8 +184,9 @@ export function createActivationService(deps: ActivationDeps): ActivationService
 
   health.register("identity", identity.health);
   health.register("database", store.health);
-  health.register("bus", bus.health);
-  health.register("outbox", outbox.health);
+  health.register("listeners", listening(fabricServer, internalServer));
+  health.register("bus", bus.health, "degraded");
+  health.register("outbox", outbox.health, "degraded");
   return {
     // The bus comes last: tokens are redeemed without it too, what is to be announced waits in the outbox.
     components: [

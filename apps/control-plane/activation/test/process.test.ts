@@ -54,7 +54,7 @@ test("the migrate job makes the schema, the service becomes ready, and SIGTERM e
   }
   expect(await ready?.json(), service.output()).toEqual({
     ready: true,
-    checks: { identity: "ok", database: "ok", bus: "ok", outbox: "ok" },
+    checks: { identity: "ok", database: "ok", listeners: "ok", bus: "ok", outbox: "ok" },
   });
   expect(await (await fetch(`http://${ops}/metrics`)).text()).toContain(
     'drawbridge_activation_connections{listener="fabric"} 0',
@@ -69,4 +69,6 @@ test("a wrong configuration names every mistake and exits 1", async () => {
   expect(service.output()).toContain('DRAWBRIDGE_FABRIC_LISTEN: "nowhere" is not host:port');
   expect(service.output()).toContain("DRAWBRIDGE_NATS_ULR: no such setting");
   expect(service.output()).toContain("DRAWBRIDGE_DATABASE_URL_FILE: is not set");
+  expect(service.output()).toMatch(/^activation cannot start: the configuration has \d+ problem/);
+  expect(service.output()).not.toMatch(/^\s+at |file:\/\//m); // no stack
 });

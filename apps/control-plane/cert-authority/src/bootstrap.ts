@@ -1,10 +1,14 @@
-import { loadConfig } from "@drawbridge/config";
+import { loadConfigOrExit } from "@drawbridge/config";
 import { systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import { createLogger } from "@drawbridge/telemetry";
 import { runBootstrap } from "./ca/run-bootstrap.ts";
 import { bootstrapConfigSchema } from "./config.ts";
 
-const config = loadConfig({ schema: bootstrapConfigSchema, env: process.env });
+const config = loadConfigOrExit({
+  program: "cert-authority-bootstrap",
+  schema: bootstrapConfigSchema,
+  env: process.env,
+});
 const logger = createLogger({
   service: "cert-authority-bootstrap",
   level: config.LOG_LEVEL,

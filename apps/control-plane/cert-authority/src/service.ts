@@ -15,6 +15,7 @@ import {
   createHttpServer,
   createOpsServer,
   createServiceIdentity,
+  listening,
 } from "@drawbridge/rpc";
 import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
@@ -158,13 +159,14 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   gaugeExpiry(metrics, "identity", () => (identity.holder.isLoaded ? identity.holder.get().notAfter : undefined));
   for (const [name, check] of Object.entries({
     database: store.health,
-    bus: bus.health,
-    outbox: outbox.health,
     identity: identity.health,
     authority: authority.health,
   })) {
     health.register(name, check);
   }
+  health.register("listeners", listening(internal, publicHttp));
+  health.register("bus", bus.health, "degraded");
+  health.register("outbox", outbox.health, "degraded");
 
   return {
     // Start order; stop runs it backwards. The store comes before the bus: certificates are issued without the bus too.

@@ -1,4 +1,4 @@
-import { loadConfig } from "@drawbridge/config";
+import { loadConfigOrExit } from "@drawbridge/config";
 import { openStore } from "@drawbridge/store";
 import { createLogger } from "@drawbridge/telemetry";
 import { verifyAuditChain } from "./audit/verify-audit-chain.ts";
@@ -6,7 +6,7 @@ import { jobConfigSchema } from "./config.ts";
 import { createAuditRepository } from "./store/audit-repository.ts";
 import type { Database } from "./store/database.ts";
 
-const config = loadConfig({ schema: jobConfigSchema, env: process.env });
+const config = loadConfigOrExit({ program: "management-api-audit-verify", schema: jobConfigSchema, env: process.env });
 const logger = createLogger({
   service: "management-api-audit-verify",
   level: config.LOG_LEVEL,

@@ -1,10 +1,10 @@
-import { loadConfig } from "@drawbridge/config";
+import { loadConfigOrExit } from "@drawbridge/config";
 import { cryptoRandom, runUntilSignal, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import { createLogger, startTelemetry } from "@drawbridge/telemetry";
 import { configSchema } from "./config.ts";
 import { createManagementApiService } from "./service.ts";
 
-const config = loadConfig({ schema: configSchema, env: process.env });
+const config = loadConfigOrExit({ program: "management-api", schema: configSchema, env: process.env });
 const service = "management-api";
 const logger = createLogger({ service, level: config.LOG_LEVEL, format: config.LOG_FORMAT });
 const telemetry = startTelemetry({

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { loadConfig } from "@drawbridge/config";
+import { loadConfigOrExit } from "@drawbridge/config";
 import { runMigrations } from "@drawbridge/store";
 import { createLogger } from "@drawbridge/telemetry";
 import { jobConfigSchema } from "./config.ts";
 
-const config = loadConfig({ schema: jobConfigSchema, env: process.env });
+const config = loadConfigOrExit({ program: "management-api-migrate", schema: jobConfigSchema, env: process.env });
 const logger = createLogger({ service: "management-api-migrate", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
 await runMigrations({
   url: config.DATABASE_URL_FILE,

@@ -164,11 +164,11 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
   const consumers = createAuditConsumers({ bus, store, audit, clock, logger });
   const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
-  // The bus is not among them: operators can work without it, and no event is lost while it is away.
   let isListening = false;
   health.register("api", () => (isListening ? undefined : "does not listen yet"));
   health.register("database", store.health);
   health.register("identity", identity.health);
+  health.register("bus", bus.health, "degraded");
 
   return {
     // Start order; stop runs it backwards. The bus comes after the API, which does not wait for it.

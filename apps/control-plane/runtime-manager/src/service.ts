@@ -14,6 +14,7 @@ import {
   createOpsServer,
   createServiceIdentity,
   type ListenAddress,
+  listening,
 } from "@drawbridge/rpc";
 import { createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
@@ -277,8 +278,9 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
 
   health.register("identity", identity.health);
   health.register("database", store.health);
-  health.register("bus", bus.health);
-  health.register("outbox", outbox.health);
+  health.register("listeners", listening(fabricServer, internalServer));
+  health.register("bus", bus.health, "degraded");
+  health.register("outbox", outbox.health, "degraded");
 
   return {
     health,

@@ -17,7 +17,14 @@ import {
 import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import { FabricServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
-import { cryptoRandom, startComponents, systemClock, uuidV7Ids, type Component } from "@drawbridge/lifecycle";
+import {
+  cryptoRandom,
+  startComponents,
+  systemClock,
+  uuidV7Ids,
+  type Component,
+  type HealthReport,
+} from "@drawbridge/lifecycle";
 import {
   chainToPem,
   createCsr,
@@ -74,7 +81,7 @@ export interface Replica extends AsyncDisposable {
   readonly entitlements: GrpcClient<(typeof EntitlementServiceClient)["service"]>["call"];
   referencesAs(service: string): Promise<GrpcClient<(typeof ArtefactReferenceServiceClient)["service"]>["call"]>;
   existenceAs(service: string): Promise<GrpcClient<(typeof FabricExistenceServiceClient)["service"]>["call"]>;
-  readyz(): Promise<{ readonly ready: boolean; readonly checks: Readonly<Record<string, string>> }>;
+  readyz(): Promise<HealthReport>;
 }
 
 export interface WorldOptions {
