@@ -112,6 +112,7 @@ export function openTunnelClient(options: TunnelClientOptions): TunnelClient {
           snapshotDigest: digest,
           trustBundleSequence: 1n,
           alerts: [],
+          certificates: [],
         },
       });
     },
@@ -163,6 +164,7 @@ function helloOf(agentId: string, epoch: bigint) {
     observedGeneration: 0n,
     snapshotDigest: "",
     agentTime: new Date(),
+    certificates: [],
   };
 }
 

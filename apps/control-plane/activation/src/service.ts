@@ -143,6 +143,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
       activation: [...config.PUBLIC_ACTIVATION_ENDPOINTS],
       tunnel: [...config.PUBLIC_TUNNEL_ENDPOINTS],
       configResolver: config.PUBLIC_CONFIG_RESOLVER_URL,
+      monitoring: "",
     },
     clock,
   });

@@ -76,7 +76,13 @@ async function parts() {
 
 async function statesOf(fabricId: string): Promise<readonly CertificateState[]> {
   const { call } = await certAuthorityAs("management-api");
-  const { certificates } = await call.listCertificates({ fabricId, pageSize: 10, pageToken: "" });
+  const { certificates } = await call.listCertificates({
+    fabricId,
+    spiffeId: "",
+    unexpiredOnly: false,
+    pageSize: 10,
+    pageToken: "",
+  });
   return certificates.map(({ state }) => state);
 }
 

@@ -97,7 +97,13 @@ async function issueTwo(fabricId: string): Promise<void> {
 
 async function recordsOf(fabricId: string) {
   const managementApi = await authority.clientOf("management-api");
-  const { certificates } = await managementApi.listCertificates({ fabricId, pageSize: 10, pageToken: "" });
+  const { certificates } = await managementApi.listCertificates({
+    fabricId,
+    spiffeId: "",
+    unexpiredOnly: false,
+    pageSize: 10,
+    pageToken: "",
+  });
   return certificates.map(({ state, revocationReason }) => ({ state, revocationReason }));
 }
 

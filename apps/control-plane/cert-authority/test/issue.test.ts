@@ -150,7 +150,9 @@ test("deny by default: no service may call what the contract does not give it", 
   await expect(activation.getCertificate({ serialNumber })).rejects.toMatchObject(denied);
   await expect(activation.activateCertificate({ serialNumber })).rejects.toMatchObject(denied);
   await expect(configResolver.revokeCertificates({ target, reason: "x" })).rejects.toMatchObject(denied);
-  await expect(activation.listCertificates({ fabricId: "", pageSize: 0, pageToken: "" })).rejects.toMatchObject(denied);
+  await expect(
+    activation.listCertificates({ fabricId: "", spiffeId: "", unexpiredOnly: false, pageSize: 0, pageToken: "" }),
+  ).rejects.toMatchObject(denied);
 });
 
 test("deny by default: an agent's certificate opens no method", async () => {
@@ -210,9 +212,17 @@ test("revokes all certificates of a fabric and of no other; pages list newest fi
     const { certificate } = await activation.issueFabricCertificate(await agentRequest({ fabricId: fabric }));
     serials.unshift(certificate?.serialNumber ?? "");
   }
-  const first = await managementApi.listCertificates({ fabricId: fabric, pageSize: 2, pageToken: "" });
+  const first = await managementApi.listCertificates({
+    fabricId: fabric,
+    spiffeId: "",
+    unexpiredOnly: false,
+    pageSize: 2,
+    pageToken: "",
+  });
   const second = await managementApi.listCertificates({
     fabricId: fabric,
+    spiffeId: "",
+    unexpiredOnly: false,
     pageSize: 2,
     pageToken: first.nextPageToken,
   });
@@ -222,7 +232,13 @@ test("revokes all certificates of a fabric and of no other; pages list newest fi
   const target = { $case: "fabricId", value: fabric } as const;
   const revoked = await managementApi.revokeCertificates({ target, reason: "the fabric is gone" });
   expect(revoked.serialNumbers.toSorted()).toEqual(serials.toSorted());
-  const all = await managementApi.listCertificates({ fabricId, pageSize: 500, pageToken: "" });
+  const all = await managementApi.listCertificates({
+    fabricId,
+    spiffeId: "",
+    unexpiredOnly: false,
+    pageSize: 500,
+    pageToken: "",
+  });
   expect(all.certificates.filter(({ revocationReason }) => revocationReason === "the fabric is gone")).toEqual([]);
 });
 

@@ -109,6 +109,7 @@ export async function openTunnel({ address, identity, epoch, hello }: AgentOptio
           snapshotDigest: "",
           trustBundleSequence: 1n,
           alerts: [],
+          certificates: [],
         },
       });
       return (await agent.next("heartbeatAck")).value;
@@ -162,6 +163,7 @@ export async function openTunnel({ address, identity, epoch, hello }: AgentOptio
       observedGeneration: 0n,
       snapshotDigest: "",
       agentTime: new Date(),
+      certificates: [],
       ...hello,
     },
   });

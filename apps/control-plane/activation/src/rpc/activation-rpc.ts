@@ -40,6 +40,7 @@ export function createActivationRpc(deps: {
           endpoints: deps.endpoints,
           serverTime: deps.clock.now(),
           replayed: redeemed.isReplay,
+          joinState: "",
         };
       },
     },

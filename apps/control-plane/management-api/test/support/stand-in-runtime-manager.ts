@@ -242,6 +242,11 @@ export function aFabric(parts: Partial<Fabric> = {}): Fabric {
     tunnelReplica: "runtime-manager-0",
     createdAt: at,
     appCount: 0,
+    certificates: [],
+    trustBundleSequence: 1n,
+    lockReason: "",
+    lockMessage: "",
+    lockedAt: undefined,
     ...parts,
   };
 }

@@ -28,5 +28,9 @@ export function fabricToProto({ agent, ...fabric }: Fabric): FabricProto {
     tunnelReplica: agent?.tunnelReplica ?? "",
     createdAt: fabric.createdAt,
     appCount: fabric.appCount,
+    certificates: [],
+    trustBundleSequence: 0n,
+    lockReason: "",
+    lockMessage: "",
   };
 }

@@ -125,6 +125,9 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
         desiredGeneration: session.desired.generation,
         desiredDigest: session.desired.digest,
         replica: settings.replica,
+        monitoringUrl: "",
+        clockSkewWarnSeconds: 60,
+        clockSkewFailSeconds: 300,
       },
     });
     return session;

@@ -32,6 +32,8 @@ export function eventsFromFrame(frame: Frame, correlationId: string): readonly T
     case "welcome":
       return frame.value.serverTime ? [{ event: "serverTime", serverTime: frame.value.serverTime }] : [];
     case "kick":
+    case "renewResult":
+    case "renewNow":
       return [];
   }
 }

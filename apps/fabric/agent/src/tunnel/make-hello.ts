@@ -31,6 +31,7 @@ export function makeHello(about: {
     observedGeneration: standing.generation,
     snapshotDigest: standing.digest,
     agentTime: standing.now,
+    certificates: [],
   };
 }
 
@@ -41,6 +42,7 @@ export function makeHeartbeat(standing: Standing, alerts: readonly Alert[]): Hea
     snapshotDigest: standing.digest,
     trustBundleSequence: standing.trustBundleSequence,
     alerts: alerts.map((alert) => ({ ...alert })),
+    certificates: [],
   };
 }
 

@@ -104,10 +104,12 @@ export async function startScriptedActivation(ca: TestCa, service = "activation"
                 tunnel: ["127.0.0.1:7420"],
                 configResolver: "https://127.0.0.1:7430",
                 activation: [script.address],
+                monitoring: "",
               },
               serverTime: script.now(),
               registryLogin: undefined,
               replayed: false,
+              joinState: "",
             };
             answers.set(request.token, { keys, response });
             return script.alter(response);

@@ -132,6 +132,9 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
                 desiredGeneration: desired.generation,
                 desiredDigest: desired.digest,
                 replica: "runtime-manager-0",
+                monitoringUrl: "",
+                clockSkewWarnSeconds: 60,
+                clockSkewFailSeconds: 300,
                 ...script.welcome,
               }),
               refusal: () => {
