@@ -189,6 +189,7 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
       ops,
       identity,
       store,
+      bus,
       certAuthority,
       entitlements,
       references,
