@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { Readable } from "node:stream";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startApi, type TestApi } from "./support/start-api.ts";
 import { digestOf } from "./support/stand-in-config-resolver.ts";
@@ -53,6 +54,20 @@ describe("an upload", () => {
       status: 409,
       code: "UPLOAD_OFFSET_MISMATCH",
       detail: "the upload goes on at 0, not at 5",
+    });
+  });
+
+  test("to a full bundle store is 507 and not 429: waiting does not help", async () => {
+    world.configResolver.failNextUpload = new DrawbridgeError({
+      kind: "resource_exhausted",
+      code: "DISK_FULL",
+      message: "the bundle store is full",
+    });
+    expect((await send(bytes, 0)).json).toMatchObject({
+      status: 507,
+      code: "DISK_FULL",
+      kind: "resource_exhausted",
+      detail: "the bundle store is full",
     });
   });
 

@@ -137,7 +137,8 @@ function traceHeaders(): Record<string, string> {
 
 const problem = z.object({
   code: z.string().regex(/^[A-Z][A-Z0-9_]{1,99}$/),
-  kind: z.enum(errorKinds),
+  /** An earlier release does not say. */
+  kind: z.enum(errorKinds).catch("invalid_argument"),
   detail: z.string(),
   details: z.record(z.string(), z.string()).optional(),
   retryAfterMs: z.number().optional(),

@@ -18,6 +18,8 @@ interface StoredBundle {
 export interface StandInConfigResolver {
   readonly service: GrpcServiceDefinition;
   readonly register: (app: FastifyInstance) => void;
+  /** Thrown by the next upload. */
+  failNextUpload: DrawbridgeError | undefined;
   readonly configurations: PutConfigurationRequest[];
   readonly partial: Map<string, Buffer>;
   /** Make a bundle known without an upload. */
@@ -69,6 +71,9 @@ export function standInConfigResolver(): StandInConfigResolver {
       return reply.code(404).header("upload-offset", offset).send();
     });
     app.patch<{ Params: { digest: string } }>("/v1/bundles/:digest", async (request, reply) => {
+      const error = self.failNextUpload;
+      self.failNextUpload = undefined;
+      if (error) throw error;
       const { digest } = request.params;
       const offset = Number(request.headers["upload-offset"]);
       const total = Number(request.headers["upload-length"]);
@@ -116,6 +121,7 @@ export function standInConfigResolver(): StandInConfigResolver {
   const self: StandInConfigResolver = {
     service,
     register,
+    failNextUpload: undefined,
     configurations: [],
     partial,
     addBundle: (manifest) => {
