@@ -191,6 +191,30 @@ describe("fabric token create", () => {
   });
 });
 
+describe("app rollback", () => {
+  const bodyOf = () => api.requests.find(({ line }) => line.endsWith("/rollback"))?.body;
+
+  test("leaves the choice to the control plane unless --to is given", async () => {
+    await run(["app", "rollback", "orders"]);
+    expect(bodyOf()).toEqual({});
+    api.requests.length = 0;
+    await run(["app", "rollback", "orders", "--to", "3"]);
+    expect(bodyOf()).toEqual({ toRevision: 3 });
+  });
+
+  test("shows which revisions there are when none ever served, and exits with 7", async () => {
+    const message = "none ever served: 2 (version 1.0.1, never served). Name the one that you want: --to <revision>";
+    api.failWith = new DrawbridgeError({ kind: "failed_precondition", code: "NO_SERVED_REVISION", message });
+    const ran = await run(["app", "rollback", "orders"]);
+    expect(ran).toMatchObject({ exitCode: 7, stderr: `error: ${message}\n(NO_SERVED_REVISION)\n` });
+  });
+
+  test("is preceded by a history that tells which served", async () => {
+    const ran = await run(["app", "history", "orders"]);
+    expect(ran.stdout).toMatch(/SERVED[^]*yes/);
+  });
+});
+
 describe("user password", () => {
   const sent = () => api.requests.find(({ line }) => line.endsWith("/password"));
 
