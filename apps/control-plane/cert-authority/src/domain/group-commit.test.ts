@@ -43,6 +43,33 @@ test("a group has a largest size", async () => {
   await Promise.all(results);
 });
 
+test("a group goes when it has half of what is in work, and who gives up holds nobody back", async () => {
+  const { groups, write } = heldWriter();
+  const queue = createGroupCommit({ ...options, maxGroup: 10, write });
+  const places = Array.from({ length: 5 }, () => queue.admit());
+  const [first, second] = places.slice(0, 2).map((place, n) => place.submit(`item ${n}`));
+  expect(groups).toEqual([]); // two of five
+  places[2]?.release(); // two of four
+  expect(groups.map(({ items }) => items)).toEqual([["item 0", "item 1"]]);
+  groups[0]?.end();
+  expect(await Promise.all([first, second])).toEqual(["durable item 0", "durable item 1"]);
+  expect(queue.pending).toBe(2);
+});
+
+test("a lonely one waits for nobody, a full group for nobody either", async () => {
+  const { groups, write } = heldWriter();
+  const queue = createGroupCommit({ ...options, write });
+  const alone = queue.admit().submit("a");
+  expect(groups).toHaveLength(1);
+  groups[0]?.end();
+  await alone;
+  const places = Array.from({ length: 9 }, () => queue.admit());
+  const results = places.slice(0, options.maxGroup).map((place) => place.submit("b"));
+  expect(groups[1]?.items).toHaveLength(options.maxGroup); // four of nine
+  groups[1]?.end();
+  await Promise.all(results);
+});
+
 test("nobody is answered before the group is durable", async () => {
   const { groups, write } = heldWriter();
   const queue = createGroupCommit({ ...options, write });

@@ -36,9 +36,11 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Group commit: while one group is being written, the next one gathers, and goes as soon as the first is durable. One
- * disk flush serves many certificates, and a lonely one waits for nobody. Invariants: at most one group is in flight;
- * an item is answered only after its group's transaction has committed; a failed group fails all its items and no other.
+ * Group commit: while one group is being written, the next one gathers. It goes when it has at least half of all that
+ * are in work, or is full: the others, still in their cryptography, are milliseconds away, and a statement, a disk flush
+ * and a wake-up of the outbox cost the same for one as for a hundred. No timer: every place taken ends in `submit` or
+ * `release`, and each looks again. A lonely one waits for nobody. Invariants: at most one group is in flight; an item is
+ * answered only after its group's transaction has committed; a failed group fails all its items and no other.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   const waiting: Waiting<Item, Result>[] = [];
@@ -48,21 +50,35 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   async function writeGroups(): Promise<void> {
     if (isWriting) return;
     isWriting = true;
-    while (waiting.length > 0) await writeGroup(waiting.splice(0, options.maxGroup));
+    let answer = (): void => undefined;
+    while (isGathered()) {
+      const written = writeGroup(waiting.splice(0, options.maxGroup));
+      answer(); // the group before, while the database is at work on this one
+      answer = await written;
+    }
     isWriting = false;
+    answer();
   }
 
-  async function writeGroup(group: readonly Waiting<Item, Result>[]): Promise<void> {
-    try {
-      const results = await options.write(group.map(({ item }) => item));
+  function isGathered(): boolean {
+    return waiting.length > 0 && (waiting.length >= options.maxGroup || waiting.length * 2 >= pending);
+  }
+
+  /** Never rejects. What it resolves with answers the items, whose places are free by then. */
+  async function writeGroup(group: readonly Waiting<Item, Result>[]): Promise<() => void> {
+    const outcome = await settled(() => options.write(group.map(({ item }) => item)));
+    pending -= group.length;
+    return () => {
       for (const [index, { resolve, reject }] of group.entries()) {
-        const result = results[index];
+        if (outcome.status === "rejected") {
+          reject(outcome.reason);
+          continue;
+        }
+        const result = outcome.value[index];
         if (result === undefined) reject(new Error("the writer left an item without a result"));
         else resolve(result);
       }
-    } catch (error) {
-      for (const { reject } of group) reject(error);
-    }
+    };
   }
 
   return {
@@ -72,20 +88,25 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     admit: () => {
       if (pending >= options.limit) throw overloaded(options.retryAfterMs);
       pending += 1;
-      const release = (): void => {
-        pending -= 1;
-      };
       return {
-        release,
+        release: () => {
+          pending -= 1;
+          void writeGroups(); // for those that waited for this one; never rejects
+        },
         submit: (item) => {
           const { promise, resolve, reject } = Promise.withResolvers<Result>();
           waiting.push({ item, resolve, reject });
           void writeGroups(); // never rejects: failures go to the items
-          return promise.finally(release);
+          return promise;
         },
       };
     },
   };
+}
+
+async function settled<T>(work: () => Promise<T>): Promise<PromiseSettledResult<T>> {
+  const [outcome] = await Promise.allSettled([work()]);
+  return outcome;
 }
 
 function overloaded(retryAfterMs: number): DrawbridgeError {

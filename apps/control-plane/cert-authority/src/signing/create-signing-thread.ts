@@ -26,8 +26,8 @@ interface Waiting {
 
 /** Largest batch: some 10 ms of cryptography. */
 const maxBatch = 64;
-/** One that is being signed, and one that waits for the thread. */
-const maxBatchesInFlight = 2;
+/** While one is signed the next gathers: a message costs as much for one request as for many. */
+const maxBatchesInFlight = 1;
 const retryAfterMs = 250;
 /** .ts in a checkout, .js in an image. */
 const program = join(import.meta.dirname, `signing-worker${extname(import.meta.filename)}`);
