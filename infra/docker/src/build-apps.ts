@@ -21,6 +21,7 @@ const programs = [
   "src/bootstrap.ts",
   "src/audit-verify.ts",
   "src/rewrap.ts",
+  "src/rewrap.ts",
   "src/signing/signing-worker.ts",
   "src/shim/main.ts",
   "src/front/main.ts",

@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly image: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Folder on this machine by folder in the container; `:ro` at its end for read-only. */
+  /** Folder on this machine by folder in the container; the latter ends with `:ro` when it is only read. */
   readonly volumes?: Readonly<Record<string, string>>;
   readonly flags?: readonly string[];
 }

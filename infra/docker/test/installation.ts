@@ -100,7 +100,7 @@ export async function install(): Promise<Installation> {
     await writeOwned(join(folder, "secrets", service, name), value);
   };
   const volumesOf = (service: string): Record<string, string> => ({
-    "/secrets": `${join(folder, "secrets", service)}:ro`,
+    "/secrets:ro": join(folder, "secrets", service),
     "/identity": join(folder, "identities", service),
   });
   const job = async (service: string, program: string, env: Record<string, string>): Promise<string> =>
@@ -166,7 +166,7 @@ export async function install(): Promise<Installation> {
         image: imageOf("cli"),
         args: ["src/main.js", ...args],
         env: { CONFIG_DIR: "/cli" },
-        volumes: { "/cli": join(folder, "cli"), "/examples": `${join(root, "examples")}:ro` },
+        volumes: { "/cli": join(folder, "cli"), "/examples:ro": join(root, "examples") },
       }),
     agentJob: (...args) => containers.job({ ...agent, args: ["src/main.js", ...args] }),
     startAgent: () =>

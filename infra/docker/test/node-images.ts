@@ -6,11 +6,13 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const npm = "npm@11.19.1";
+/** Of coreutils; the agent's process driver calls it. */
+const mkfifo = "/usr/bin/mkfifo";
 const certificates = "/etc/ssl/certs/ca-certificates.crt";
 
 /** Base images for infra/docker/Dockerfile, made of what is on this machine, because none can be pulled in CI. */
 export interface NodeImages {
-  /** node and the libraries it loads; no shell, nothing else: what our images run on must be enough with this. */
+  /** node, mkfifo and the libraries that they load; no shell, nothing else: our images must do with this. */
   readonly runtime: string;
   /** Node, npm, a shell, and the machine's root certificates. */
   readonly build: string;
@@ -53,7 +55,8 @@ ENV NODE_EXTRA_CA_CERTS=${certificates} SSL_CERT_FILE=${certificates} NPM_CONFIG
 /** The node that runs this, and every shared library that the loader names for it; the loader itself apart. */
 async function copyNode(files: string, loader: string): Promise<void> {
   await place(process.execPath, join(files, "usr/local/bin/node"));
-  const { stdout } = await run("ldd", [process.execPath]);
+  await place(mkfifo, join(files, "usr/local/bin/mkfifo"));
+  const { stdout } = await run("ldd", [process.execPath, mkfifo]);
   for (const [path] of stdout.matchAll(/\/\S+\.so[.\d]*/g)) {
     const isLoader = basename(path).startsWith("ld-");
     // /lib is a link to /usr/lib in Debian, where the loader looks as well.
