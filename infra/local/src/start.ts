@@ -17,7 +17,8 @@ export interface StartOptions {
   readonly signal: AbortSignal;
 }
 
-const readyTimeoutMs = 60_000;
+/** There to end a hang: a slow machine takes its time. */
+const readyTimeoutMs = 180_000;
 const example = { name: "hello", directory: "examples/hello" };
 
 /** The local stack, from nothing to a running app; resolves after Ctrl-C, when everything is stopped. */
