@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { cryptoRandom, fullJitterDelayMs, systemClock } from "@drawbridge/lifecycle";
 import { monotonicMs, type AgentFile, type HostCommand, type HostReport, type HostTarget } from "./agent-protocol.ts";
+import { openTlsClient } from "./tls-client.ts";
 import { openTunnelClient, type TunnelClient } from "./tunnel-client.ts";
 
 const file = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as AgentFile; // written by the bench
@@ -48,7 +49,8 @@ function open(index: number, target: HostTarget): Promise<void> {
     if (!agent.isWanted) return;
     agent.epoch = BigInt(Date.now()) * 1_000n + BigInt(agent.failures % 1_000); // grows, whatever ran before
     let isConnected = false;
-    agent.client = openTunnelClient({
+    const openClient = target.kind === "tls" ? openTlsClient : openTunnelClient;
+    agent.client = openClient({
       seed: seed as NonNullable<typeof seed>, // checked above
       secureContext,
       target,

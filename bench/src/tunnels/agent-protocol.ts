@@ -15,7 +15,10 @@ export interface AgentFile {
   readonly agents: readonly AgentSeed[];
 }
 
-export type HostTarget = { readonly kind: "tunnel" | "peer"; readonly port: number };
+/** Bare servers that runtime-manager is compared with. */
+export type PeerKind = "tls" | "http2" | "grpc";
+
+export type HostTarget = { readonly kind: "tunnel" | PeerKind; readonly port: number };
 
 /** What the bench tells a process that hosts agents. */
 export type HostCommand =

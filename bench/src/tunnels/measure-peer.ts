@@ -1,6 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import type { PeerKind } from "./agent-protocol.ts";
 import { startAgentPool } from "./agent-pool.ts";
 import { settledKiB } from "./process-memory.ts";
 
@@ -9,8 +10,9 @@ export interface TunnelCost {
   readonly connectionsPerSecond: number;
 }
 
-/** What as many tunnels cost a grpc-js server without a line of ours. */
+/** What as many connections cost a bare server. */
 export async function measurePeer(options: {
+  readonly kind: PeerKind;
   readonly directory: string;
   readonly agentFile: string;
   readonly tunnels: number;
@@ -19,13 +21,13 @@ export async function measurePeer(options: {
   readonly environment: Readonly<Record<string, string>>;
 }): Promise<TunnelCost> {
   const program = fileURLToPath(new URL("peer-server.ts", import.meta.url));
-  const server = fork(program, [options.directory], {
+  const server = fork(program, [options.kind, options.directory], {
     env: { PATH: process.env["PATH"] ?? "", ...options.environment },
   });
   try {
     const [{ port }] = (await once(server, "message")) as [{ readonly port: number }]; // our own program's first word
     await using pool = startAgentPool(options.agentFile);
-    const target = { kind: "peer", port } as const;
+    const target = { kind: options.kind, port } as const;
     const { pid = 0 } = server;
     await pool.connect(target, options.warmUp);
     await pool.disconnect(0, options.warmUp);

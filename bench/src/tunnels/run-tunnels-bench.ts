@@ -31,7 +31,7 @@ const noAdmission = { DRAWBRIDGE_HANDSHAKES_PER_SECOND: "10000", DRAWBRIDGE_CONC
 
 /**
  * Tunnels on one runtime-manager: memory, connections per second, time from a deploy to the agents' reports, and the
- * herd after a kill -9. Agents, service, PostgreSQL and NATS share the machine. Beside it: a bare grpc-js server.
+ * herd after a kill -9. Agents, service, PostgreSQL and NATS share the machine. Beside it bare servers: grpc-js, node:http2, TLS.
  */
 export async function runTunnelsBench(options: TunnelsBenchOptions = {}): Promise<BenchResult> {
   const tunnels = options.tunnels ?? 5_000;
@@ -43,8 +43,11 @@ export async function runTunnelsBench(options: TunnelsBenchOptions = {}): Promis
     nodeArguments: options.nodeArguments ?? [],
   });
   const peerOptions = { directory: stack.peerDirectory, agentFile: stack.agentFile, tunnels, warmUp, settleMs };
-  const peer = await measurePeer({ ...peerOptions, environment: {} });
-  const peerTuned = await measurePeer({ ...peerOptions, environment: allocatorSettings });
+  const peer = await measurePeer({ ...peerOptions, kind: "grpc", environment: {} });
+  const tuned = { ...peerOptions, environment: allocatorSettings };
+  const peerTuned = await measurePeer({ ...tuned, kind: "grpc" });
+  const http2Tuned = await measurePeer({ ...tuned, kind: "http2" });
+  const tlsTuned = await measurePeer({ ...tuned, kind: "tls" });
   await stack.start(noAdmission);
   await using pool = startAgentPool(stack.agentFile);
   const { value: ours, cpu: connecting } = await withCpu(stack, pool, tunnels, () =>
@@ -68,6 +71,8 @@ export async function runTunnelsBench(options: TunnelsBenchOptions = {}): Promis
     ours,
     peer,
     peerTuned,
+    http2Tuned,
+    tlsTuned,
     atOnce,
     steady,
     back,
@@ -115,6 +120,8 @@ function result(measured: {
   readonly ours: TunnelCost;
   readonly peer: TunnelCost;
   readonly peerTuned: TunnelCost;
+  readonly http2Tuned: TunnelCost;
+  readonly tlsTuned: TunnelCost;
   readonly connecting: CpuShare;
   readonly deploying: CpuShare;
   readonly atOnce: FanOut;
@@ -122,7 +129,7 @@ function result(measured: {
   readonly back: Storm;
   readonly refusals: ReadonlyMap<string, number>;
 }): BenchResult {
-  const { ours, peer, peerTuned, atOnce, steady, back, connecting, deploying } = measured;
+  const { ours, peer, peerTuned, http2Tuned, tlsTuned, atOnce, steady, back, connecting, deploying } = measured;
   const stages = (times: FanOut): string =>
     (["answeredMs", "notifiedMs", "fetchedMs"] as const)
       .map((stage) => `${stage.slice(0, -2)} ${round(percentile(times[stage], 0.99))}`)
@@ -135,6 +142,8 @@ function result(measured: {
       row("memory per tunnel", kb(ours), "KB", `${measured.tunnels} tunnels, resident set of the service`),
       row("memory per tunnel, bare grpc-js", kb(peer), "KB", "same listener and clients, none of our code"),
       row("memory per tunnel, bare grpc-js", kb(peerTuned), "KB", "and the allocator settings of the service"),
+      row("memory per tunnel, bare node:http2", kb(http2Tuned), "KB", "same allocator settings, no grpc-js"),
+      row("memory per tunnel, bare TLS", kb(tlsTuned), "KB", "same allocator settings, no HTTP/2"),
       row("connections, welcomed", ours.connectionsPerSecond, "1/s", "TLS, hello, PostgreSQL; admission off"),
       row("connections, bare grpc-js", peer.connectionsPerSecond, "1/s", "TLS and one message"),
       row(
@@ -186,6 +195,8 @@ function result(measured: {
       memory_per_tunnel: atMost(kb(ours), "KB", goals.kbPerTunnel),
       memory_per_tunnel_bare_grpc: informs(kb(peer), "KB"),
       memory_per_tunnel_bare_grpc_tuned: informs(kb(peerTuned), "KB"),
+      memory_per_tunnel_bare_http2_tuned: informs(kb(http2Tuned), "KB"),
+      memory_per_tunnel_bare_tls_tuned: informs(kb(tlsTuned), "KB"),
       memory_ratio: informs(kb(ours) / kb(peer), "x"),
       connections_per_second: informs(ours.connectionsPerSecond, "1/s"),
       connections_per_second_bare_grpc: informs(peer.connectionsPerSecond, "1/s"),

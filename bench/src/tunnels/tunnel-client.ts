@@ -49,8 +49,8 @@ export function openTunnelClient(options: TunnelClientOptions): TunnelClient {
   }
   session.on("error", (error: NodeJS.ErrnoException) => closed(error.code ?? "ERROR"));
   session.on("close", () => closed("CLOSED"));
-  const stream = request(session, target.kind === "peer" ? peerPath : `${tunnelPath}Connect`);
-  stream.on("error", (error: NodeJS.ErrnoException) => closed(error.code ?? "STREAM_ERROR"));
+  const stream = request(session, target.kind === "tunnel" ? `${tunnelPath}Connect` : peerPath);
+  stream.on("error", (error) => closed(causeOf(error)));
   stream.on("close", () => closed("STREAM_CLOSED"));
 
   let seq = 0n;
@@ -118,6 +118,13 @@ export function openTunnelClient(options: TunnelClientOptions): TunnelClient {
     },
     close: () => closed("LEFT"),
   };
+}
+
+/** Why a stream broke: as a rule its connection did, and that is the cause. */
+function causeOf(error: NodeJS.ErrnoException): string {
+  const { cause } = error;
+  const code = cause instanceof Error && "code" in cause ? cause.code : error.code;
+  return typeof code === "string" ? code : "STREAM_ERROR";
 }
 
 function request(session: ClientHttp2Session, path: string): ClientHttp2Stream {
