@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { systemClock } from "@drawbridge/lifecycle";
@@ -7,6 +7,7 @@ import { activateFabric, expectSuccess, localFabric, logIn } from "./stack/activ
 import { repositoryRoot } from "./stack/child.ts";
 import { freePortBase } from "./stack/free-port-base.ts";
 import { type LocalStack, openLocalStack } from "./stack/local-stack.ts";
+import { removeState } from "./stack/remove-state.ts";
 
 /** The main job, once, on a throw-away stack with free ports. Resolves with the exit code. */
 export async function smoke(print: (line: string) => void): Promise<number> {
@@ -27,7 +28,7 @@ export async function smoke(print: (line: string) => void): Promise<number> {
     return 1;
   } finally {
     await stack?.stop();
-    await rm(folder, { recursive: true, force: true });
+    await removeState(folder);
   }
 }
 

@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "@drawbridge/lifecycle";
 import { silentProgress, type LocalProgress } from "../backing/local-progress.ts";
@@ -6,6 +5,7 @@ import { type ProgramResult, runProgram } from "./child.ts";
 import { type StackLayout, stackLayout } from "./layout.ts";
 import { type StackPorts, stackPorts } from "./ports.ts";
 import { type Backing, prepareControlPlane, startBacking } from "./prepare-control-plane.ts";
+import { removeState } from "./remove-state.ts";
 import { createServiceProcess, type ServiceProcess } from "./service-process.ts";
 import { services } from "./services.ts";
 import { resumeStackFile } from "./stack-file.ts";
@@ -51,7 +51,7 @@ export async function openLocalStack(options: LocalStackOptions): Promise<LocalS
   try {
     if (options.fresh) {
       await stopApps(layout);
-      await rm(layout.root, { recursive: true, force: true });
+      await removeState(layout.root);
     }
     const { portBase } = await resumeStackFile(layout.stackFile, options.portBase);
     const ports = stackPorts(portBase);

@@ -46,7 +46,15 @@ ${users.join("\n")}
 }
 
 async function userText({ name, password, permissions }: NatsUser): Promise<string> {
-  const login = `user: ${quoted(name)}, password: ${quoted(await hash(password, bcryptRounds))}`;
+  return natsUsersText({ name, passwordText: quoted(await hash(password, bcryptRounds)) }, permissions);
+}
+
+/** One entry of `users`; `passwordText` is a quoted hash or a variable. */
+export function natsUsersText(
+  { name, passwordText }: { readonly name: string; readonly passwordText: string },
+  permissions: NatsUser["permissions"],
+): string {
+  const login = `user: ${quoted(name)}, password: ${passwordText}`;
   if (!permissions) return `    { ${login} }`;
   const list = (subjects: readonly string[]): string => `{ allow: [ ${subjects.map(quoted).join(", ")} ] }`;
   return `    { ${login}, permissions: {
