@@ -95,17 +95,31 @@ async function ensureExample(stack: LocalStack, print: (line: string) => void): 
 
 async function waitForRunning(stack: LocalStack): Promise<void> {
   const giveUpAtMs = systemClock.monotonicMs() + readyTimeoutMs;
+  let said = "nothing is known of it";
   while (systemClock.monotonicMs() < giveUpAtMs) {
     const { stdout } = await stack.cli(["app", "show", example.name, "-o", "json"]);
     const app = JSON.parse(stdout) as ExampleApp;
+    said = stateText(app);
     if (app.statusCurrent && app.status?.phase === "running" && app.status.readyReplicas > 0) return;
     await systemClock.sleep(500);
   }
   throw new DrawbridgeError({
     kind: "unavailable",
     code: "EXAMPLE_NOT_RUNNING",
-    message: `${example.name} does not run again; look at ${stack.layout.logFile("agent")}`,
+    message: `${example.name} does not run again after ${readyTimeoutMs / 1000} s: ${said}. The agent's log is ${stack.layout.logFile("agent")}`,
   });
+}
+
+/** What is known of an app that should run. */
+function stateText({ name, status, statusCurrent }: ExampleApp): string {
+  if (status === null || !statusCurrent) {
+    return "the agent has not reported it since the start, so that the tunnel may not be open";
+  }
+  const reasons = (status.conditions ?? []).flatMap(({ status: value, message }) =>
+    value.toLowerCase() === "false" && message !== "" ? [message] : [],
+  );
+  const known = [`it is ${status.phase} with ${status.readyReplicas} replica(s) ready`, ...reasons].join("; ");
+  return `${known}; "drawbridge app start ${name}" starts one that was stopped`;
 }
 
 function failIfRunning(stack: LocalStack, signal: AbortSignal): void {

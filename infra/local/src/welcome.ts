@@ -10,6 +10,7 @@ export interface ExampleApp {
     readonly phase: string;
     readonly readyReplicas: number;
     readonly endpoints: readonly string[];
+    readonly conditions?: readonly { readonly status: string; readonly message: string }[];
   } | null;
 }
 
