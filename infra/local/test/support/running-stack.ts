@@ -1,10 +1,11 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { activateFabric, expectSuccess, localFabric, logIn } from "../../src/stack/activate-fabric.ts";
 import { repositoryRoot } from "../../src/stack/child.ts";
 import { freePortBase } from "../../src/stack/free-port-base.ts";
 import { type LocalStack, openLocalStack } from "../../src/stack/local-stack.ts";
+import { removeState } from "../../src/stack/remove-state.ts";
 
 /** What `drawbridge app show -o json` prints, as far as tests look at it. */
 export interface ShownApp {
@@ -75,7 +76,7 @@ export async function startTestStack(options: StartOptions = {}): Promise<TestSt
   const dispose = async (): Promise<void> => {
     await stack.stop();
     prepared?.[Symbol.dispose]();
-    await rm(folder, { recursive: true, force: true });
+    await removeState(folder);
   };
   try {
     await stack.startControlPlane();
