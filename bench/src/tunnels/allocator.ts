@@ -1,5 +1,5 @@
 /**
- * Settings of glibc's allocator that runtime-manager is to run with (its README says so; its image and the local stack set
+ * Settings of glibc's allocator that runtime-manager is to run with (its README says so; the local stack sets
  * them). Node gives every TLS connection a read buffer of 64 KiB, of which a tunnel touches one page. In the ordinary
  * heap that buffer is memory that something else has touched before; mapped by itself (from 16 KiB on) the rest of it stays
  * with the system. One arena and an early trim give back what a herd of handshakes leaves behind. Other C libraries ignore them.

@@ -25,6 +25,13 @@ export interface ServiceDefinition {
 
 const loopback = "127.0.0.1";
 const at = (port: number) => `${loopback}:${port}`;
+/** For glibc; the README of runtime-manager says why. */
+const allocatorOfTunnels = {
+  MALLOC_ARENA_MAX: "1",
+  MALLOC_MMAP_THRESHOLD_: "16384",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+  MALLOC_TOP_PAD_: "0",
+};
 
 /** What every process gets. */
 function common(name: string, opsPort: number, { layout, logFormat }: ServiceContext): Record<string, string> {
@@ -87,6 +94,7 @@ export const services: readonly ServiceDefinition[] = [
     opsPort: (ports) => ports.ops.runtimeManager,
     environment: (context) => ({
       ...controlPlane("runtime-manager", context.ports.ops.runtimeManager, context),
+      ...allocatorOfTunnels,
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.runtimeManager),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.tunnel),
     }),
