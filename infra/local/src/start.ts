@@ -4,7 +4,7 @@ import { activateFabric, expectSuccess, localFabric, logIn } from "./stack/activ
 import { keepRunning } from "./stack/keep-running.ts";
 import { type LocalStack, openLocalStack } from "./stack/local-stack.ts";
 import { readiness } from "./stack/service-process.ts";
-import { services } from "./stack/services.ts";
+import { controlPlaneServices } from "./stack/services.ts";
 import { startTurboDev } from "./stack/turbo-dev.ts";
 import { type ExampleApp, welcomeText } from "./welcome.ts";
 
@@ -59,8 +59,8 @@ export async function start(options: StartOptions): Promise<void> {
 
 async function waitForServices(stack: LocalStack, signal: AbortSignal): Promise<void> {
   const giveUpAtMs = systemClock.monotonicMs() + readyTimeoutMs;
-  for (const service of services) {
-    if (service.name === "agent") continue; // ready once it is activated
+  // The fabric's own are ready once it is activated.
+  for (const service of controlPlaneServices) {
     for (;;) {
       const { ready, said } = await readiness(service.opsPort(stack.ports));
       if (ready) break;

@@ -27,6 +27,7 @@ export function welcomeText(options: {
     ["activation", `127.0.0.1:${ports.activation}  gRPC, one-way TLS`],
     ["tunnel", `127.0.0.1:${ports.tunnel}  gRPC, mTLS`],
     ["config-resolver", `https://127.0.0.1:${ports.configResolver}  mTLS`],
+    ["monitoring-ingest", `https://127.0.0.1:${ports.monitoringIngest}  mTLS`],
     ["trust bundle, CRL", `https://127.0.0.1:${ports.certAuthority}/v1/trust-bundle`],
     [
       "NATS",

@@ -29,6 +29,10 @@ test("the fabric tells what it is (META 1)", async () => {
   });
 });
 
+test("the fabric's monitoring collector checks in with the certificate that the agent keeps for it (REN 7)", async () => {
+  await stack.stack.service("monitoring-collector").waitReady();
+});
+
 test("an update under load fails no request and ends on the new version (MGT 3)", async () => {
   const address = addressOf(await stack.show("hello"));
   const load = startLoad(address);

@@ -7,7 +7,7 @@ import { type StackPorts, stackPorts } from "./ports.ts";
 import { type Backing, prepareControlPlane, startBacking } from "./prepare-control-plane.ts";
 import { removeState } from "./remove-state.ts";
 import { createServiceProcess, type ServiceProcess } from "./service-process.ts";
-import { services } from "./services.ts";
+import { controlPlaneServices, services } from "./services.ts";
 import { resumeStackFile } from "./stack-file.ts";
 import { lockStack } from "./stack-lock.ts";
 import { stopApps } from "./stop-apps.ts";
@@ -112,7 +112,7 @@ function createLocalStack(made: {
     backing,
     service,
     startControlPlane: async () => {
-      const controlPlane = [...processes.values()].filter(({ name }) => name !== "agent");
+      const controlPlane = controlPlaneServices.map(({ name }) => service(name));
       for (const each of controlPlane) each.start();
       await Promise.all(controlPlane.map((each) => each.waitReady()));
     },

@@ -14,6 +14,8 @@ export interface StackPorts {
   readonly tunnel: number;
   /** mTLS, HTTPS. */
   readonly configResolver: number;
+  /** mTLS, HTTPS, for the monitoring collector. */
+  readonly monitoringIngest: number;
   /** Trust bundle and CRL. */
   readonly certAuthority: number;
   /** Internal mTLS gRPC by service. */
@@ -21,6 +23,7 @@ export interface StackPorts {
     readonly activation: number;
     readonly runtimeManager: number;
     readonly configResolver: number;
+    readonly monitoringIngest: number;
     readonly certAuthority: number;
   };
   /** Bundle upload from management-api. */
@@ -31,8 +34,10 @@ export interface StackPorts {
     readonly activation: number;
     readonly runtimeManager: number;
     readonly configResolver: number;
+    readonly monitoringIngest: number;
     readonly certAuthority: number;
     readonly agent: number;
+    readonly monitoringCollector: number;
   };
   readonly postgres: number;
   readonly nats: number;
@@ -58,11 +63,13 @@ export function stackPorts(base: number = defaultPortBase): StackPorts {
     activation: base + 10,
     tunnel: base + 20,
     configResolver: base + 30,
+    monitoringIngest: base + 40,
     certAuthority: base + 60,
     internal: {
       activation: base + 110,
       runtimeManager: base + 120,
       configResolver: base + 130,
+      monitoringIngest: base + 140,
       certAuthority: base + 160,
     },
     bundleUpload: base + 131,
@@ -71,8 +78,10 @@ export function stackPorts(base: number = defaultPortBase): StackPorts {
       activation: base + 210,
       runtimeManager: base + 220,
       configResolver: base + 230,
+      monitoringIngest: base + 240,
       certAuthority: base + 260,
       agent: base + 290,
+      monitoringCollector: base + 291,
     },
     postgres: base + 300,
     nats: base + 301,

@@ -42,14 +42,22 @@ function common(name: string, opsPort: number, { layout, logFormat }: ServiceCon
   };
 }
 
-/** What every control-plane service gets. */
+/** What every control-plane service gets that is on the bus. */
 function controlPlane(name: ServiceName, opsPort: number, context: ServiceContext): Record<string, string> {
-  const { layout, nats, ports } = context;
+  const { nats } = context;
+  return {
+    ...withoutBus(name, opsPort, context),
+    DRAWBRIDGE_NATS_URL: nats.url,
+    DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFileOf(name),
+  };
+}
+
+/** What every control-plane service gets. */
+function withoutBus(name: ServiceName, opsPort: number, context: ServiceContext): Record<string, string> {
+  const { layout, ports } = context;
   return {
     ...common(name, opsPort, context),
     DRAWBRIDGE_DATABASE_URL_FILE: layout.secret(`${name}.database-url`),
-    DRAWBRIDGE_NATS_URL: nats.url,
-    DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFileOf(name),
     DRAWBRIDGE_IDENTITY_DIR: layout.identity(name),
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: at(ports.internal.certAuthority),
   };
@@ -116,6 +124,18 @@ export const services: readonly ServiceDefinition[] = [
     }),
   },
   {
+    name: "monitoring-ingest",
+    directory: "apps/control-plane/monitoring-ingest",
+    args: [],
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.monitoringIngest,
+    environment: (context) => ({
+      ...withoutBus("monitoring-ingest", context.ports.ops.monitoringIngest, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.monitoringIngest),
+      DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.monitoringIngest),
+    }),
+  },
+  {
     name: "management-api",
     directory: "apps/control-plane/management-api",
     args: [],
@@ -143,6 +163,18 @@ export const services: readonly ServiceDefinition[] = [
       DRAWBRIDGE_CLUSTER_DRIVER: "process",
       DRAWBRIDGE_ALLOW_LOGS: "true",
       DRAWBRIDGE_APP_PORT_RANGE: context.ports.apps.join("-"),
+    }),
+  },
+  {
+    name: "monitoring-collector",
+    directory: "apps/fabric/monitoring-collector",
+    args: [],
+    hasDatabase: false,
+    opsPort: (ports) => ports.ops.monitoringCollector,
+    environment: (context) => ({
+      ...common("monitoring-collector", context.ports.ops.monitoringCollector, context),
+      DRAWBRIDGE_STATE_DIR: context.layout.agent,
+      DRAWBRIDGE_INGEST_ADDRESS: at(context.ports.monitoringIngest),
     }),
   },
 ];

@@ -84,6 +84,7 @@ export async function startTestStack(options: StartOptions = {}): Promise<TestSt
     await activateFabric(stack);
     const agent = stack.service("agent");
     agent.start();
+    stack.service("monitoring-collector").start();
     await agent.waitReady();
   } catch (error) {
     await dispose();
