@@ -15,3 +15,14 @@ test("renews at half of the actual life, plus or minus a tenth (R2)", () => {
     }),
   );
 });
+
+test("never says a time before the certificate came: of a short life it is a share of what was left", () => {
+  const notBefore = new Date(0);
+  const notAfter = new Date(310_000); // ten seconds from 300 s on, five minutes back
+  const receivedAt = new Date(300_000);
+  expect(renewalInstant({ notBefore, notAfter, jitter: 0.5, receivedAt })).toEqual(new Date(305_000));
+  expect(renewalInstant({ notBefore, notAfter, jitter: 0.5, receivedAt: notBefore })).toEqual(new Date(155_000));
+  expect(renewalInstant({ notBefore, notAfter, jitter: 0.5, receivedAt: new Date(400_000) })).toEqual(
+    new Date(400_000),
+  );
+});

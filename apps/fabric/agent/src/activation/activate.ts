@@ -1,10 +1,11 @@
 import type { ActivateRequest, ActivateResponse } from "@drawbridge/contracts/activation/v1/activation_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { fullJitterDelayMs, type Clock, type Random } from "@drawbridge/lifecycle";
-import { createCsr, generateKeyPair, importPrivateKeyPem, type IdentitySnapshot, type KeyPair } from "@drawbridge/pki";
+import { createCsr, generateKeyPair, importPrivateKeyPem, type KeyPair } from "@drawbridge/pki";
 import { agentVersion } from "../agent-version.ts";
 import type { IdentityMeta } from "../identity/identity-meta.ts";
 import type { IdentityStore } from "../identity/identity-store.ts";
+import { storeNewIdentity, type StoreStep } from "../identity/store-new-identity.ts";
 import type { TrustStore } from "../identity/trust-store.ts";
 import { readFileIfPresent, writeFileAtomic } from "../state/atomic-file.ts";
 import { assertNotExpired, type ActivationToken } from "./activation-token.ts";
@@ -12,21 +13,14 @@ import { checkAnswer, type Enrolment } from "./check-answer.ts";
 import { registryConfig } from "./registry-config.ts";
 
 /** Points that an activation passes, in this order; after each of them a kill and a retry end in the same identity (ACT 8). */
-export type ActivationStep =
-  | "keys-saved"
-  | "server-verified"
-  | "answered"
-  | "staged"
-  | "trust-saved"
-  | "monitoring-switched"
-  | "identity-switched"
-  | "finished";
+export type ActivationStep = "keys-saved" | "server-verified" | "answered" | StoreStep;
 
 export interface ActivationStores {
   readonly identities: IdentityStore;
   readonly monitoring: IdentityStore;
   readonly trust: TrustStore;
   readonly recoveryKeyPath: string;
+  readonly joinStatePath: string;
   readonly registryLoginPath: string;
 }
 
@@ -98,20 +92,23 @@ export async function activate(options: ActivateOptions, signal: AbortSignal): P
   const now = clock.now();
   const enrolment = checkAnswer({ response, keyPair, monitoringKeyPair, pins: token.pins, now });
 
-  const monitoringGeneration = await stage(stores.monitoring, enrolment.monitoring, { enrolment, token, now });
-  const generation = await stage(stores.identities, enrolment.identity, { enrolment, token, now });
-  onStep("staged");
+  // Before anything is switched, so that a kill leaves it to the next try.
   if (response.registryLogin) {
     await writeFileAtomic(stores.registryLoginPath, registryConfig(response.registryLogin));
   }
-  await stores.trust.save(enrolment.trustBundle);
-  onStep("trust-saved");
-  await stores.monitoring.commit(monitoringGeneration);
-  onStep("monitoring-switched");
-  await stores.identities.commit(generation);
-  onStep("identity-switched");
-  await finish(stores);
-  onStep("finished");
+  const { fabricId, fabricName, agentId, endpoints } = enrolment;
+  await storeNewIdentity(
+    stores,
+    {
+      tunnel: enrolment.identity,
+      monitoring: enrolment.monitoring,
+      trustBundle: enrolment.trustBundle,
+      joinState: response.joinState,
+      about: { fabricId, fabricName, agentId, tokenId: token.tokenId, endpoints },
+      receivedAt: enrolment.serverTime,
+    },
+    onStep,
+  );
   const clockSkewMs = now.getTime() - enrolment.serverTime.getTime();
   return { outcome: "activated", enrolment, clockSkewMs, replayed: response.replayed };
 }
@@ -152,30 +149,6 @@ function isWorthRetrying(error: DrawbridgeError): boolean {
     error.kind === "deadline_exceeded" ||
     isDrawbridgeError(error, "ACTIVATION_RATE_LIMITED")
   );
-}
-
-async function stage(
-  store: IdentityStore,
-  identity: IdentitySnapshot,
-  about: { readonly enrolment: Enrolment; readonly token: ActivationToken; readonly now: Date },
-): Promise<number> {
-  const { enrolment, token, now } = about;
-  return store.stage({
-    certificateChainPem: identity.certificateChainPem,
-    privateKeyPem: identity.privateKeyPem,
-    meta: {
-      spiffeId: identity.spiffeId,
-      serialNumber: identity.serialNumber,
-      notBefore: identity.notBefore.toISOString(),
-      notAfter: identity.notAfter.toISOString(),
-      createdAt: now.toISOString(),
-      fabricId: enrolment.fabricId,
-      fabricName: enrolment.fabricName,
-      agentId: enrolment.agentId,
-      tokenId: token.tokenId,
-      endpoints: enrolment.endpoints,
-    },
-  });
 }
 
 async function finish(stores: ActivationStores): Promise<void> {

@@ -57,6 +57,7 @@ export async function activateCommand(
           monitoring: createIdentityStore({ directory: layout.monitoring, ...files }),
           trust: createTrustStore({ path: layout.trustBundle, ...files }),
           recoveryKeyPath: layout.recoveryKey,
+          joinStatePath: layout.joinState,
           registryLoginPath: layout.registryLogin,
         },
         redeem: (endpoint, request, onVerified, signal) =>

@@ -7,6 +7,7 @@ export interface StateLayout {
   readonly monitoring: string;
   readonly trustBundle: string;
   readonly recoveryKey: string;
+  readonly joinState: string;
   readonly desired: string;
   readonly bundles: string;
   readonly downloads: string;
@@ -27,6 +28,7 @@ export function stateLayout(root: string): StateLayout {
     monitoring: join(root, "monitoring"),
     trustBundle: join(root, "trust", "bundle.json"),
     recoveryKey: join(root, "recovery", "key.pem"),
+    joinState: join(root, "recovery", "join-state"),
     desired: join(root, "desired"),
     bundles: join(root, "bundles", "sha256"),
     downloads: join(root, "bundles", "downloads"),

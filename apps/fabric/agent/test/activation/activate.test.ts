@@ -100,6 +100,7 @@ test.for(steps)(
     expect(activation.identities).toHaveLength(1);
     const meta = JSON.parse(await machine.read("identity/current/meta.json")) as { readonly serialNumber: string };
     expect(meta.serialNumber).toBe(activation.identities[0]?.certificate?.serialNumber);
+    expect(await machine.read("recovery/join-state")).toBe(activation.identities[0]?.joinState);
     expect(existsSync(machine.tokenFile)).toBe(false);
     expect(await readdir(join(machine.stateDir, "identity"))).not.toContain("next");
     expect(await readdir(join(machine.stateDir, "monitoring"))).not.toContain("next");

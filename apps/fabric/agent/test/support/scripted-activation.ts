@@ -109,7 +109,7 @@ export async function startScriptedActivation(ca: TestCa, service = "activation"
               serverTime: script.now(),
               registryLogin: undefined,
               replayed: false,
-              joinState: "",
+              joinState: `js1.${agentId}`,
             };
             answers.set(request.token, { keys, response });
             return script.alter(response);
