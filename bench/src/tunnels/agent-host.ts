@@ -79,7 +79,7 @@ function open(index: number, target: HostTarget): Promise<void> {
       : fullJitterDelayMs({
           attempt: agent.failures - 1,
           baseMs: 1_000,
-          capMs: 60_000,
+          capMs: agent.wasConnected ? Math.min(60_000, Math.max(5_000, 2 * agent.reconnectWindowMs)) : 60_000,
           floorMs: 250,
           random: cryptoRandom,
         });

@@ -23,6 +23,23 @@ test("backs off from 1 s to 60 s with full jitter, and never gives up", () => {
   expect(ceilings.at(-1)).toBe(60);
 });
 
+test("backs off to twice the window that the server sized, so that nobody waits long for a server that is back", () => {
+  const ceiling = (reconnectWindowMs: number): number => {
+    let { state } = decideReconnect(
+      initialReconnectState,
+      { cause: "lost", livedMs: 120_000, reconnectWindowMs },
+      highest,
+    );
+    let delayMs = 0;
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      const decision = decideReconnect(state, { cause: "failed" }, highest);
+      ({ state, delayMs } = decision);
+    }
+    return Math.round(delayMs / 1_000);
+  };
+  expect([0, 2_000, 20_000, 120_000].map(ceiling)).toEqual([5, 5, 40, 60]);
+});
+
 test("believes a server that says when to come back, and spreads those who were told the same", () => {
   const told = { cause: "failed", retryAfterMs: 5_000 } as const;
   expect(decideReconnect({ failures: 3 }, told, lowest).delayMs).toBe(5_250);
@@ -39,7 +56,7 @@ test("forgets failures only after a session that was healthy for a minute", () =
     decideReconnect({ failures: 6 }, { cause: "lost", livedMs, reconnectWindowMs: 0 }, highest);
   expect(lost(60_000).state.failures).toBe(0);
   expect(lost(59_999).state.failures).toBe(7);
-  expect(lost(59_999).delayMs).toBeGreaterThan(30_000);
+  expect(lost(59_999).delayMs).toBeGreaterThan(4_000);
 });
 
 test("rebuilds the TLS context after every fifth failure, and before it asks again after a refusal", () => {

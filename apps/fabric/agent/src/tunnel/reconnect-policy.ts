@@ -4,6 +4,7 @@ import { boundedWaitMs } from "./session-terms.ts";
 /** R13: base 1 s, cap 60 s, floor 250 ms, jitter after the cap. */
 const baseMs = 1_000;
 const capMs = 60_000;
+const leastCapMs = 5_000;
 const floorMs = 250;
 /** A session that lived this long was healthy: what failed before it no longer counts. */
 export const healthyAfterMs = 60_000;
@@ -25,6 +26,8 @@ export type LossCause =
 export interface ReconnectState {
   /** Failed attempts since the last healthy session. */
   readonly failures: number;
+  /** Window of the last session's server; undefined before the first session. */
+  readonly windowMs?: number;
 }
 
 export const initialReconnectState: ReconnectState = { failures: 0 };
@@ -40,6 +43,10 @@ export interface ReconnectDecision {
  * When to dial again (design R13). After the loss of a session the first attempt waits a random part of the window that the
  * server sized for its agents; further attempts back off with full jitter; a server that says when to come back is
  * believed; only a session that was healthy for a minute forgets earlier failures. It never gives up.
+ *
+ * The window is as long as the server needs to take all its agents back. Attempts that are spread over twice the window
+ * come at that rate on average, so a longer backoff (up to 60 s) is left to agents that were never told a window: nobody
+ * waits a minute for a server that has been back for long.
  */
 export function decideReconnect(state: ReconnectState, loss: LossCause, random: Random): ReconnectDecision {
   switch (loss.cause) {
@@ -47,23 +54,42 @@ export function decideReconnect(state: ReconnectState, loss: LossCause, random: 
       const failures = loss.livedMs >= healthyAfterMs ? 0 : state.failures + 1;
       const windowMs = Math.max(loss.reconnectWindowMs, floorMs);
       const backoffMs =
-        failures <= 1 ? 0 : fullJitterDelayMs({ attempt: failures - 1, baseMs, capMs, floorMs, random });
+        failures <= 1
+          ? 0
+          : fullJitterDelayMs({
+              attempt: failures - 1,
+              baseMs,
+              capMs: capFor(loss.reconnectWindowMs),
+              floorMs,
+              random,
+            });
       const delayMs = Math.max(random.next() * windowMs, backoffMs, floorMs);
-      return { state: { failures }, delayMs, isRebuildDue: isRebuildDue(failures) };
+      const next = { failures, windowMs: loss.reconnectWindowMs };
+      return { state: next, delayMs, isRebuildDue: isRebuildDue(failures) };
     }
     case "failed": {
       const failures = state.failures + 1;
-      const backoffMs = fullJitterDelayMs({ attempt: failures - 1, baseMs, capMs, floorMs, random });
+      const backoffMs = fullJitterDelayMs({
+        attempt: failures - 1,
+        baseMs,
+        capMs: capFor(state.windowMs),
+        floorMs,
+        random,
+      });
       // RetryInfo is a lower bound: everybody was told the same, so the backoff is added to spread them.
       const delayMs = loss.retryAfterMs === undefined ? backoffMs : boundedWaitMs(loss.retryAfterMs) + backoffMs;
-      return { state: { failures }, delayMs, isRebuildDue: isRebuildDue(failures) };
+      return { state: { ...state, failures }, delayMs, isRebuildDue: isRebuildDue(failures) };
     }
     case "refused": {
       const failures = state.failures + 1;
       const delayMs = refusedMinMs + random.next() * (refusedMaxMs - refusedMinMs);
-      return { state: { failures }, delayMs, isRebuildDue: true };
+      return { state: { ...state, failures }, delayMs, isRebuildDue: true };
     }
   }
+}
+
+function capFor(windowMs: number | undefined): number {
+  return windowMs === undefined ? capMs : Math.min(capMs, Math.max(leastCapMs, 2 * windowMs));
 }
 
 function isRebuildDue(failures: number): boolean {
