@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "./support/collector-process.ts";
 import { startWorld, type Fabric, type World } from "./support/world.ts";
@@ -129,4 +131,13 @@ test("both ends survive kill -9 of either", async () => {
   await fabric.collector.start();
   await until(async () => ((await fabric.seen())?.lastSeenAt ?? before) > before);
   expect((await fabric.seen())?.certificatesSeen).toBe(1);
+});
+
+test("ends with 2 and names the setting where one is missing", async () => {
+  const { stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, "../src/main.ts")], {
+    env: { PATH: process.env["PATH"] ?? "" },
+    encoding: "utf8",
+  });
+  expect(status).toBe(2);
+  expect(stderr).toContain("DRAWBRIDGE_INGEST_ADDRESS: is not set");
 });
