@@ -27,7 +27,7 @@ export const leafTtl = {
   maximumSeconds: 30 * daySeconds,
 } as const;
 /** Drills may go down to this. */
-const shortestDrillTtlSeconds = 5;
+const shortestDrillTtlSeconds = 1;
 
 export interface RootCertificateOptions {
   readonly keyPair: KeyPair;
@@ -66,13 +66,16 @@ export interface IssuingCertificateOptions {
   readonly ttlSeconds?: number;
 }
 
-/** An issuing CA that may sign leaves only. DER. */
+/** An issuing CA that may sign leaves only; it never outlives its root. DER. */
 export function createIssuingCertificate(options: IssuingCertificateOptions): Promise<Uint8Array> {
   const spki = parseSpki(options.spkiDer);
   const root = AsnConvert.parse(options.root.certificateDer, Certificate).tbsCertificate;
   const serialNumber = generateSerialNumber();
+  const { notBefore, notAfter } = validity(options.now, options.ttlSeconds ?? issuingTtlSeconds);
+  const rootNotAfter = root.validity.notAfter.getTime();
   const tbs = encodeTbs({
-    ...validity(options.now, options.ttlSeconds ?? issuingTtlSeconds),
+    notBefore,
+    notAfter: notAfter > rootNotAfter ? rootNotAfter : notAfter,
     serialNumber,
     issuer: root.subject,
     subject: nameOf({

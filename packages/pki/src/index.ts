@@ -60,3 +60,4 @@ export {
 } from "./jws.ts";
 export { parseKeyEncryptionKeys, type KeyEncryptionKey, type KeyEncryptionKeys } from "./key-encryption-keys.ts";
 export { sealBytes, unsealBytes, type SealOptions } from "./sealed-bytes.ts";
+export { followTrustSuccession, signTrustSuccession, type SignSuccessionOptions } from "./trust-succession.ts";
