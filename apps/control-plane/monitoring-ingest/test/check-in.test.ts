@@ -94,6 +94,23 @@ test("refuses a certificate that was revoked before it was first seen", async ()
   expect([answer.status, answer.body["code"]]).toEqual([401, "CERTIFICATE_REVOKED"]);
 });
 
+test("a certificate that was revoked after it was known is refused, with cert-authority away, too", async () => {
+  const identity = await world.issue("collector", randomUUID());
+  expect((await send(world.ingest.fabricAddress, identity)).status).toBe(200);
+  const target = { $case: "serialNumber", value: identity.serialNumber } as const;
+  await world.authority.revokeCertificates({ target, reason: "lost" });
+  await world.ingest.kill(); // so that the answer of a moment ago is forgotten, and not only in 30 s
+  await world.ingest.start();
+  const codes = [(await send(world.ingest.fabricAddress, identity)).body["code"]];
+  await world.certAuthority.kill();
+  try {
+    codes.push((await send(world.ingest.fabricAddress, identity)).body["code"]);
+  } finally {
+    await world.certAuthority.start();
+  }
+  expect(codes).toEqual(["CERTIFICATE_REVOKED", "CERTIFICATE_REVOKED"]);
+});
+
 test("with cert-authority away a known certificate goes on, over kill -9 too, and a new one gets 503 with Retry-After", async () => {
   const fabricId = randomUUID();
   const [known, fresh] = [await world.issue("collector", fabricId), await world.issue("collector", fabricId)];
