@@ -29,9 +29,11 @@ import { createIssueQueue } from "./store/issue-queue.ts";
 import { createIssueCertificate } from "./domain/issue-certificate.ts";
 import { publicRoutes } from "./http/public-routes.ts";
 import { createCertificateAuthorityRpc } from "./rpc/certificate-authority-rpc.ts";
+import { createRevocationRpc } from "./rpc/revocation-rpc.ts";
 import { countIssues, gaugeExpiry, timeSigning } from "./issue-metrics.ts";
 import { readAuthority } from "./store/ca-key-repository.ts";
 import { createCertificateRepository } from "./store/certificate-repository.ts";
+import { createRevocationRepository } from "./store/revocation-repository.ts";
 import { createOutboxAge } from "./store/outbox-age.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
 
@@ -96,6 +98,10 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   });
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, random, logger });
   const certificates = createCertificateRepository(store);
+  const revocations = createRevocationRepository(store);
+
+  // A hint for readers, who ask every two seconds anyway.
+  revocations.onRevoked(() => void bus.broadcast("ctl.revoked", new Uint8Array()).catch(() => undefined));
 
   // domain
   const authority = createAuthority({
@@ -113,7 +119,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     createIssueCertificate({ signLeaf, leafTtlSeconds: leaf.ttlSeconds, queue, clock }),
     metrics,
   );
-  const revocationList = createRevocationListCache({ authority, certificates, clock });
+  const revocationList = createRevocationListCache({ authority, revocations, clock });
 
   // inbound
   const internal = createGrpcServer({
@@ -121,7 +127,10 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     listen: config.INTERNAL_LISTEN,
     identity: identity.holder,
     clientCertificate: "required",
-    services: [createCertificateAuthorityRpc({ authority, issueCertificate, certificates, clock })],
+    services: [
+      createCertificateAuthorityRpc({ authority, issueCertificate, certificates, revocations, clock }),
+      createRevocationRpc({ revocations }),
+    ],
     maxConcurrentStreams: 1_000,
     health,
     logger,
@@ -145,7 +154,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   const fabricDeleted = createFabricDeletedConsumer({
     bus,
     store,
-    certificates,
+    revocations,
     confirmDeletion: createConfirmFabricDeletion({ call: runtimeManager.call, logger, metrics }),
     logger,
     clock,

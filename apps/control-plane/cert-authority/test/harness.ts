@@ -7,7 +7,18 @@ import {
   FabricProfile,
   type CertificateAuthorityServiceService,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
-import { cryptoRandom, startComponents, systemClock, uuidV7Ids, type Clock } from "@drawbridge/lifecycle";
+import {
+  RevocationServiceClient,
+  type RevocationServiceService,
+} from "@drawbridge/contracts/certs/v1/revocation_service";
+import {
+  cryptoRandom,
+  startComponents,
+  systemClock,
+  uuidV7Ids,
+  type Clock,
+  type Component,
+} from "@drawbridge/lifecycle";
 import {
   createCsr,
   generateKeyPair,
@@ -83,7 +94,10 @@ export interface RunningAuthority extends AsyncDisposable {
   identityOf(service: string): Promise<IdentitySnapshot>;
   clientOf(service: string): Promise<AuthorityClient>;
   clientWith(identity: IdentitySnapshot): AuthorityClient;
+  revocationsOf(service: string): Promise<RevocationClient>;
 }
+
+export type RevocationClient = GrpcClient<typeof RevocationServiceService>["call"];
 
 export type AuthorityClient = GrpcClient<typeof CertificateAuthorityServiceService>["call"];
 
@@ -117,7 +131,7 @@ export async function startAuthority(
   });
   await startComponents(service.components, AbortSignal.timeout(20_000));
   const { internal, public: publicAddress } = service.addresses();
-  const clients: GrpcClient<typeof CertificateAuthorityServiceService>[] = [];
+  const clients: Component[] = [];
 
   const identityOf = (name: string) => loadIdentityDir(join(files.identities, name), new Date());
   const clientWith = (identity: IdentitySnapshot): AuthorityClient => {
@@ -136,6 +150,16 @@ export async function startAuthority(
     metrics: () => telemetry.metricsText(),
     identityOf,
     clientWith,
+    revocationsOf: async (name) => {
+      const client = createGrpcClient(RevocationServiceClient, {
+        address: `${internal.host}:${internal.port}`,
+        identity: new IdentityHolder(await identityOf(name)),
+        expectedServer: "/cp/cert-authority",
+        logger: log.logger,
+      });
+      clients.push(client);
+      return client.call;
+    },
     clientOf: async (name) => clientWith(await identityOf(name)),
     [Symbol.asyncDispose]: async () => {
       const deadline = AbortSignal.timeout(5_000);

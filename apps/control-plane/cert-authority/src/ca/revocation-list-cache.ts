@@ -1,11 +1,11 @@
 import type { Clock } from "@drawbridge/lifecycle";
 import { createRevocationList } from "@drawbridge/pki";
-import type { CertificateRepository } from "../store/certificate-repository.ts";
+import type { RevocationRepository } from "../store/revocation-repository.ts";
 import type { Authority } from "./authority.ts";
 
 export interface RevocationListCacheDeps {
   readonly authority: Pick<Authority, "get">;
-  readonly certificates: Pick<CertificateRepository, "revokedBy" | "nextRevocationListNumber">;
+  readonly revocations: Pick<RevocationRepository, "revokedBy" | "nextCrlNumber">;
   readonly clock: Clock;
 }
 
@@ -23,8 +23,8 @@ export function createRevocationListCache(deps: RevocationListCacheDeps): () => 
     const thisUpdate = deps.clock.now();
     return createRevocationList({
       issuer: issuing,
-      number: await deps.certificates.nextRevocationListNumber(),
-      revoked: await deps.certificates.revokedBy(issuing.id, thisUpdate),
+      number: await deps.revocations.nextCrlNumber(),
+      revoked: await deps.revocations.revokedBy(issuing.id, thisUpdate),
       thisUpdate,
       nextUpdate: new Date(thisUpdate.getTime() + validForMs),
     });

@@ -3,13 +3,14 @@ import type { Clock, Component } from "@drawbridge/lifecycle";
 import type { ConfirmFabricDeletion } from "@drawbridge/rpc";
 import { consumeOnce, type Store } from "@drawbridge/store";
 import type { Logger } from "@drawbridge/telemetry";
-import type { CertificateRepository } from "../store/certificate-repository.ts";
+import { fabricDeletedReason } from "../domain/revocation.ts";
+import type { RevocationRepository } from "../store/revocation-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 
 export interface FabricDeletedDeps {
   readonly bus: Bus;
   readonly store: Pick<Store<CertAuthorityDb>, "transaction">;
-  readonly certificates: Pick<CertificateRepository, "revokeIn">;
+  readonly revocations: Pick<RevocationRepository, "revokeIn" | "tell">;
   readonly confirmDeletion: ConfirmFabricDeletion;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -19,7 +20,7 @@ const durable = "cert-authority";
 
 /** A fabric that was deleted, its owner confirms, has no identity left: all its certificates are revoked. */
 export function createFabricDeletedConsumer(deps: FabricDeletedDeps): Component {
-  const { bus, store, certificates, logger, clock } = deps;
+  const { bus, store, revocations, logger, clock } = deps;
   return createConsumer({
     bus,
     stream: "RUNTIME",
@@ -32,13 +33,14 @@ export function createFabricDeletedConsumer(deps: FabricDeletedDeps): Component 
       if ((await deps.confirmDeletion({ id: event.id, fabricId }, signal)) === "refuted") return;
       await store.transaction(async (tx) => {
         if ((await consumeOnce(tx, { consumer: durable, eventId: event.id })) === "duplicate") return;
-        await certificates.revokeIn(tx, {
+        await revocations.revokeIn(tx, {
           target: { kind: "fabric", fabricId },
-          reason: "the fabric was deleted",
+          reason: fabricDeletedReason,
           revokedBy: `event ${event.id}`,
           now: clock.now(),
         });
       });
+      revocations.tell();
     },
   });
 }

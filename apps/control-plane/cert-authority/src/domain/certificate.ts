@@ -11,8 +11,15 @@ export interface CertificateRecord {
   /** Absent for services. */
   readonly fabricId: string | undefined;
   readonly spkiSha256: string;
+  /** SHA-256 of the certificate (DER), lower-case hex. */
+  readonly fingerprintSha256: string;
+  /** The CA that issued it. */
+  readonly issuerId: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
+  readonly issuedAt: Date;
+  /** When it was first used, also of one that was revoked since; absent if it never was. */
+  readonly activatedAt: Date | undefined;
   readonly state: CertificateState;
 }
 

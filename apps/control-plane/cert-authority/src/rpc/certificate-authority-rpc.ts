@@ -9,6 +9,7 @@ import type { CertificateRecord } from "../domain/certificate.ts";
 import { fabricCertificateName } from "../domain/certificate-name.ts";
 import type { IssueCertificate } from "../domain/issue-certificate.ts";
 import type { CertificateRepository } from "../store/certificate-repository.ts";
+import type { RevocationRepository } from "../store/revocation-repository.ts";
 import {
   fabricNameFromProto,
   listQueryFromProto,
@@ -21,7 +22,8 @@ import { issuedToProto, recordToProto, trustBundleToProto } from "./responses.ts
 export interface CertificateAuthorityRpcDeps {
   readonly authority: Pick<Authority, "get">;
   readonly issueCertificate: IssueCertificate;
-  readonly certificates: Pick<CertificateRepository, "find" | "activate" | "revoke" | "list">;
+  readonly certificates: Pick<CertificateRepository, "find" | "activate" | "list">;
+  readonly revocations: Pick<RevocationRepository, "revoke">;
   readonly clock: Pick<Clock, "now">;
 }
 
@@ -32,7 +34,7 @@ const managementApi = { service: "management-api" } as const;
 const monitoringIngest = { service: "monitoring-ingest" } as const;
 
 export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps): GrpcServiceDefinition {
-  const { authority, certificates, clock, issueCertificate } = deps;
+  const { authority, certificates, clock, issueCertificate, revocations } = deps;
   return defineGrpcService(CertificateAuthorityServiceService, {
     allow: {
       issueFabricCertificate: [activation, runtimeManager],
@@ -88,14 +90,14 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
       revokeCertificates: async (request, { peer }) => {
         const { target, reason } = revocationFromProto(request);
         const revokedBy = callerOf(peer).spiffeId;
-        const serialNumbers = await certificates.revoke({ target, reason, revokedBy, now: clock.now() });
+        const serialNumbers = await revocations.revoke({ target, reason, revokedBy, now: clock.now() });
         if (serialNumbers.length === 0 && target.kind === "serial_number") {
           found(await certificates.find(target.serialNumber), target.serialNumber);
         }
         return { serialNumbers: [...serialNumbers] };
       },
       listCertificates: async (request) => {
-        const page = await certificates.list(listQueryFromProto(request));
+        const page = await certificates.list(listQueryFromProto(request, clock.now()));
         return { certificates: page.certificates.map(recordToProto), nextPageToken: page.nextPageToken };
       },
     },

@@ -7,10 +7,13 @@ import {
 import { DrawbridgeError } from "@drawbridge/errors";
 import { fieldDetail } from "@drawbridge/rpc";
 import type { FabricNameRequest } from "../domain/certificate-name.ts";
-import type { RevocationTarget } from "../store/certificate-repository.ts";
+import type { RevocationTarget } from "../domain/revocation.ts";
+import type { CertificateQuery } from "../store/certificate-repository.ts";
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const serialPattern = /^[0-9a-f]{2,40}$/;
+const fingerprintPattern = /^[0-9a-f]{64}$/;
+const longestSpiffeId = 2_048;
 const longestReason = 200;
 const pageSize = { default: 100, maximum: 500 };
 
@@ -45,19 +48,34 @@ export function revocationFromProto(request: RevokeCertificatesRequest): {
   const { reason, target } = request;
   if (reason.length === 0 || reason.length > longestReason)
     throw invalid("reason", `must have 1 to ${longestReason} characters`);
-  if (!target) throw invalid("target", "must be a serial number or a fabric");
-  if (target.$case === "fabricId") {
-    return { reason, target: { kind: "fabric", fabricId: requireUuid("fabric_id", target.value) } };
+  switch (target?.$case) {
+    case "fabricId":
+      return { reason, target: { kind: "fabric", fabricId: requireUuid("fabric_id", target.value) } };
+    case "serialNumber":
+      return { reason, target: { kind: "serial_number", serialNumber: requireSerialNumber(target.value) } };
+    case "fingerprintSha256":
+      return { reason, target: { kind: "fingerprint", fingerprintSha256: requireFingerprint(target.value) } };
+    case undefined:
+      throw invalid("target", "must be a serial number, a fingerprint or a fabric");
   }
-  return { reason, target: { kind: "serial_number", serialNumber: requireSerialNumber(target.value) } };
+}
+
+function requireFingerprint(value: string): string {
+  if (fingerprintPattern.test(value)) return value;
+  throw invalid("fingerprint_sha256", "must be SHA-256 in lower-case hex");
 }
 
 /** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
-export function listQueryFromProto(request: ListCertificatesRequest) {
+export function listQueryFromProto(request: ListCertificatesRequest, now: Date): CertificateQuery {
   if (request.pageSize < 0 || request.pageSize > pageSize.maximum) {
     throw invalid("page_size", `must be 1 to ${pageSize.maximum}, or 0 for ${pageSize.default}`);
   }
+  if (request.spiffeId.length > longestSpiffeId) {
+    throw invalid("spiffe_id", `must have at most ${longestSpiffeId} characters`);
+  }
   return {
+    spiffeId: request.spiffeId === "" ? undefined : request.spiffeId,
+    expiringAfter: request.unexpiredOnly ? now : undefined,
     fabricId: request.fabricId === "" ? undefined : requireUuid("fabric_id", request.fabricId),
     pageSize: request.pageSize === 0 ? pageSize.default : request.pageSize,
     pageToken: request.pageToken,
@@ -78,7 +96,8 @@ function profileFromProto(profile: FabricProfile): FabricNameRequest["profile"] 
   }
 }
 
-function invalid(field: string, message: string): DrawbridgeError {
+/** A field of a request that cannot be. */
+export function invalid(field: string, message: string): DrawbridgeError {
   return new DrawbridgeError({
     kind: "invalid_argument",
     code: "REQUEST_INVALID",

@@ -38,10 +38,10 @@ export function recordToProto({ state, ...record }: CertificateRecord): Certific
     spkiSha256: record.spkiSha256,
     revokedAt: state.kind === "revoked" ? state.revokedAt : undefined,
     revocationReason: state.kind === "revoked" ? state.reason : "",
-    fingerprintSha256: "",
-    issuerId: "",
-    issuedAt: undefined,
-    activatedAt: state.kind === "active" ? state.activatedAt : undefined,
+    fingerprintSha256: record.fingerprintSha256,
+    issuerId: record.issuerId,
+    issuedAt: record.issuedAt,
+    activatedAt: record.activatedAt,
   };
 }
 

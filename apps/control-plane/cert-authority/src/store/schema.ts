@@ -30,11 +30,25 @@ export interface CertAuthorityDb {
     not_after: Date;
     issued_at: Date;
     activated_at: Date | null;
+    is_superseding: Generated<boolean>;
+  };
+  revocation_list: {
+    only_one: Generated<boolean>;
+    list_id: Generated<string>;
   };
   revocation: {
-    serial_number: string;
+    position: GeneratedAlways<string>;
+    key: GeneratedAlways<string>;
+    serial_number: string | null;
+    fingerprint_sha256: string | null;
+    spiffe_id: string;
+    fabric_id: string | null;
+    issuer_id: string | null;
+    not_after: Date;
     revoked_at: Date;
     reason: string;
     revoked_by: string;
+    is_listed: Generated<boolean>;
+    is_mirrored: Generated<boolean>;
   };
 }

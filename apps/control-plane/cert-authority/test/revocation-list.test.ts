@@ -1,0 +1,223 @@
+import { connectBus } from "@drawbridge/bus";
+import { CertificateState } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import type { Revocation } from "@drawbridge/contracts/certs/v1/revocation_service";
+import { systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
+import { openStore, sql, type Store } from "@drawbridge/store";
+import { createTestLogger, startTestNats, startTestPostgres, type TestNats } from "@drawbridge/testkit";
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createRevocationRepository } from "../src/store/revocation-repository.ts";
+import type { CertAuthorityDb } from "../src/store/schema.ts";
+import {
+  agentRequest,
+  bootstrap,
+  createFiles,
+  migrations,
+  startAuthority,
+  type AuthorityClient,
+  type RevocationClient,
+  type RunningAuthority,
+} from "./harness.ts";
+
+const suite = new AsyncDisposableStack();
+let authority: RunningAuthority;
+let nats: TestNats;
+let databaseUrl: string;
+let activation: AuthorityClient;
+let managementApi: AuthorityClient;
+let reader: RevocationClient;
+
+beforeAll(async () => {
+  const postgres = suite.use(await startTestPostgres());
+  nats = suite.use(await startTestNats());
+  const database = suite.use(await postgres.createDatabase({ schema: "cert_authority", migrations }));
+  databaseUrl = database.url;
+  const backing = { databaseUrl, nats };
+  const files = suite.use(await createFiles(backing));
+  await bootstrap(files);
+  authority = suite.use(await startAuthority(files, backing));
+  activation = await authority.clientOf("activation");
+  managementApi = await authority.clientOf("management-api");
+  reader = await authority.revocationsOf("config-resolver");
+}, 120_000);
+
+afterAll(() => suite.disposeAsync(), 60_000);
+
+async function openTestStore(): Promise<Store<CertAuthorityDb> & AsyncDisposable> {
+  const store = openStore<CertAuthorityDb>({
+    url: databaseUrl,
+    schema: "cert_authority",
+    logger: createTestLogger().logger,
+  });
+  await store.start(AbortSignal.timeout(10_000));
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.stop(AbortSignal.timeout(5_000)) });
+}
+
+async function issue(fabricId = uuidV7Ids.next()) {
+  const { certificate } = await activation.issueFabricCertificate(await agentRequest({ fabricId }));
+  if (!certificate) throw new Error("an answer without certificate");
+  const fingerprint = createHash("sha256").update(certificate.certificateDer).digest("hex");
+  return { ...certificate, fabricId, fingerprint };
+}
+
+const bySerial = (value: string) => ({ target: { $case: "serialNumber", value } as const, reason: "key was copied" });
+const byFingerprint = (value: string) => ({
+  target: { $case: "fingerprintSha256", value } as const,
+  reason: "found on a laptop",
+});
+
+/** What a reader gets that has read everything so far. */
+async function readAll(after = 0n, listId = "") {
+  const revocations: Revocation[] = [];
+  let position = after;
+  for (;;) {
+    const page = await reader.listRevocations({ afterPosition: position, listId });
+    revocations.push(...page.revocations);
+    position = page.nextPosition;
+    if (!page.more) return { revocations, position, listId: page.listId };
+  }
+}
+
+test("an entry says all that a listener needs: serial, fingerprint, name, fabric, end and why (R9)", async () => {
+  const before = await readAll();
+  const certificate = await issue();
+  await managementApi.revokeCertificates(bySerial(certificate.serialNumber));
+  const { revocations } = await readAll(before.position, before.listId);
+  expect(revocations).toEqual([
+    {
+      position: expect.any(BigInt),
+      serialNumber: certificate.serialNumber,
+      fingerprintSha256: certificate.fingerprint,
+      spiffeId: certificate.spiffeId,
+      fabricId: certificate.fabricId,
+      revokedAt: expect.any(Date),
+      notAfter: certificate.notAfter,
+      reason: "key was copied",
+    },
+  ]);
+});
+
+test("a fingerprint revokes the certificate that has it", async () => {
+  const certificate = await issue();
+  const answer = await managementApi.revokeCertificates(byFingerprint(certificate.fingerprint));
+  expect(answer.serialNumbers).toEqual([certificate.serialNumber]);
+  const { certificate: record } = await managementApi.getCertificate({ serialNumber: certificate.serialNumber });
+  expect(record).toMatchObject({
+    state: CertificateState.CERTIFICATE_STATE_REVOKED,
+    fingerprintSha256: certificate.fingerprint,
+    issuerId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    issuedAt: expect.any(Date),
+    activatedAt: undefined,
+  });
+});
+
+test("a fingerprint that the authority does not know is revoked too, once", async () => {
+  const before = await readAll();
+  const fingerprint = createHash("sha256").update(uuidV7Ids.next()).digest("hex");
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    expect((await managementApi.revokeCertificates(byFingerprint(fingerprint))).serialNumbers).toEqual([]);
+  }
+  const { revocations } = await readAll(before.position, before.listId);
+  expect(revocations).toMatchObject([{ serialNumber: "", fingerprintSha256: fingerprint, spiffeId: "", fabricId: "" }]);
+  const upper = byFingerprint(fingerprint.toUpperCase());
+  await expect(managementApi.revokeCertificates(upper)).rejects.toMatchObject({ code: "REQUEST_INVALID" });
+});
+
+test("whoever listens hears that there is something new (ctl.revoked)", async () => {
+  const bus = connectBus({
+    url: nats.url,
+    credentials: nats.credentials,
+    name: "t",
+    logger: createTestLogger().logger,
+  });
+  await bus.start(AbortSignal.timeout(10_000));
+  const heard = Promise.withResolvers<number>();
+  const subscription = bus.subscribe("ctl.revoked", ({ data }) => heard.resolve(data.length));
+  await subscription.ready;
+  await managementApi.revokeCertificates(bySerial((await issue()).serialNumber));
+  expect(await heard.promise).toBe(0);
+  await subscription.close();
+  await bus.stop(AbortSignal.timeout(5_000));
+});
+
+test("services only: an agent does not read the list; a position that cannot be is refused", async () => {
+  await expect(reader.listRevocations({ afterPosition: 2n ** 64n - 1n, listId: "" })).rejects.toMatchObject({
+    code: "REQUEST_INVALID",
+  });
+  await expect(reader.listRevocations({ afterPosition: 0n, listId: "x" })).rejects.toMatchObject({
+    code: "REQUEST_INVALID",
+  });
+});
+
+test("a reader never skips an entry, however the writers' commits overlap", async () => {
+  await using store = await openTestStore();
+  const revocations = createRevocationRepository(store);
+  const fingerprints = Array.from({ length: 200 }, (_, n) => createHash("sha256").update(`overlap ${n}`).digest("hex"));
+  const before = await readAll();
+  const seen: Revocation[] = [];
+  let isWriting = true;
+  const reading = (async () => {
+    let position = before.position;
+    for (let last = false; !last;) {
+      last = !isWriting;
+      const page = await readAll(position, before.listId);
+      seen.push(...page.revocations);
+      position = page.position;
+    }
+  })();
+  // Half of the transactions stay open for a while after their position was drawn, so that others could overtake them.
+  const write = (fingerprintSha256: string, n: number) =>
+    store.transaction(async (tx) => {
+      const target = { kind: "fingerprint" as const, fingerprintSha256 };
+      await revocations.revokeIn(tx, { target, reason: "test", revokedBy: "test", now: new Date() });
+      if (n % 2 === 0) await sql`SELECT pg_sleep(0.005)`.execute(tx);
+    });
+  await Promise.all(fingerprints.map(write));
+  isWriting = false;
+  await reading;
+  expect(seen.map(({ fingerprintSha256 }) => fingerprintSha256).toSorted()).toEqual(fingerprints.toSorted());
+  const positions = seen.map(({ position }) => position);
+  expect(positions).toEqual(positions.toSorted((a, b) => Number(a - b)));
+});
+
+test("a page holds a thousand entries and says that there are more", async () => {
+  await using store = await openTestStore();
+  const before = await readAll();
+  await sql`
+    INSERT INTO revocation (fingerprint_sha256, not_after, revoked_at, reason, revoked_by)
+    SELECT encode(sha256(n::text::bytea), 'hex'), now() + interval '1 day', now(), 'test', 'test'
+    FROM generate_series(1, 1500) AS n
+  `.execute(store.db);
+  const page = await reader.listRevocations({ afterPosition: before.position, listId: before.listId });
+  expect([page.revocations.length, page.more]).toEqual([1_000, true]);
+  const rest = await reader.listRevocations({ afterPosition: page.nextPosition, listId: before.listId });
+  expect([rest.revocations.length, rest.more]).toEqual([500, false]);
+});
+
+test("a reader that is ahead of the database is told to read again from the beginning", async () => {
+  const before = await readAll();
+  const ahead = before.position + 1_000_000n;
+  const page = await reader.listRevocations({ afterPosition: ahead, listId: before.listId });
+  expect(page.listId).not.toBe(before.listId);
+  expect(page.revocations[0]?.position).toBe((await readAll()).revocations[0]?.position);
+  const again = await readAll(page.nextPosition, page.listId);
+  expect(again.listId).toBe(page.listId);
+});
+
+test("certificates are listed by name, and without the expired ones on request", async () => {
+  const first = await issue();
+  const second = await issue(first.fabricId);
+  const list = async (unexpiredOnly: boolean) => {
+    const query = { fabricId: "", spiffeId: first.spiffeId, unexpiredOnly, pageSize: 0, pageToken: "" };
+    return (await managementApi.listCertificates(query)).certificates.map(({ serialNumber }) => serialNumber);
+  };
+  expect(await list(true)).toEqual([second.serialNumber, first.serialNumber]);
+  await using store = await openTestStore();
+  await store.db
+    .updateTable("certificate")
+    .set({ not_after: systemClock.now() })
+    .where("serial_number", "=", first.serialNumber)
+    .execute();
+  expect(await list(true)).toEqual([second.serialNumber]);
+  expect(await list(false)).toEqual([second.serialNumber, first.serialNumber]);
+});
