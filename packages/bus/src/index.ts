@@ -12,6 +12,7 @@ export {
   type WriteResult,
 } from "./key-value.ts";
 export { deadStreamName, standardStreams, streamOf, type StreamName, type StreamSpec } from "./stream.ts";
+export { createRevocationNews } from "./revocation-news.ts";
 export { provisionBus, type ProvisionBusOptions } from "./provision-bus.ts";
 export {
   serviceAccess,

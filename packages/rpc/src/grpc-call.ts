@@ -15,6 +15,7 @@ import type { CallContext, GrpcMethod, GrpcServiceDefinition } from "./grpc-serv
 import { toGrpcStatus } from "./grpc-error.ts";
 import type { Connection } from "./listener.ts";
 import { logLevelOf, toPublicError } from "./public-error.ts";
+import { assertNotRevoked, type RevocationCheck } from "./revocation-check.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
 
 type AnyCall =
@@ -26,6 +27,7 @@ type AnyCall =
 export interface CallRunnerOptions {
   /** The connection of a call; undefined when it is already gone. */
   readonly connectionOf: (call: AnyCall) => Connection | undefined;
+  readonly revocations: RevocationCheck | undefined;
   /** Runs before every handler; throw to refuse. */
   readonly beforeCall?: ((context: CallContext) => void | Promise<void>) | undefined;
   readonly clock: Clock;
@@ -129,6 +131,7 @@ async function runCall({ method, allow, call, handle, ...options }: RunCallOptio
       let failure: DrawbridgeError | undefined;
       try {
         if (!connection) throw callCancelled();
+        assertNotRevoked(options.revocations, context.peer);
         assertAllowed(allow, context.peer, options.clock.now());
         await options.beforeCall?.(context);
         outcome = { ok: true, value: await handle(context) };

@@ -16,7 +16,9 @@ import {
   type Listener,
   type ListenAddress,
 } from "./listener.ts";
+import type { OnRevoked } from "./connection-watch.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
+import { isRevoked, type RevocationCheck } from "./revocation-check.ts";
 
 export interface GrpcServerOptions {
   /** For log, metrics and health: "internal", "fabric". */
@@ -24,6 +26,10 @@ export interface GrpcServerOptions {
   readonly listen: ListenAddress;
   readonly identity: IdentityHolder;
   readonly clientCertificate: ClientCertificate;
+  /** Who is refused although his certificate is valid. Started before this server. */
+  readonly revocations?: RevocationCheck;
+  /** A live connection's certificate was revoked: say goodbye and cut; cut it is after 1 s in any case. Default: at once. */
+  readonly onRevoked?: OnRevoked;
   readonly services: readonly GrpcServiceDefinition[];
   readonly logger: Logger;
   readonly metrics?: Metrics;
@@ -38,7 +44,7 @@ export interface GrpcServerOptions {
   readonly maxConcurrentStreams?: number;
   /** Default 10 s. */
   readonly handshakeTimeoutMs?: number;
-  /** Called when a connection is established, before its first call. Close it to refuse. */
+  /** Called when a connection is established, before its first call. Close it to refuse. Not called for revoked peers. */
   readonly onConnection?: (connection: Connection) => void;
   /** Called before every handler, after authorisation; throw to refuse. For checks that change while a connection lives. */
   readonly beforeCall?: (context: CallContext) => void | Promise<void>;
@@ -54,8 +60,6 @@ export interface GrpcServer extends Component {
 
 /** Ping every 20 s, dead after 10 s without an answer (design R12). */
 const keepalive = { "grpc.keepalive_time_ms": 20_000, "grpc.keepalive_timeout_ms": 10_000 };
-/** How often live connections are checked for expired certificates (design R9). */
-const sweepIntervalMs = 60_000;
 /** What one HTTP/2 session may hold in memory, in MiB: node's default of 10 is less than ten of our largest messages. */
 const maxSessionMemoryMb = 32;
 
@@ -79,7 +83,6 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const byAddress = new Map<string, Connection>();
   const byCertificate = new WeakMap<object, Connection>();
-  const sweeping = new AbortController();
 
   const listener = createListener({
     name: options.name,
@@ -88,6 +91,8 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       identity: options.identity,
       clientCertificate: options.clientCertificate,
       protocol: "h2",
+      revocations: options.revocations,
+      onRevoked: options.onRevoked,
       ...(options.handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeTimeoutMs }),
     },
     ...(options.admission ? { admission: options.admission } : {}),
@@ -105,7 +110,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       if (byAddress.get(key) === connection) byAddress.delete(key);
     });
     if (connection.peer && socket instanceof TLSSocket) byCertificate.set(markCertificate(socket), connection);
-    options.onConnection?.(connection);
+    if (!isRevoked(options.revocations, connection.peer)) options.onConnection?.(connection);
     if (!socket.destroyed) injector.injectConnection(socket);
   }
 
@@ -121,6 +126,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   for (const service of services) {
     const implementation = createImplementation(service, {
       connectionOf,
+      revocations: options.revocations,
       beforeCall: options.beforeCall,
       clock,
       logger,
@@ -133,28 +139,16 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     );
   }
 
-  async function sweepExpired(): Promise<void> {
-    for (;;) {
-      await clock.sleep(sweepIntervalMs, sweeping.signal);
-      const now = clock.now();
-      for (const connection of listener.connections()) {
-        if (connection.peer && now >= connection.peer.notAfter) connection.close("certificate expired");
-      }
-    }
-  }
-
   return {
     name: `grpc:${options.name}`,
     address: () => listener.address(),
     connections: () => listener.connections(),
     start: async () => {
       await listener.listen();
-      sweepExpired().catch(() => undefined); // ends when stop() aborts it
       const { host, port } = listener.address();
       logger.info({ [field.address]: `${host}:${port}` }, "listening");
     },
     stop: async (deadline) => {
-      sweeping.abort(new Error("stopping"));
       listener.stopAccepting();
       await drain(server, listener, deadline);
       server.forceShutdown();

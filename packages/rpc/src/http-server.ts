@@ -13,6 +13,7 @@ import { observeRequests } from "./http-observer.ts";
 import { createListener, type ClientCertificate, type Connection, type ListenAddress } from "./listener.ts";
 import { problemContentType } from "./problem.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
+import { assertNotRevoked, isRevoked, type RevocationCheck } from "./revocation-check.ts";
 
 export interface HttpServerOptions {
   /** For log and metrics: "api", "bundles". */
@@ -21,6 +22,8 @@ export interface HttpServerOptions {
   /** TLS 1.3 with this identity; undefined speaks plain HTTP, for probes and metrics on a private address only. */
   readonly identity: IdentityHolder | undefined;
   readonly clientCertificate: ClientCertificate;
+  /** Who is refused although his certificate is valid. Started before this server. */
+  readonly revocations?: RevocationCheck;
   /** Who may call at all. Required with client certificates; "anyone" without. Routes may ask for more. */
   readonly allow: readonly CallerPattern[];
   /** Adds routes and plugins. */
@@ -32,6 +35,7 @@ export interface HttpServerOptions {
   /** Longest time from first byte to end of a request. Default 60 s; 0 is none, for streams of unknown size. */
   readonly requestTimeoutMs?: number;
   readonly admission?: AdmissionLimits;
+  /** Not called for revoked peers. */
   readonly onConnection?: (connection: Connection) => void;
   /** Runs before every route after the caller was let through; throw to refuse. */
   readonly beforeRequest?: (context: HttpContext) => void | Promise<void>;
@@ -106,6 +110,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
             identity: options.identity,
             clientCertificate: options.clientCertificate,
             protocol: "http/1.1" as const,
+            revocations: options.revocations,
           },
         }
       : {}),
@@ -116,7 +121,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     metrics: options.metrics,
     onConnection: (socket, connection) => {
       connectionsBySocket.set(socket, connection);
-      options.onConnection?.(connection);
+      if (!isRevoked(options.revocations, connection.peer)) options.onConnection?.(connection);
       if (!socket.destroyed) server.emit("connection", socket);
     },
   });
@@ -143,6 +148,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       "cache-control": "no-store",
     });
     const context = httpContext(request);
+    if (isRevoked(options.revocations, context.peer)) void reply.header("connection", "close");
+    assertNotRevoked(options.revocations, context.peer);
     assertAllowed(options.allow, context.peer, clock.now());
     await options.beforeRequest?.(context);
   });

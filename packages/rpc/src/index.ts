@@ -31,3 +31,13 @@ export {
 export { createOpsServer, listening, type OpsServerOptions } from "./ops-server.ts";
 export { observeIdentity } from "./identity-metrics.ts";
 export { createServiceIdentity, type ServiceIdentity, type ServiceIdentityOptions } from "./service-identity.ts";
+export type { OnRevoked } from "./connection-watch.ts";
+export type { RevocationCheck } from "./revocation-check.ts";
+export {
+  createRevocationList,
+  type ReadRevocations,
+  type RevocationList,
+  type RevocationListOptions,
+  type RevocationNews,
+} from "./revocation-list.ts";
+export { type Revocation, type ShownCertificate } from "./revoked-certificates.ts";

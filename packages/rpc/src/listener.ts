@@ -6,6 +6,8 @@ import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { peerIdentity, serverTlsOptions, type IdentityHolder, type PeerIdentity } from "@drawbridge/pki";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 import { createAdmission, type AdmissionLimits, type AdmissionRefusal } from "./admission.ts";
+import { createConnectionWatch, type OnRevoked } from "./connection-watch.ts";
+import type { RevocationCheck } from "./revocation-check.ts";
 
 /** Where to listen; port 0 lets the system choose. */
 export interface ListenAddress {
@@ -36,6 +38,8 @@ export interface ListenerOptions {
     readonly protocol: "h2" | "http/1.1";
     /** Default 10 s. */
     readonly handshakeTimeoutMs?: number;
+    readonly revocations?: RevocationCheck | undefined;
+    readonly onRevoked?: OnRevoked | undefined;
   };
   readonly admission?: AdmissionLimits;
   readonly clock: Clock;
@@ -66,7 +70,15 @@ export function createListener(options: ListenerOptions): Listener {
   const connections = new Set<Connection>();
   const handshakes = new Map<string, { readonly end: () => void; readonly socket: Socket }>();
   const refused = options.metrics?.counter("connections_refused", {
-    description: "connections closed before or in the handshake",
+    description: "connections closed before or in the handshake, or let in only to be told that they are refused",
+  });
+  const watch = createConnectionWatch({
+    name: options.name,
+    revocations: tls?.revocations,
+    onRevoked: tls?.onRevoked,
+    connections: () => connections,
+    clock,
+    metrics: options.metrics,
   });
   options.metrics?.gauge("connections", { description: "open connections" }, () => [
     [admission.connections(), { listener: options.name }],
@@ -140,6 +152,7 @@ export function createListener(options: ListenerOptions): Listener {
       const peer = clientCertificate === "required" ? peerIdentity(socket) : undefined;
       if (peer && peer.identity.trustDomain !== identity.get().trustBundle.trustDomain)
         throw refusal("foreign trust domain");
+      if (peer && tls?.revocations?.refusal(peer)) refused?.add(1, { listener: options.name, reason: "revoked" });
       register(socket, peer);
     } catch (error) {
       refused?.add(1, { listener: options.name, reason: "identity" });
@@ -169,11 +182,14 @@ export function createListener(options: ListenerOptions): Listener {
       connections.delete(connection);
       closed.resolve();
     });
+    watch.admit(connection);
     options.onConnection(socket, connection);
   }
 
   return {
     listen: async () => {
+      if (tls?.revocations && !tls.revocations.isLoaded)
+        throw new Error("the revocation list starts before its listeners");
       tlsServer = tls && createTls(tls);
       server.listen({ host: options.listen.host, port: options.listen.port });
       try {
@@ -181,6 +197,7 @@ export function createListener(options: ListenerOptions): Listener {
       } catch (error) {
         throw listenError(error, options.listen);
       }
+      if (tls?.clientCertificate === "required") watch.start();
     },
     address: () => {
       const address = server.address() as AddressInfo; // a TCP listener, so never a path; null only before listen()
@@ -189,6 +206,7 @@ export function createListener(options: ListenerOptions): Listener {
     stopAccepting: () => void server.close(),
     connections: () => connections,
     destroy: (reason) => {
+      watch.stop();
       server.close();
       for (const { refuse } of admission.close()) refuse("connections");
       for (const { socket } of handshakes.values()) socket.destroy();
