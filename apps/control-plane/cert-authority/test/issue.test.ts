@@ -151,7 +151,7 @@ test("deny by default: no service may call what the contract does not give it", 
   await expect(activation.activateCertificate({ serialNumber })).rejects.toMatchObject(denied);
   await expect(configResolver.revokeCertificates({ target, reason: "x" })).rejects.toMatchObject(denied);
   await expect(
-    activation.listCertificates({ fabricId: "", spiffeId: "", unexpiredOnly: false, pageSize: 0, pageToken: "" }),
+    configResolver.listCertificates({ fabricId: "", spiffeId: "", unexpiredOnly: false, pageSize: 0, pageToken: "" }),
   ).rejects.toMatchObject(denied);
 });
 
