@@ -17,6 +17,9 @@ export const configSchema = z.object({
   RUNTIME_MANAGER_ADDRESS: peer("host:port of runtime-manager's internal gRPC"),
   CONFIG_RESOLVER_ADDRESS: peer("host:port of config-resolver's internal gRPC"),
   BUNDLE_UPLOAD_ADDRESS: peer("host:port of config-resolver's internal HTTPS listener, which takes bundles"),
+  MONITORING_INGEST_ADDRESS: hostPort().optional().meta({
+    description: "host:port of monitoring-ingest's internal gRPC; without it nothing is said of collectors",
+  }),
   BOOTSTRAP_ADMIN_PASSWORD_FILE: secretFile().optional().meta({
     description:
       "file that holds the password of the first administrator; needed while there is no user, ignored afterwards",

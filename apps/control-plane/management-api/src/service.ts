@@ -87,6 +87,8 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
       runtimeManager: config.RUNTIME_MANAGER_ADDRESS,
       activation: config.ACTIVATION_ADDRESS,
       configResolver: config.CONFIG_RESOLVER_ADDRESS,
+      certAuthority: config.CERT_AUTHORITY_ADDRESS,
+      monitoringIngest: config.MONITORING_INGEST_ADDRESS,
     },
   });
   const bundles = createBundleTransfer({ address: config.BUNDLE_UPLOAD_ADDRESS, identity: holder });
@@ -96,6 +98,9 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
       "cert-authority": config.CERT_AUTHORITY_ADDRESS,
       "config-resolver": config.CONFIG_RESOLVER_ADDRESS,
       "runtime-manager": config.RUNTIME_MANAGER_ADDRESS,
+      ...(config.MONITORING_INGEST_ADDRESS === undefined
+        ? {}
+        : { "monitoring-ingest": config.MONITORING_INGEST_ADDRESS }),
     },
     identity: holder,
     health,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { everyRoute } from "./support/every-route.ts";
 import { startApi, type TestApi } from "./support/start-api.ts";
+import { aRecord } from "./support/stand-in-cert-authority.ts";
 import { aManifest } from "./support/stand-in-config-resolver.ts";
 import { aFabric } from "./support/stand-in-runtime-manager.ts";
 
@@ -26,6 +27,11 @@ const operators: CallerName[] = [
   "operator of everything",
   "administrator of everything",
 ];
+const viewersOfEverything: CallerName[] = [
+  "viewer of everything",
+  "operator of everything",
+  "administrator of everything",
+];
 const administrators: CallerName[] = ["administrator of everything"];
 
 /** Who may use which route, on an app in production. Whoever is not named gets 403 PERMISSION_DENIED. */
@@ -46,6 +52,17 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "fabric.list": anyRole,
   "fabric.show": viewers, // a fabric that runs production only
   "fabric.delete": administrators,
+  "fabric.recovery": viewers,
+  "fabric.allow-recovery": administrators,
+  "fabric.set-recovery-mode": administrators,
+  "fabric.reactivate": administrators,
+  "certificate.list": anyRole,
+  "certificate.show": viewers, // of a fabric that runs production only
+  "certificate.revoke": administrators,
+  "ca.show": viewersOfEverything,
+  "ca.rotate": administrators,
+  "ca.advance": administrators,
+  "ca.rollback": administrators,
   "fabric-token.create": administrators,
   "fabric-token.list": administrators,
   "fabric-token.revoke": administrators,
@@ -74,6 +91,7 @@ beforeAll(async () => {
   world = await startApi();
   const fabric = aFabric({ name: "edge", environments: ["production"] });
   world.runtimeManager.fabrics.set(fabric.fabricId, fabric);
+  world.certAuthority.records.push(aRecord({ serialNumber: "0a", fabricId: fabric.fabricId }));
   for (const [index, name] of everybody.entries()) {
     tokens.set(name, await world.createUser(`caller-${index}`, callers[name]));
   }
@@ -145,7 +163,8 @@ function pathFor(template: string, action: string): string {
     .replace("{environment}", "production")
     .replace("{name}", "hello")
     .replace("{username}", "somebody-else")
-    .replace("{fabric}", action === "fabric.delete" ? "nowhere" : "edge")
+    .replace("{fabric}", ["fabric.delete", "fabric.reactivate"].includes(action) ? "nowhere" : "edge")
+    .replace("{serial}", "0a")
     .replace("{digest}", `sha256:${"0".repeat(64)}`)
     .replace("{id}", anyUuid);
 }
@@ -164,6 +183,17 @@ function requestFor(action: string): { body?: unknown; bytes?: Buffer; headers?:
     case "fabric-token.create":
       return { body: { fabric: "edge", environments: ["nowhere"] } };
     case "api-token.create":
+      return { body: {} };
+    case "certificate.revoke":
+      return { body: { serialNumber: "0b", reason: "it leaked" } };
+    case "fabric.set-recovery-mode":
+      return { body: { mode: "manual" } };
+    case "ca.advance":
+      return { body: { fromPhase: "init" } };
+    case "fabric.allow-recovery":
+    case "fabric.reactivate":
+    case "ca.rotate":
+    case "ca.rollback":
       return { body: {} };
     case "app.deploy":
       return { body: { bundleDigest: world.configResolver.addBundle(aManifest({ name: "other" })) } };

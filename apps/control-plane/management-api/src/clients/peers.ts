@@ -3,9 +3,22 @@ import {
   type ActivationTokenServiceService,
 } from "@drawbridge/contracts/activation/v1/activation_token_service";
 import {
+  RecoveryAdminServiceClient,
+  type RecoveryAdminServiceService,
+} from "@drawbridge/contracts/activation/v1/recovery_service";
+import { AuthorityServiceClient, type AuthorityServiceService } from "@drawbridge/contracts/certs/v1/authority_service";
+import {
+  CertificateAuthorityServiceClient,
+  type CertificateAuthorityServiceService,
+} from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import {
   ConfigurationServiceClient,
   type ConfigurationServiceService,
 } from "@drawbridge/contracts/config/v1/configuration_service";
+import {
+  CollectorServiceClient,
+  type CollectorServiceService,
+} from "@drawbridge/contracts/monitoring/v1/collector_service";
 import { AppServiceClient, type AppServiceService } from "@drawbridge/contracts/runtime/v1/app_service";
 import { FabricServiceClient, type FabricServiceService } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import type { Component } from "@drawbridge/lifecycle";
@@ -18,6 +31,10 @@ export type AppCalls = GrpcCalls<AppServiceService>;
 export type FabricCalls = GrpcCalls<FabricServiceService>;
 export type FabricTokenCalls = GrpcCalls<ActivationTokenServiceService>;
 export type ConfigurationCalls = GrpcCalls<ConfigurationServiceService>;
+export type CertificateCalls = GrpcCalls<CertificateAuthorityServiceService>;
+export type AuthorityCalls = GrpcCalls<AuthorityServiceService>;
+export type RecoveryCalls = GrpcCalls<RecoveryAdminServiceService>;
+export type CollectorCalls = GrpcCalls<CollectorServiceService>;
 
 /** The other services of the control plane, as calls. */
 export interface Peers {
@@ -25,6 +42,11 @@ export interface Peers {
   readonly fabrics: FabricCalls;
   readonly fabricTokens: FabricTokenCalls;
   readonly configuration: ConfigurationCalls;
+  readonly certificates: CertificateCalls;
+  readonly authority: AuthorityCalls;
+  readonly recoveries: RecoveryCalls;
+  /** undefined in an installation without monitoring-ingest. */
+  readonly collectors: CollectorCalls | undefined;
   readonly components: readonly Component[];
 }
 
@@ -35,6 +57,8 @@ export interface PeersOptions {
     readonly runtimeManager: string;
     readonly activation: string;
     readonly configResolver: string;
+    readonly certAuthority: string;
+    readonly monitoringIngest: string | undefined;
   };
 }
 
@@ -46,11 +70,20 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
   const runtimeManager = { ...common, address: addresses.runtimeManager, expectedServer: "/cp/runtime-manager" };
   const apps = createGrpcClient(AppServiceClient, runtimeManager);
   const fabrics = createGrpcClient(FabricServiceClient, runtimeManager);
-  const fabricTokens = createGrpcClient(ActivationTokenServiceClient, {
-    ...common,
-    address: addresses.activation,
-    expectedServer: "/cp/activation",
-  });
+  const activation = { ...common, address: addresses.activation, expectedServer: "/cp/activation" };
+  const fabricTokens = createGrpcClient(ActivationTokenServiceClient, activation);
+  const recoveries = createGrpcClient(RecoveryAdminServiceClient, activation);
+  const certAuthority = { ...common, address: addresses.certAuthority, expectedServer: "/cp/cert-authority" };
+  const certificates = createGrpcClient(CertificateAuthorityServiceClient, certAuthority);
+  const authority = createGrpcClient(AuthorityServiceClient, certAuthority);
+  const collectors =
+    addresses.monitoringIngest === undefined
+      ? undefined
+      : createGrpcClient(CollectorServiceClient, {
+          ...common,
+          address: addresses.monitoringIngest,
+          expectedServer: "/cp/monitoring-ingest",
+        });
   const configuration = createGrpcClient(ConfigurationServiceClient, {
     ...common,
     address: addresses.configResolver,
@@ -61,6 +94,19 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
     fabrics: withPeerRules("runtime-manager", fabrics.call),
     fabricTokens: withPeerRules("activation", fabricTokens.call),
     configuration: withPeerRules("config-resolver", configuration.call),
-    components: [apps, fabrics, fabricTokens, configuration],
+    certificates: withPeerRules("cert-authority", certificates.call),
+    authority: withPeerRules("cert-authority", authority.call),
+    recoveries: withPeerRules("activation", recoveries.call),
+    collectors: collectors && withPeerRules("monitoring-ingest", collectors.call),
+    components: [
+      apps,
+      fabrics,
+      fabricTokens,
+      recoveries,
+      configuration,
+      certificates,
+      authority,
+      ...(collectors ? [collectors] : []),
+    ],
   };
 }

@@ -23,7 +23,8 @@ export interface StatusProbe {
 const probeTimeoutMs = 2_000;
 
 export function createStatusProbe(options: {
-  readonly addresses: Readonly<Record<PeerName, string>>;
+  /** Those that this installation has. */
+  readonly addresses: Readonly<Partial<Record<PeerName, string>>>;
   readonly identity: IdentityHolder;
   readonly health: Pick<Health, "report">;
   readonly logger: Logger;

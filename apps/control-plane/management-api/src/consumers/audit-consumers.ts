@@ -5,7 +5,7 @@ import type { Logger } from "@drawbridge/telemetry";
 import { cleanEntry } from "../domain/clean-entry.ts";
 import type { AuditRepository } from "../store/audit-repository.ts";
 import type { Database } from "../store/database.ts";
-import { type AuditedEvent, auditedEvents, type AuditedStream, eventToEntry } from "./event-record.ts";
+import { type AuditedEvent, auditedEvents, type AuditedStream, eventToEntry, isWorthARecord } from "./event-record.ts";
 
 const durable = "management-api";
 
@@ -16,11 +16,13 @@ interface RecorderDeps {
 
 /** Turn an event into an audit record, exactly once however often it comes: the inbox is in the record's transaction. */
 export function createEventRecorder({ store, audit }: RecorderDeps): (event: AuditedEvent) => Promise<void> {
-  return (event) =>
-    store.transaction(async (tx) => {
+  return async (event) => {
+    if (!isWorthARecord(event)) return;
+    await store.transaction(async (tx) => {
       if ((await consumeOnce(tx, { consumer: durable, eventId: event.id })) === "duplicate") return;
       await audit.append(tx, cleanEntry(eventToEntry(event)));
     });
+  };
 }
 
 /** Facts of other services become audit records. */

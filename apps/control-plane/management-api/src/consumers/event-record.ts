@@ -1,11 +1,23 @@
 import type { EventEnvelope } from "@drawbridge/contracts";
 import type { AuditEntry } from "../domain/audit-record.ts";
+import { supersededReason } from "../domain/certificate-state.ts";
 
 /** What happened elsewhere and belongs in the audit log, by the stream that tells of it. */
 export const auditedEvents = {
-  ACTIVATION: ["activation.token.redeemed.v1", "activation.token.refused.v1"],
-  CERTS: ["certs.certificate.revoked.v1"],
-  RUNTIME: ["runtime.fabric.connected.v1", "runtime.fabric.unreachable.v1", "runtime.fabric.deleted.v1"],
+  ACTIVATION: [
+    "activation.token.redeemed.v1",
+    "activation.token.refused.v1",
+    "activation.recovery.completed.v1",
+    "activation.recovery.refused.v1",
+  ],
+  CERTS: ["certs.certificate.revoked.v1", "certs.rotation.changed.v1"],
+  RUNTIME: [
+    "runtime.fabric.connected.v1",
+    "runtime.fabric.unreachable.v1",
+    "runtime.fabric.deleted.v1",
+    "runtime.agent.locked.v1",
+    "runtime.agent.unlocked.v1",
+  ],
   CONFIG: ["config.artefact.refused.v1"],
 } as const;
 
@@ -13,6 +25,11 @@ export type AuditedStream = keyof typeof auditedEvents;
 export type AuditedEventType = (typeof auditedEvents)[AuditedStream][number];
 /** A union with one member per type, so that `type` tells the payload. */
 export type AuditedEvent = { [T in AuditedEventType]: EventEnvelope<T> }[AuditedEventType];
+
+/** A renewal revokes the certificate before it, of every fabric twice a day and more: nobody did anything. */
+export function isWorthARecord(event: AuditedEvent): boolean {
+  return event.type !== "certs.certificate.revoked.v1" || event.payload.reason !== supersededReason;
+}
 
 type Facts = Pick<AuditEntry, "actor" | "address" | "action" | "target" | "result" | "errorCode" | "details">;
 
@@ -46,6 +63,51 @@ function factsOf(event: AuditedEvent): Facts {
         result: "refused",
         errorCode,
         details: { fabricId },
+      };
+    }
+    case "activation.recovery.completed.v1": {
+      const { fabricId, agentId, certificateSerial, monitoringCertificateSerial, remoteAddress, allowedBy } =
+        event.payload;
+      return {
+        ...happened,
+        actor: `agent ${agentId}`,
+        address: remoteAddress,
+        action: "fabric.recover",
+        target: fabricId,
+        details: { agentId, certificateSerial, monitoringCertificateSerial, allowedBy },
+      };
+    }
+    case "activation.recovery.refused.v1": {
+      const { agentId, fabricId, errorCode, remoteAddress } = event.payload;
+      return {
+        actor: agentId === "" ? "anonymous" : `agent ${agentId}`,
+        address: remoteAddress,
+        action: "fabric.recover",
+        target: fabricId,
+        result: "refused",
+        errorCode,
+        details: {},
+      };
+    }
+    case "certs.rotation.changed.v1": {
+      const { phase, previousPhase, requestedBy, stranded } = event.payload;
+      return {
+        ...happened,
+        actor: "cert-authority",
+        action: "ca.enter-phase",
+        target: phase,
+        details: { previousPhase, requestedBy, stranded: stranded.join(" ") },
+      };
+    }
+    case "runtime.agent.locked.v1":
+    case "runtime.agent.unlocked.v1": {
+      const { fabricId, agentId, reason, message, requestedBy } = event.payload;
+      return {
+        ...happened,
+        actor: "runtime-manager",
+        action: event.type === "runtime.agent.locked.v1" ? "agent.lock" : "agent.unlock",
+        target: fabricId,
+        details: { agentId, reason, message, requestedBy },
       };
     }
     case "certs.certificate.revoked.v1": {

@@ -3,11 +3,14 @@ import { definePublicRoute, type Route } from "./route.ts";
 import { accountRoutes } from "./routes/account-routes.ts";
 import { appLogRoutes } from "./routes/app-log-routes.ts";
 import { appRoutes } from "./routes/app-routes.ts";
+import { authorityRoutes } from "./routes/authority-routes.ts";
 import { bundleRoutes } from "./routes/bundle-routes.ts";
+import { certificateRoutes } from "./routes/certificate-routes.ts";
 import { environmentRoutes } from "./routes/environment-routes.ts";
 import { fabricRoutes } from "./routes/fabric-routes.ts";
 import { operationRoutes } from "./routes/operation-routes.ts";
 import { openApiSchema } from "./schemas/operations.ts";
+import { recoveryRoutes } from "./routes/recovery-routes.ts";
 import type { RouteServices } from "./services.ts";
 
 /** Of the REST API; the path says the major version. */
@@ -19,6 +22,9 @@ export function allRoutes(services: RouteServices): readonly Route[] {
     ...accountRoutes(services),
     ...environmentRoutes(services),
     ...fabricRoutes(services),
+    ...recoveryRoutes(services),
+    ...certificateRoutes(services),
+    ...authorityRoutes(services),
     ...bundleRoutes(services),
     ...appRoutes(services),
     ...appLogRoutes(services),

@@ -70,6 +70,11 @@ const errors = {
     ours: true,
     meaning: "the Idempotency-Key was used for another request, or for one whose secret cannot be shown again",
   },
+  FABRIC_NOT_ACTIVATED: {
+    kind: "failed_precondition",
+    ours: true,
+    meaning: "the fabric has no agent yet, so that there is nothing to recover",
+  },
   PEER_UNAVAILABLE: {
     kind: "unavailable",
     ours: true,
@@ -92,6 +97,16 @@ const errors = {
   PEER_FAILED: { kind: "internal", meaning: "another service failed" },
   INTERNAL: { kind: "internal", meaning: "a bug on our side; the log has the details" },
   FABRIC_NOT_FOUND: { kind: "not_found", meaning: "there is no such fabric" },
+  FABRIC_DELETED: { kind: "failed_precondition", meaning: "the fabric was deleted" },
+  AGENT_UNKNOWN: { kind: "not_found", meaning: "there is no record of this agent's recovery key" },
+  CERTIFICATE_NOT_FOUND: { kind: "not_found", meaning: "the authority has not issued such a certificate" },
+  ROTATION_IN_PROGRESS: { kind: "failed_precondition", meaning: "the root is being rotated already" },
+  ROTATION_NOT_STARTED: { kind: "failed_precondition", meaning: "no rotation of the root is in progress" },
+  ROTATION_PHASE_CHANGED: { kind: "failed_precondition", meaning: "the rotation is in another phase by now" },
+  ROTATION_NOT_ACKNOWLEDGED: {
+    kind: "failed_precondition",
+    meaning: "somebody live has not followed yet; the message names them, and `force` strands them",
+  },
   FABRIC_NAME_INVALID: { kind: "invalid_argument", meaning: "the fabric's name is not valid" },
   FABRIC_HAS_APPS: {
     kind: "failed_precondition",

@@ -2,7 +2,16 @@ import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import type { TrustBundle } from "@drawbridge/pki";
 import type { AccountService } from "../account/account-service.ts";
 import type { BundleTransfer } from "../clients/bundle-transfer.ts";
-import type { AppCalls, ConfigurationCalls, FabricCalls, FabricTokenCalls } from "../clients/peers.ts";
+import type {
+  AppCalls,
+  AuthorityCalls,
+  CertificateCalls,
+  CollectorCalls,
+  ConfigurationCalls,
+  FabricCalls,
+  FabricTokenCalls,
+  RecoveryCalls,
+} from "../clients/peers.ts";
 import type { StatusProbe } from "../clients/status-probe.ts";
 import type { AuditRepository } from "../store/audit-repository.ts";
 import type { EnvironmentRepository } from "../store/environment-repository.ts";
@@ -18,6 +27,11 @@ export interface RouteServices {
   readonly fabrics: FabricCalls;
   readonly fabricTokens: FabricTokenCalls;
   readonly configuration: ConfigurationCalls;
+  readonly certificates: CertificateCalls;
+  readonly authority: AuthorityCalls;
+  readonly recoveries: RecoveryCalls;
+  /** undefined in an installation without monitoring-ingest. */
+  readonly collectors: CollectorCalls | undefined;
   readonly bundles: BundleTransfer;
   readonly status: StatusProbe;
   readonly trustBundle: () => TrustBundle;

@@ -87,7 +87,11 @@ async function assemble(
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
       DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: kek,
     },
-    activation: { ...listeners, DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager") },
+    activation: {
+      ...listeners,
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
+      DRAWBRIDGE_JOIN_STATE_KEY_FILE: kek,
+    },
     "runtime-manager": listeners,
     "config-resolver": {
       ...listeners,

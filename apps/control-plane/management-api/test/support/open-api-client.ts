@@ -89,7 +89,9 @@ function createChecker(document: AnyJson): (answer: Checked) => void {
     pattern: new RegExp(`^${template.replaceAll(/\{\w+\}/g, "[^/]+")}$`),
   }));
   return ({ method, path, status, type, json }) => {
-    const template = templates.find(({ pattern }) => pattern.test(path))?.template;
+    // OpenAPI 3.1 4.8.8.1: a path without parameters comes before one with them.
+    const exact = document.paths[path] === undefined ? undefined : path;
+    const template = exact ?? templates.find(({ pattern }) => pattern.test(path))?.template;
     const operation = template === undefined ? undefined : document.paths[template][method.toLowerCase()];
     if (operation === undefined) {
       if (json?.code === "ROUTE_NOT_FOUND") return;

@@ -24,7 +24,10 @@ import { configSchema } from "../../src/config.ts";
 import { createManagementApiService } from "../../src/service.ts";
 import { type ApiClient, createApiClient } from "./open-api-client.ts";
 import { standInActivation } from "./stand-in-activation.ts";
+import { type StandInCertAuthority, standInCertAuthority } from "./stand-in-cert-authority.ts";
 import { type StandInConfigResolver, standInConfigResolver } from "./stand-in-config-resolver.ts";
+import { standInMonitoringIngest } from "./stand-in-monitoring-ingest.ts";
+import { type StandInRecovery, standInRecovery } from "./stand-in-recovery.ts";
 import { type StandInRuntimeManager, standInRuntimeManager } from "./stand-in-runtime-manager.ts";
 
 export const adminPassword = "correct horse battery staple";
@@ -40,6 +43,9 @@ export interface TestApi extends AsyncDisposable {
   readonly logs: TestLogger;
   readonly runtimeManager: StandInRuntimeManager;
   readonly configResolver: StandInConfigResolver;
+  readonly certAuthority: StandInCertAuthority;
+  readonly recovery: StandInRecovery;
+  readonly collectors: ReturnType<typeof standInMonitoringIngest>["collectors"];
   /** Stop and start the process of a peer. */
   stopPeer(name: PeerName): Promise<void>;
   startPeer(name: PeerName): Promise<void>;
@@ -53,7 +59,8 @@ export interface TestApi extends AsyncDisposable {
 }
 
 export type RefusedEvent = EventEnvelope<"activation.token.refused.v1">;
-export type PeerName = "runtime-manager" | "activation" | "config-resolver";
+const peers = ["runtime-manager", "activation", "config-resolver", "cert-authority", "monitoring-ingest"] as const;
+export type PeerName = (typeof peers)[number];
 
 export async function startApi(
   options: { readonly env?: Readonly<Record<string, string>>; readonly noPassword?: true } = {},
@@ -97,21 +104,30 @@ async function assemble(
   const runtimeManager = standInRuntimeManager();
   const configResolver = standInConfigResolver();
   const activation = standInActivation();
+  const recovery = standInRecovery();
+  const certAuthority = standInCertAuthority();
+  const monitoringIngest = standInMonitoringIngest();
   const ports = {
     "runtime-manager": await freePort(),
     activation: await freePort(),
     "config-resolver": await freePort(),
+    "cert-authority": await freePort(),
+    "monitoring-ingest": await freePort(),
     upload: await freePort(),
   };
   const holders = {
     "runtime-manager": new IdentityHolder(await ca.issueService("runtime-manager")),
     activation: new IdentityHolder(await ca.issueService("activation")),
     "config-resolver": new IdentityHolder(await ca.issueService("config-resolver")),
+    "cert-authority": new IdentityHolder(await ca.issueService("cert-authority")),
+    "monitoring-ingest": new IdentityHolder(await ca.issueService("monitoring-ingest")),
   };
   const services = {
     "runtime-manager": runtimeManager.services,
-    activation: [activation],
+    activation: [activation, recovery.service],
     "config-resolver": [configResolver.service],
+    "cert-authority": certAuthority.services,
+    "monitoring-ingest": [monitoringIngest.service],
   };
   const running = new Map<PeerName, readonly (GrpcServer | HttpServer)[]>();
 
@@ -148,7 +164,6 @@ async function assemble(
     running.delete(name);
   }
 
-  const peers = ["runtime-manager", "activation", "config-resolver"] as const;
   for (const name of peers) await startPeer(name);
   cleanups.push(async () => {
     for (const name of peers) await stopPeer(name);
@@ -159,7 +174,8 @@ async function assemble(
     DRAWBRIDGE_NATS_URL: nats.url,
     DRAWBRIDGE_NATS_CREDENTIALS_FILE: await file("nats", nats.credentials),
     DRAWBRIDGE_IDENTITY_DIR: identityDir,
-    DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${await freePort()}`,
+    DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${ports["cert-authority"]}`,
+    DRAWBRIDGE_MONITORING_INGEST_ADDRESS: `127.0.0.1:${ports["monitoring-ingest"]}`,
     DRAWBRIDGE_LISTEN: "127.0.0.1:0",
     DRAWBRIDGE_OPS_LISTEN: "127.0.0.1:0",
     DRAWBRIDGE_ACTIVATION_ADDRESS: `127.0.0.1:${ports.activation}`,
@@ -218,6 +234,9 @@ async function assemble(
     logs,
     runtimeManager,
     configResolver,
+    certAuthority,
+    recovery,
+    collectors: monitoringIngest.collectors,
     startPeer,
     stopPeer,
     startReplica,

@@ -4,7 +4,14 @@ import {
 } from "@drawbridge/contracts/activation/v1/activation_token_service";
 import { type ClusterInfo, type Fabric, FabricState } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import type { z } from "zod";
-import type { fabricSchema, fabricStates, fabricTokenSchema, fabricTokenStates } from "../schemas/fabric.ts";
+import { clockStateOf, lockRemedy } from "../../domain/fabric-verdicts.ts";
+import {
+  certificatePurposes,
+  type fabricSchema,
+  type fabricStates,
+  type fabricTokenSchema,
+  type fabricTokenStates,
+} from "../schemas/fabric.ts";
 import { instantOrNull, required, requiredInstant, safeNumber } from "./values.ts";
 
 type FabricJson = z.output<typeof fabricSchema>;
@@ -52,7 +59,43 @@ export function fabricToJson(message: Fabric | undefined): FabricJson {
     tunnelReplica: fabric.tunnelReplica,
     appCount: fabric.appCount,
     createdAt: instantOrNull(fabric.createdAt),
+    certificates: heldCertificatesOf(fabric),
+    trustBundleSequence: safeNumber("trust_bundle_sequence", fabric.trustBundleSequence),
+    clock: clockStateOf({
+      hasBeenSeen: fabric.lastSeenAt !== undefined,
+      skewMs: safeNumber("clock_skew_ms", fabric.clockSkewMs),
+    }),
+    lock: lockToJson(fabric),
   };
+}
+
+export function lockToJson(fabric: Fabric): FabricJson["lock"] {
+  if (fabric.lockReason === "") return null;
+  return {
+    reason: fabric.lockReason,
+    message: fabric.lockMessage,
+    since: instantOrNull(fabric.lockedAt),
+    remedy: lockRemedy(fabric.lockReason, fabric.name),
+  };
+}
+
+/** What the agent says it holds; an earlier agent says nothing, and its tunnel shows one certificate. */
+function heldCertificatesOf(fabric: Fabric): FabricJson["certificates"] {
+  const held = fabric.certificates.flatMap((certificate): FabricJson["certificates"] => {
+    const { serialNumber, notAfter, renewAt, lastFailure } = certificate;
+    const purpose = certificatePurposes.find((known) => known === certificate.purpose);
+    if (purpose === undefined) return []; // of a later agent
+    return [{ purpose, serialNumber, notAfter: instantOrNull(notAfter), renewAt: instantOrNull(renewAt), lastFailure }];
+  });
+  if (fabric.certificateSerial === "" || held.some(({ purpose }) => purpose === "tunnel")) return held;
+  const onTunnel = {
+    purpose: "tunnel",
+    serialNumber: fabric.certificateSerial,
+    notAfter: instantOrNull(fabric.certificateNotAfter),
+    renewAt: null,
+    lastFailure: "",
+  } as const;
+  return [onTunnel, ...held];
 }
 
 function clusterToJson(cluster: ClusterInfo): NonNullable<FabricJson["cluster"]> {

@@ -4,11 +4,13 @@ import { z } from "zod";
 import { environmentsWith, holdsEverywhere, type RoleBinding } from "../../domain/role.ts";
 import { fabricTokenToJson, fabricToJson } from "../adapters/fabric-json.ts";
 import { required, requiredInstant } from "../adapters/values.ts";
+import { fabricDetail } from "../fabric-detail.ts";
 import { type Caller, defineRoute, namedInBody, type Route } from "../route.ts";
 import { fabricRef, flag, listOf, pageQuery, pageSize, pageToken, uuid } from "../schemas/common.ts";
 import {
   defaultEnvironment,
   deletedFabricSchema,
+  fabricDetailSchema,
   fabricSchema,
   fabricTokenSchema,
   newFabricTokenBody,
@@ -25,7 +27,8 @@ export function fabricRoutes(services: RouteServices): readonly Route[] {
   return [...readFabricRoutes(services), ...fabricTokenRoutes(services)];
 }
 
-function readFabricRoutes({ fabrics, org }: RouteServices): readonly Route[] {
+function readFabricRoutes(services: RouteServices): readonly Route[] {
+  const { fabrics, org } = services;
   return [
     defineRoute({
       method: "GET",
@@ -50,13 +53,15 @@ function readFabricRoutes({ fabrics, org }: RouteServices): readonly Route[] {
       path: "/v1/fabrics/{fabric}",
       action: "fabric.show",
       summary: "Show a fabric by name or id",
+      description:
+        "With its certificates, its collector and its recovery. What another service does not answer is named in `unknown`.",
       permission: anyViewer,
       params: fabricParams,
-      responses: { 200: { description: "The fabric.", body: fabricSchema } },
+      responses: { 200: { description: "The fabric.", body: fabricDetailSchema } },
       errors: ["FABRIC_NOT_FOUND", "PERMISSION_DENIED", "PEER_UNAVAILABLE"],
       handle: async ({ params, caller, signal }) => {
         const fabric = await findVisibleFabric({ fabrics, org }, { fabric: params.fabric, caller, signal });
-        return { status: 200, body: fabricToJson(fabric) };
+        return { status: 200, body: await fabricDetail(services, fabric, signal) };
       },
     }),
     defineRoute({
@@ -214,7 +219,7 @@ export async function findVisibleFabric(
   throw fabricHidden(asked.fabric);
 }
 
-function isVisible(fabric: Fabric, bindings: readonly RoleBinding[]): boolean {
+export function isVisible(fabric: Fabric, bindings: readonly RoleBinding[]): boolean {
   return holdsEverywhere(bindings, "viewer") || environmentsWith(bindings, "viewer", fabric.environments).length > 0;
 }
 

@@ -1,0 +1,32 @@
+import { describe, expect, test } from "vitest";
+import { clockStateOf, lockRemedy, trustBundleStateOf } from "./fabric-verdicts.ts";
+
+describe("a clock (R21)", () => {
+  test.each([
+    [0, "ok"],
+    [60_000, "ok"],
+    [60_001, "warn"],
+    [-60_001, "warn"],
+    [300_000, "warn"],
+    [-300_001, "fail"],
+  ] as const)("%i ms off is %s", (skewMs, state) => {
+    expect(clockStateOf({ hasBeenSeen: true, skewMs })).toBe(state);
+  });
+
+  test("that was never heard is unknown, not right", () => {
+    expect(clockStateOf({ hasBeenSeen: false, skewMs: 0 })).toBe("unknown");
+  });
+});
+
+test.each([
+  [0n, 3n, "none"],
+  [2n, 3n, "behind"],
+  [3n, 3n, "current"],
+  [4n, 3n, "current"],
+] as const)("a bundle acknowledged up to %i of %i is %s", (acknowledged, current, state) => {
+  expect(trustBundleStateOf({ acknowledged, current })).toBe(state);
+});
+
+test.each(["DUPLICATE_AGENT", "STALE_JOIN_STATE", "A_LATER_REASON"])("a lock %s names the way out", (reason) => {
+  expect(lockRemedy(reason, "edge")).toMatch(/fabric recover edge --allow[^]*fabric recover edge --new-token/);
+});
