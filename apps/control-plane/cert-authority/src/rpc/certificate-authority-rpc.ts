@@ -5,7 +5,7 @@ import type { PeerIdentity } from "@drawbridge/pki";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import { currentTraceparent } from "@drawbridge/telemetry";
 import type { Authority } from "../ca/authority.ts";
-import type { CertificateRecord, RecordedCertificate } from "../domain/certificate.ts";
+import type { CertificateRecord } from "../domain/certificate.ts";
 import { fabricCertificateName } from "../domain/certificate-name.ts";
 import type { IssueCertificate } from "../domain/issue-certificate.ts";
 import type { CertificateRepository } from "../store/certificate-repository.ts";
@@ -47,7 +47,7 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
     },
     handlers: {
       issueFabricCertificate: async (request) => {
-        const { trustBundle } = authority.get();
+        const { issuing, trustBundle } = authority.get();
         const name = fabricNameFromProto(request);
         const certificate = await issueCertificate({
           requestId: requireUuid("request_id", request.requestId),
@@ -57,9 +57,13 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
           fabricId: name.fabricId,
           traceparent: currentTraceparent(),
         });
-        return issued(certificate);
+        return {
+          certificate: issuedToProto(certificate, issuing.certificateDer),
+          trustBundle: trustBundleToProto(trustBundle),
+        };
       },
       issueServiceCertificate: async (request, { peer }) => {
+        const { issuing, trustBundle } = authority.get();
         const certificate = await issueCertificate({
           requestId: requireUuid("request_id", request.requestId),
           profile: "service",
@@ -68,7 +72,10 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
           fabricId: undefined,
           traceparent: currentTraceparent(),
         });
-        return issued(certificate);
+        return {
+          certificate: issuedToProto(certificate, issuing.certificateDer),
+          trustBundle: trustBundleToProto(trustBundle),
+        };
       },
       getTrustBundle: () => Promise.resolve({ trustBundle: trustBundleToProto(authority.get().trustBundle) }),
       getCertificate: async (request) => {
