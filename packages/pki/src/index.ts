@@ -47,7 +47,7 @@ export { identityFiles, loadIdentityDir, readIdentityDir, saveIdentityDir } from
 export { clientTlsOptions, serverTlsOptions, type ClientTlsOptions, type ServerTlsOptions } from "./tls-options.ts";
 export { peerIdentity, type PeerIdentity } from "./peer-identity.ts";
 export { pinnedTlsOptions, type PinnedTlsOptions, type PinnedTrust } from "./pinned-tls.ts";
-export { createRevocationList, type RevocationListOptions } from "./revocation-list.ts";
+export { createRevocationList, type RevocationListOptions, type RevocationListReason } from "./revocation-list.ts";
 export { renewalInstant } from "./renewal.ts";
 export {
   createJwsSigner,

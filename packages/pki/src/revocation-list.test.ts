@@ -26,3 +26,16 @@ test("a list of nobody is valid too", async () => {
   expect(await crl.verify({ publicKey: new X509Certificate(pki.issuingDer) })).toBe(true);
   expect(crl.entries).toEqual([]);
 });
+
+test("a standard reason is said in the entry, any other is left out (RFC 5280 5.3.1)", async () => {
+  const [superseded, gone, other] = [generateSerialNumber(), generateSerialNumber(), generateSerialNumber()];
+  const revoked = [
+    { serialNumber: superseded, revokedAt: now, reason: "superseded" as const },
+    { serialNumber: gone, revokedAt: now, reason: "cessationOfOperation" as const },
+    { serialNumber: other, revokedAt: now },
+  ];
+  const crl = new X509Crl(await createRevocationList({ issuer, number: 2, thisUpdate: now, nextUpdate, revoked }));
+  expect(crl.findRevoked(superseded)?.reason).toBe(4);
+  expect(crl.findRevoked(gone)?.reason).toBe(5);
+  expect(crl.findRevoked(other)?.extensions).toEqual([]);
+});

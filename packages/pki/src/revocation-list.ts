@@ -3,7 +3,10 @@ import {
   AlgorithmIdentifier,
   Certificate,
   CRLNumber,
+  CRLReason,
+  CRLReasons,
   id_ce_cRLNumber,
+  id_ce_cRLReasons,
   RevokedCertificate,
   TBSCertList,
   Time,
@@ -19,13 +22,20 @@ import {
 } from "./certificate.ts";
 import { ecdsaWithSha256 } from "./signed-der.ts";
 
+/** Why, where one of the standard's reasons says it (RFC 5280 5.3.1); an unspecified one is left out. */
+export type RevocationListReason = "superseded" | "cessationOfOperation";
+
 export interface RevocationListOptions {
   readonly issuer: SigningCa;
   /** Grows with every list (RFC 5280 5.2.3). */
   readonly number: number;
   readonly thisUpdate: Date;
   readonly nextUpdate: Date;
-  readonly revoked: readonly { readonly serialNumber: string; readonly revokedAt: Date }[];
+  readonly revoked: readonly {
+    readonly serialNumber: string;
+    readonly revokedAt: Date;
+    readonly reason?: RevocationListReason;
+  }[];
 }
 
 /** A CRL (RFC 5280 5), version 2, signed by the issuing CA. DER. */
@@ -33,10 +43,11 @@ export function createRevocationList(options: RevocationListOptions): Promise<Ui
   const ca = AsnConvert.parse(options.issuer.certificateDer, Certificate).tbsCertificate;
   const signatureAlgorithm = new AlgorithmIdentifier({ algorithm: ecdsaWithSha256 });
   const revokedCertificates = options.revoked.map(
-    ({ serialNumber, revokedAt }) =>
+    ({ serialNumber, revokedAt, reason }) =>
       new RevokedCertificate({
         userCertificate: arrayBufferOf(Buffer.from(serialNumber, "hex")),
         revocationDate: new Time(wholeSeconds(revokedAt)),
+        ...(reason === undefined ? {} : { crlEntryExtensions: [reasonExtension(reason)] }),
       }),
   );
   const tbsCertList = new TBSCertList({
@@ -54,4 +65,8 @@ export function createRevocationList(options: RevocationListOptions): Promise<Ui
   });
   const tbs = new Uint8Array(AsnConvert.serialize(tbsCertList));
   return Promise.resolve(signTbs(tbs, options.issuer.privateKey));
+}
+
+function reasonExtension(reason: RevocationListReason) {
+  return extension({ id: id_ce_cRLReasons, critical: false, value: new CRLReason(CRLReasons[reason]) });
 }

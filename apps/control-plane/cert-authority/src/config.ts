@@ -34,6 +34,9 @@ export const configSchema = z.object({
     description: "address of HTTPS for trust bundle and revocation list",
   }),
   ...authorityFields,
+  SUPERSEDED_GRACE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(300).meta({
+    description: "how long an earlier certificate of a fabric is still accepted after a later one was used",
+  }),
   ISSUE_QUEUE_LIMIT: z.coerce.number().int().min(1).max(100_000).default(1_000).meta({
     description: "certificates in work at once; above it callers are told to come back",
   }),

@@ -20,7 +20,6 @@ import {
 import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createAuthority } from "./ca/authority.ts";
-import { createRevocationListCache } from "./ca/revocation-list-cache.ts";
 import { parseKeyEncryptionKey } from "./ca/sealed-key.ts";
 import type { CertAuthorityConfig } from "./config.ts";
 import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
@@ -28,12 +27,15 @@ import { createSigningThread } from "./signing/create-signing-thread.ts";
 import { createIssueQueue } from "./store/issue-queue.ts";
 import { createIssueCertificate } from "./domain/issue-certificate.ts";
 import { publicRoutes } from "./http/public-routes.ts";
+import { createCrlCache } from "./revocation/crl-cache.ts";
+import { createSupersededJob } from "./revocation/superseded-job.ts";
 import { createCertificateAuthorityRpc } from "./rpc/certificate-authority-rpc.ts";
 import { createRevocationRpc } from "./rpc/revocation-rpc.ts";
 import { countIssues, gaugeExpiry, timeSigning } from "./issue-metrics.ts";
 import { readAuthority } from "./store/ca-key-repository.ts";
 import { createCertificateRepository } from "./store/certificate-repository.ts";
 import { createRevocationRepository } from "./store/revocation-repository.ts";
+import { findCrlIssuer } from "./store/crl-issuer.ts";
 import { createOutboxAge } from "./store/outbox-age.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
 
@@ -119,7 +121,19 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     createIssueCertificate({ signLeaf, leafTtlSeconds: leaf.ttlSeconds, queue, clock }),
     metrics,
   );
-  const revocationList = createRevocationListCache({ authority, revocations, clock });
+  const crls = createCrlCache({
+    activeIssuerId: () => authority.get().issuing.id,
+    findIssuer: (id) => findCrlIssuer(store, { id, kek }),
+    revocations,
+    clock,
+  });
+  const superseded = createSupersededJob({
+    store,
+    revocations,
+    graceSeconds: config.SUPERSEDED_GRACE_SECONDS,
+    clock,
+    logger,
+  });
 
   // inbound
   const internal = createGrpcServer({
@@ -144,7 +158,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     identity: identity.holder,
     clientCertificate: "none",
     allow: ["anyone"],
-    register: publicRoutes({ authority, revocationList }),
+    register: publicRoutes({ authority, crls }),
     bodyLimitBytes: 1024,
     logger,
     metrics,
@@ -188,6 +202,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       identity,
       internal,
       publicHttp,
+      superseded,
       bus,
       outbox,
       inboxCleaner,

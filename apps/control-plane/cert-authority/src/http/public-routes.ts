@@ -1,17 +1,19 @@
 import { trustBundleToJson } from "@drawbridge/pki";
 import type { createHttpServer } from "@drawbridge/rpc";
 import type { Authority } from "../ca/authority.ts";
+import { crlFreshForMs, type Crl, type CrlCache } from "../revocation/crl-cache.ts";
+import { requireUuid } from "../rpc/requests.ts";
 
 export interface PublicRoutesDeps {
   readonly authority: Pick<Authority, "get">;
-  /** DER. */
-  readonly revocationList: () => Promise<Uint8Array>;
+  readonly crls: CrlCache;
 }
 
 type Register = Parameters<typeof createHttpServer>[0]["register"];
+type App = Parameters<Register>[0];
 
 /** What anybody may read: it is signed, or worthless without a signature. */
-export function publicRoutes({ authority, revocationList }: PublicRoutesDeps): Register {
+export function publicRoutes({ authority, crls }: PublicRoutesDeps): Register {
   return (app) => {
     app.get("/v1/trust-bundle", (_request, reply) => {
       const { trustBundle } = authority.get();
@@ -20,9 +22,34 @@ export function publicRoutes({ authority, revocationList }: PublicRoutesDeps): R
         .type("application/json; charset=utf-8")
         .send(trustBundleToJson(trustBundle));
     });
-    app.get("/v1/crl", async (_request, reply) => {
-      const list = await revocationList();
-      return reply.type("application/pkix-crl").send(Buffer.from(list));
-    });
+    crlRoute(app, "/v1/crl", () => crls.get());
+    crlRoute(app, "/v1/crl/:issuerId", ({ issuerId }) => crls.get(requireUuid("issuer_id", issuerId ?? "")));
   };
+}
+
+/** With conditional requests (RFC 9110 13): a reader that has the list already is told so. */
+function crlRoute(app: App, path: string, read: (parameters: { readonly issuerId?: string }) => Promise<Crl>): void {
+  app.get<{ Params: { readonly issuerId?: string } }>(path, async (request, reply) => {
+    const crl = await read(request.params);
+    void reply
+      .header("etag", crl.etag)
+      .header("last-modified", crl.thisUpdate.toUTCString())
+      .header("cache-control", `max-age=${crlFreshForMs / 1000}`);
+    const { "if-none-match": tags, "if-modified-since": since } = request.headers;
+    if (hasCurrent(crl, { tags, since })) return reply.code(304).send();
+    return reply.type("application/pkix-crl").send(Buffer.from(crl.der));
+  });
+}
+
+/** RFC 9110 13.2.2: the time counts only if no tags were sent. Weak comparison: a byte-identical list is the same list. */
+function hasCurrent(
+  crl: Crl,
+  asked: { readonly tags: string | undefined; readonly since: string | undefined },
+): boolean {
+  if (asked.tags !== undefined) {
+    const tags = asked.tags.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+    return tags.includes("*") || tags.includes(crl.etag);
+  }
+  const sinceMs = asked.since === undefined ? Number.NaN : Date.parse(asked.since);
+  return Math.floor(crl.thisUpdate.getTime() / 1000) * 1000 <= sinceMs;
 }
