@@ -148,6 +148,7 @@ export const services: readonly ServiceDefinition[] = [
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
       DRAWBRIDGE_CONFIG_RESOLVER_ADDRESS: at(context.ports.internal.configResolver),
       DRAWBRIDGE_BUNDLE_UPLOAD_ADDRESS: at(context.ports.bundleUpload),
+      DRAWBRIDGE_MONITORING_INGEST_ADDRESS: at(context.ports.internal.monitoringIngest),
       DRAWBRIDGE_BOOTSTRAP_ADMIN_PASSWORD_FILE: context.layout.secret("admin-password"),
     }),
   },
