@@ -12,6 +12,8 @@ import { untilReady } from "./until-ready.ts";
 export interface RuntimeManagerProcess extends AsyncDisposable {
   /** Of its gRPC for services; the same after a restart. */
   readonly address: string;
+  /** Where agents connect; the same after a restart. */
+  readonly tunnelAddress: string;
   start(): Promise<void>;
   kill(): Promise<void>;
   /** All that it wrote. */
@@ -28,11 +30,13 @@ export async function createRuntimeManagerProcess(options: {
   readonly nats: TestNats;
   /** Folder with an identity folder per service. */
   readonly identitiesDir: string;
+  /** Further settings. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Default: nobody listens there, so that all it can do about certificates is to announce. */
   readonly certAuthorityAddress?: string;
 }): Promise<RuntimeManagerProcess> {
   const { dir, database, nats } = options;
-  const [internalPort, opsPort] = [await freePort(), await freePort()];
+  const [internalPort, fabricPort, opsPort] = [await freePort(), await freePort(), await freePort()];
   const file = async (name: string, content: string): Promise<string> => {
     const path = join(dir, name);
     await writeFile(path, content, { mode: 0o600 });
@@ -46,13 +50,15 @@ export async function createRuntimeManagerProcess(options: {
     DRAWBRIDGE_IDENTITY_DIR: join(options.identitiesDir, "runtime-manager"),
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: options.certAuthorityAddress ?? "127.0.0.1:1",
     DRAWBRIDGE_INTERNAL_LISTEN: `127.0.0.1:${internalPort}`,
-    DRAWBRIDGE_FABRIC_LISTEN: "127.0.0.1:0",
+    DRAWBRIDGE_FABRIC_LISTEN: `127.0.0.1:${fabricPort}`,
     DRAWBRIDGE_OPS_LISTEN: `127.0.0.1:${opsPort}`,
+    ...options.env,
   };
   let written = "";
   let child: ChildProcess | undefined;
   const runtimeManager: RuntimeManagerProcess = {
     address: `127.0.0.1:${internalPort}`,
+    tunnelAddress: `127.0.0.1:${fabricPort}`,
     output: () => written,
     start: async () => {
       const started = spawn(process.execPath, [join(home, "src/main.ts")], { env, stdio: ["ignore", "pipe", "pipe"] });

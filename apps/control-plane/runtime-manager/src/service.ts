@@ -56,6 +56,7 @@ import { createHelloGate } from "./tunnel/hello-gate.ts";
 import { createHoldSession } from "./tunnel/hold-session.ts";
 import { createOpenSession } from "./tunnel/open-session.ts";
 import { createSessionRegistry } from "./tunnel/session-registry.ts";
+import { createRenewCertificate } from "./tunnel/renew-certificate.ts";
 import type { TunnelSettings } from "./tunnel/settings.ts";
 import { createSupervisor } from "./tunnel/supervise.ts";
 import { createTrustBundleFrame } from "./tunnel/trust-bundle-frame.ts";
@@ -131,7 +132,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   const snapshots = createSnapshotCache(snapshotRows, identity.holder);
 
   // the tunnels of this replica
-  const registry = createSessionRegistry();
+  const registry = createSessionRegistry(clock);
   const connections = createConnections(clock);
   const gate = createHelloGate({ random, clock });
   const logStreams = createLogStreams(registry, clock);
@@ -158,7 +159,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       bus
         .broadcast(
           subjects.session(terms.fabricId),
-          encodeMessage({ order: String(terms.order), agentId: terms.agentId }),
+          encodeMessage({ order: String(terms.order), agentId: terms.agentId, bootId: terms.bootId }),
         )
         .catch((error: unknown) => logger.debug({ err: error }, "session not announced, left to the identity check"));
     },
@@ -169,6 +170,19 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     ids,
   });
   const handleFrame = createHandleFrame({
+    renew: createRenewCertificate({
+      certificateAuthority,
+      certificates,
+      agents: () => registry.size,
+      random,
+      metrics,
+      logger,
+    }),
+    onSuperseded: (session) => {
+      supervisor.checkIdentity(session).catch((error: unknown) => {
+        logger.debug({ err: error }, "superseded session not looked at, left to the identity check");
+      });
+    },
     statuses,
     logs: logStreams,
     trustBundle: createTrustBundleFrame(identity.holder),

@@ -36,6 +36,7 @@ import {
   type IdentitySnapshot,
 } from "@drawbridge/pki";
 import { createGrpcClient, fromGrpcError, type GrpcClient } from "@drawbridge/rpc";
+import { openStore, sql } from "@drawbridge/store";
 import { startTelemetry } from "@drawbridge/telemetry";
 import {
   certAuthorityMigrations,
@@ -70,6 +71,8 @@ export interface World extends AsyncDisposable {
   readonly authority: Ca;
   /** What activation does with a token: a certificate for an agent of the fabric. */
   issueAgent(fabricId: string, agentId?: string): Promise<IdentitySnapshot>;
+  /** As after a restore of the authority's database from a backup that is older than the certificate. */
+  forgetCertificate(serialNumber: string): Promise<void>;
   startReplica(name?: string, config?: Partial<RuntimeManagerConfig>): Promise<Replica>;
 }
 
@@ -132,6 +135,16 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       secretFiles,
       authority: authority.call,
       issueAgent: (fabricId, agentId = uuidV7Ids.next()) => issueAgent(activation.call, fabricId, agentId),
+      forgetCertificate: async (serialNumber) => {
+        const records = openStore<object>({
+          url: caDatabase.url,
+          schema: "cert_authority",
+          logger: createTestLogger().logger,
+        });
+        await records.start(forever);
+        await sql`DELETE FROM certificate WHERE serial_number = ${serialNumber}`.execute(records.db);
+        await records.stop(forever);
+      },
       startReplica: (name, config) =>
         startReplica({ nats, certAuthority, secretFiles }, name ?? "replica-a", config ?? {}),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),

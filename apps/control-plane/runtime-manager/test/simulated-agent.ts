@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { verifyJws, IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import { Snapshot, type AppStatus } from "@drawbridge/contracts/runtime/v1/app";
 import {
@@ -144,7 +145,7 @@ export async function openTunnel({ address, identity, epoch, hello }: AgentOptio
     $case: "hello",
     value: {
       agentId: identity.identity.agentId,
-      bootId: "boot-1",
+      bootId: randomUUID(),
       epoch,
       protocolMin: 1,
       protocolMax: 1,

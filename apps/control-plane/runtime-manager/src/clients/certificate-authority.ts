@@ -1,10 +1,14 @@
 import {
   CertificateState,
+  FabricProfile,
   type CertificateAuthorityServiceService,
   type CertificateRecord,
+  type TrustBundle,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import { parseSpiffeId } from "@drawbridge/pki";
 import type { GrpcClient } from "@drawbridge/rpc";
+import type { CertificatePurpose } from "../domain/renewal.ts";
 import type { RevocationDuty } from "../store/duties.ts";
 
 export interface AuthorityRecord {
@@ -12,9 +16,32 @@ export interface AuthorityRecord {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly revokedAt: Date | undefined;
+  /** Why it was revoked; empty if it was not. */
+  readonly revocationReason: string;
+}
+
+/** Whose certificate is renewed, and with which key. */
+export interface RenewalOrder {
+  readonly requestId: string;
+  readonly csrDer: Uint8Array;
+  readonly purpose: CertificatePurpose;
+  readonly org: string;
+  readonly fabricId: string;
+  readonly agentId: string;
+}
+
+export interface RenewedCertificate {
+  /** Leaf first, then issuing CAs. */
+  readonly certificatesDer: readonly Uint8Array[];
+  readonly trustBundle: Pick<TrustBundle, "sequence" | "rootsDer">;
 }
 
 export interface CertificateAuthority {
+  /** The same order gets the same certificate again. @throws what the authority throws */
+  renew(order: RenewalOrder): Promise<RenewedCertificate>;
+  /** Whose monitoring certificate a serial number is: "unknown" to an authority that was restored from a backup. */
+  findCollector(serialNumber: string): Promise<{ readonly fabricId: string } | "unknown" | "another kind">;
+  trustBundle(): Promise<Pick<TrustBundle, "sequence" | "rootsDer">>;
   /** What the authority knows of a certificate that is used for the first time; unless it was revoked, it is active now. */
   introduce(serialNumber: string): Promise<AuthorityRecord>;
   revoke(duty: Pick<RevocationDuty, "fabricId" | "serialNumber" | "reason">): Promise<void>;
@@ -22,16 +49,55 @@ export interface CertificateAuthority {
 
 type Calls = GrpcClient<typeof CertificateAuthorityServiceService>["call"];
 
+const patience = { idempotent: true, timeoutMs: 5_000 } as const;
+/** Longer than the authority's own queue: a renewal has hours, and an agent that is told to come again comes again. */
+const renewalPatience = { idempotent: true, timeoutMs: 15_000 } as const;
+
+const profiles = {
+  tunnel: FabricProfile.FABRIC_PROFILE_AGENT,
+  monitoring: FabricProfile.FABRIC_PROFILE_COLLECTOR,
+} as const satisfies Record<CertificatePurpose, FabricProfile>;
+
 export function createCertificateAuthority(
-  calls: Pick<Calls, "getCertificate" | "activateCertificate" | "revokeCertificates">,
+  calls: Pick<
+    Calls,
+    "getCertificate" | "activateCertificate" | "revokeCertificates" | "issueFabricCertificate" | "getTrustBundle"
+  >,
 ): CertificateAuthority {
   return {
+    renew: async ({ purpose, agentId, csrDer, ...order }) => {
+      const { certificate, trustBundle } = await calls.issueFabricCertificate(
+        {
+          ...order,
+          csrDer: Buffer.from(csrDer),
+          profile: profiles[purpose],
+          subjectId: purpose === "tunnel" ? agentId : "",
+        },
+        renewalPatience,
+      );
+      if (!certificate || !trustBundle) throw answerInvalid();
+      return { certificatesDer: [certificate.certificateDer, ...certificate.chainDer], trustBundle };
+    },
+    findCollector: async (serialNumber) => {
+      try {
+        const { certificate } = await calls.getCertificate({ serialNumber }, patience);
+        const identity = parseSpiffeId(certificate?.spiffeId ?? "");
+        return identity.kind === "collector" ? { fabricId: identity.fabricId } : "another kind";
+      } catch (error) {
+        if (isDrawbridgeError(error, "CERTIFICATE_NOT_FOUND")) return "unknown";
+        throw error;
+      }
+    },
+    trustBundle: async () => {
+      const { trustBundle } = await calls.getTrustBundle({}, patience);
+      if (!trustBundle) throw answerInvalid();
+      return trustBundle;
+    },
     introduce: async (serialNumber) => {
-      const options = { idempotent: true, timeoutMs: 5_000 };
-      const { certificate } = await calls.getCertificate({ serialNumber }, options);
+      const { certificate } = await calls.getCertificate({ serialNumber }, patience);
       const record = recordFromProto(certificate);
       if (record.state !== CertificateState.CERTIFICATE_STATE_REVOKED) {
-        await calls.activateCertificate({ serialNumber }, options);
+        await calls.activateCertificate({ serialNumber }, patience);
       }
       return record;
     },
@@ -47,10 +113,14 @@ export function createCertificateAuthority(
 
 function recordFromProto(certificate: CertificateRecord | undefined): AuthorityRecord {
   if (certificate?.notBefore && certificate.notAfter) {
-    const { state, notBefore, notAfter, revokedAt } = certificate;
-    return { state, notBefore, notAfter, revokedAt };
+    const { state, notBefore, notAfter, revokedAt, revocationReason } = certificate;
+    return { state, notBefore, notAfter, revokedAt, revocationReason };
   }
-  throw new DrawbridgeError({
+  throw answerInvalid();
+}
+
+function answerInvalid(): DrawbridgeError {
+  return new DrawbridgeError({
     kind: "internal",
     code: "CERT_AUTHORITY_ANSWER_INVALID",
     message: "the certificate authority gave an answer without a certificate",

@@ -8,10 +8,10 @@ const uuid = z.string().regex(/^[0-9a-f-]{36}$/);
 const whole = z.string().regex(/^\d{1,19}$/);
 
 const desired = z.object({ generation: whole });
-const session = z.object({ order: whole, agentId: uuid });
+const session = z.object({ order: whole, agentId: uuid, bootId: z.string().max(100).default("") });
 const kick = z.object({
   fabricId: uuid,
-  code: z.enum(["AGENT_REVOKED", "FABRIC_DELETED"]),
+  code: z.enum(["AGENT_REVOKED", "AGENT_LOCKED", "CERTIFICATE_EXPIRED", "FABRIC_DELETED"]),
   /** Only the session with this certificate; empty for any. */
   serialNumber: z.string().max(64),
 });

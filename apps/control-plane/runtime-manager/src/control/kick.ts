@@ -9,7 +9,7 @@ export type Kick = (agentId: string, message: KickMessage) => void;
 /** End an agent's session wherever it is. Lost, it is made up for by the identity check of the replica that holds it. */
 export function createKick(deps: {
   readonly bus: Pick<Bus, "broadcast">;
-  readonly registry: Pick<SessionRegistry, "get">;
+  readonly registry: Pick<SessionRegistry, "ofFabric">;
   readonly logger: Logger;
 }): Kick {
   return (agentId, message) => {

@@ -1,7 +1,7 @@
 import type { Bus, BusMessage, Subscription } from "@drawbridge/bus";
 import type { Component } from "@drawbridge/lifecycle";
 import { agentId, fabricId } from "../domain/ids.ts";
-import { supersede, type SessionRegistry } from "../tunnel/session-registry.ts";
+import type { SessionRegistry } from "../tunnel/session-registry.ts";
 import { controlMessages, decodeMessage, subjects, type KickMessage } from "./control-messages.ts";
 import type { DesiredHints } from "./desired-hints.ts";
 
@@ -22,9 +22,9 @@ export function createControlListener(deps: {
   }
 
   function onSession({ subject, data }: BusMessage): void {
-    const { order, agentId: successor } = decodeMessage(controlMessages.session, data);
+    const { order, agentId: id, bootId } = decodeMessage(controlMessages.session, data);
     const session = registry.get(fabricId(lastToken(subject)));
-    if (session && session.terms.order < BigInt(order)) supersede(session, agentId(successor));
+    if (session && session.terms.order < BigInt(order)) registry.supersede(session, { agentId: agentId(id), bootId });
   }
 
   return {
@@ -49,12 +49,12 @@ export function createControlListener(deps: {
   };
 }
 
-/** End the session of an agent if this replica holds it, and if it is the one that is meant. */
-export function kickHere(registry: Pick<SessionRegistry, "get">, agent: string, message: KickMessage): void {
-  const session = registry.get(fabricId(message.fabricId));
-  if (session?.terms.agentId !== agent) return;
-  if (message.serialNumber !== "" && session.terms.serialNumber !== message.serialNumber) return;
-  session.kick(message.code);
+/** End the sessions of an agent that this replica holds, if they are the ones that are meant. */
+export function kickHere(registry: Pick<SessionRegistry, "ofFabric">, agent: string, message: KickMessage): void {
+  for (const session of registry.ofFabric(fabricId(message.fabricId))) {
+    if (session.terms.agentId !== agent) continue;
+    if (message.serialNumber === "" || session.terms.serialNumber === message.serialNumber) session.kick(message.code);
+  }
 }
 
 function lastToken(subject: string): string {

@@ -1,7 +1,7 @@
 import type { Store } from "@drawbridge/store";
 import { sql } from "kysely";
 import type { AgentReport } from "../domain/fabric.ts";
-import type { FabricId, SessionId } from "../domain/ids.ts";
+import { agentId, type AgentId, type FabricId, type SessionId } from "../domain/ids.ts";
 import { announceFabrics } from "../events/fabric-events.ts";
 import { alertsToJson } from "./fabric-row.ts";
 import type { RuntimeDatabase } from "./schema.ts";
@@ -21,7 +21,12 @@ export interface SeenSession {
 /** Why a session that a replica holds should no longer be. */
 export type Verdict =
   | { readonly fabricId: FabricId; readonly sessionId: SessionId; readonly code: "AGENT_REVOKED" | "FABRIC_DELETED" }
-  | { readonly fabricId: FabricId; readonly sessionId: SessionId; readonly code: "superseded"; readonly by: string };
+  | {
+      readonly fabricId: FabricId;
+      readonly sessionId: SessionId;
+      readonly code: "superseded";
+      readonly by: { readonly agentId: AgentId; readonly bootId: string };
+    };
 
 export interface SessionRepository {
   welcome(claim: SessionClaim): Promise<WelcomedSession>;
@@ -184,12 +189,13 @@ async function judge(
     session_id: SessionId;
     is_deleted: boolean;
     is_revoked: boolean;
-    current_agent_id: string | null;
+    current_agent_id: AgentId | null;
+    current_boot_id: string | null;
   }>`
     SELECT held.fabric_id, held.session_id,
       COALESCE(fabric.deleted_at IS NOT NULL, true) AS is_deleted,
       COALESCE(certificate.revoked_at IS NOT NULL, false) AS is_revoked,
-      fabric.agent_id AS current_agent_id
+      fabric.agent_id AS current_agent_id, agent.boot_id AS current_boot_id
     FROM unnest(${held.map((session) => session.fabricId)}::uuid[], ${held.map((session) => session.sessionId)}::uuid[])
       AS held (fabric_id, session_id)
     LEFT JOIN fabric ON fabric.fabric_id = held.fabric_id
@@ -201,6 +207,11 @@ async function judge(
   return rows.map(({ fabric_id: fabricId, session_id: sessionId, ...row }): Verdict => {
     if (row.is_deleted) return { fabricId, sessionId, code: "FABRIC_DELETED" };
     if (row.is_revoked) return { fabricId, sessionId, code: "AGENT_REVOKED" };
-    return { fabricId, sessionId, code: "superseded", by: row.current_agent_id ?? "" };
+    return {
+      fabricId,
+      sessionId,
+      code: "superseded",
+      by: { agentId: row.current_agent_id ?? agentId(""), bootId: row.current_boot_id ?? "" },
+    };
   });
 }

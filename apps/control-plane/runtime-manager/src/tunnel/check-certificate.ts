@@ -49,9 +49,9 @@ async function asked<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (isDrawbridgeError(error) && error.kind === "not_found") {
       throw new DrawbridgeError({
-        kind: "permission_denied",
-        code: "AGENT_UNKNOWN",
-        message: "the certificate authority has no record of this certificate",
+        kind: "failed_precondition",
+        code: "CERTIFICATE_UNKNOWN",
+        message: "the certificate authority has no record of this certificate; recover with the recovery key",
         cause: error,
       });
     }

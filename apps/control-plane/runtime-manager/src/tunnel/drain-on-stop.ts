@@ -25,7 +25,7 @@ export function createDrainOnStop(deps: {
       while (registry.size > 0 && clock.monotonicMs() < giveUpAtMs && !deadline.aborted) {
         await clock.sleep(lookEveryMs);
       }
-      for (const session of registry.all()) session.end({ reason: "drained" });
+      for (const session of [...registry.all(), ...registry.retiring()]) session.end({ reason: "drained" });
     },
   };
 }

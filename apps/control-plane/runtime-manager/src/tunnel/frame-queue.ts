@@ -62,10 +62,15 @@ export class FrameQueue {
   }
 }
 
-/** Upper bound of every frame but the trust bundle, whose roots have no fixed size. */
+/** Upper bound of every frame but those that carry certificates. */
 const smallFrameBytes = 512;
 
 function sizeOf(frame: ServerFrame): number {
-  if (frame.$case !== "trustBundleChanged") return smallFrameBytes;
-  return frame.value.rootsDer.reduce((sum, root) => sum + root.length, smallFrameBytes);
+  return certificatesIn(frame).reduce((sum, { length }) => sum + length, smallFrameBytes);
+}
+
+function certificatesIn(frame: ServerFrame): readonly Uint8Array[] {
+  if (frame.$case === "trustBundleChanged") return frame.value.rootsDer;
+  if (frame.$case !== "renewResult") return [];
+  return [...frame.value.certificatesDer, ...(frame.value.trustBundle?.rootsDer ?? [])];
 }

@@ -13,9 +13,13 @@ import type { FabricId } from "../domain/ids.ts";
 import type { LogStreams } from "../logs/log-streams.ts";
 import type { StatusRepository } from "../store/statuses.ts";
 import { alertsFromProto, removedFromProto, statusesFromProto } from "./frame-from-proto.ts";
+import type { RenewCertificate } from "./renew-certificate.ts";
 import type { TunnelSession } from "./tunnel-session.ts";
 
 export interface HandleFrameDeps {
+  readonly renew: RenewCertificate;
+  /** The database says that another session of the fabric is the current one. */
+  readonly onSuperseded: (session: TunnelSession) => void;
   readonly statuses: StatusRepository;
   readonly logs: Pick<LogStreams, "deliver">;
   /** The roots that agents should trust now. */
@@ -86,7 +90,8 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
         now,
       });
       if (stored.outcome === "superseded") {
-        session.kick("EPOCH_SUPERSEDED");
+        // Without an answer the agent sends it again, on the tunnel that took this one's place.
+        deps.onSuperseded(session);
         return;
       }
       session.send({ $case: "statusAck", value: { statusSeq: seq } });
@@ -127,6 +132,9 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
         return;
       case "logsChunk":
         deps.logs.deliver(session, request.correlationId, frame.value);
+        return;
+      case "renew":
+        deps.renew(session, request.correlationId, frame.value);
         return;
       case "goodbye":
         session.end({ reason: "agent-left" });

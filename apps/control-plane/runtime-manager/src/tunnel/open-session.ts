@@ -75,6 +75,8 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
       sessionId: sessionId(deps.ids.next()),
       agentId: agentId(agent.agentId),
       fabricId: fabricId(agent.fabricId),
+      org: agent.org,
+      bootId: hello.bootId.slice(0, 100),
       epoch: hello.epoch,
       serialNumber: agent.serialNumber,
       certificateNotAfter: agent.notAfter,
@@ -82,8 +84,6 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
     const { order, desiredGeneration, isTakenOver } = await deps.sessions.welcome({
       ...names,
       ...report,
-      org: agent.org,
-      bootId: hello.bootId.slice(0, 100),
       replica: settings.replica,
       issuedAt,
       cluster,

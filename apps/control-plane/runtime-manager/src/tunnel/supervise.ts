@@ -3,10 +3,9 @@ import type { LogStreams } from "../logs/log-streams.ts";
 import type { SeenSession, SessionRepository } from "../store/sessions.ts";
 import type { Connections } from "./connections.ts";
 import type { HelloGate } from "./hello-gate.ts";
-import { supersede, type SessionRegistry } from "./session-registry.ts";
+import type { SessionRegistry } from "./session-registry.ts";
 import type { TunnelSettings } from "./settings.ts";
 import type { TunnelSession } from "./tunnel-session.ts";
-import { agentId } from "../domain/ids.ts";
 
 /** Far more than any agent has reason to send; logs come in chunks of many lines. */
 const mostFramesPerTick = 2_000;
@@ -22,6 +21,8 @@ export interface Supervisor {
   flushSeen(): Promise<void>;
   /** Are all sessions still allowed and current? */
   checkIdentities(): Promise<void>;
+  /** Is this one? */
+  checkIdentity(session: TunnelSession): Promise<void>;
   /** Tell every agent to come back elsewhere. */
   drainAll(reason: string): void;
 }
@@ -43,6 +44,15 @@ export function createSupervisor(deps: {
     session.send({ $case: "drain", value: { reconnectWithinMs: withinMs, reason } }, { lane: "urgent", key: "drain" });
   }
 
+  async function check(held: readonly TunnelSession[]): Promise<void> {
+    for (const verdict of await deps.sessions.judge(held.map((session) => session.terms))) {
+      const session = registry.get(verdict.fabricId);
+      if (session?.terms.sessionId !== verdict.sessionId) continue;
+      if (verdict.code === "superseded") registry.supersede(session, verdict.by);
+      else session.kick(verdict.code);
+    }
+  }
+
   return {
     tick: () => {
       const nowMs = clock.monotonicMs();
@@ -58,6 +68,11 @@ export function createSupervisor(deps: {
           session.end({ reason: "drained" });
         session.framesThisTick = 0;
       }
+      for (const session of registry.retiring()) {
+        const isDue = nowMs >= (session.retireAtMs ?? 0) || nowMs - session.lastFrameMs > settings.deadAfterMs;
+        if (isDue || session.framesThisTick > mostFramesPerTick) session.kick("EPOCH_SUPERSEDED");
+        session.framesThisTick = 0;
+      }
     },
     flushSeen: async () => {
       const sessions = [...registry.all()].filter((session) => session.isSeenDirty && !session.isOver);
@@ -68,15 +83,10 @@ export function createSupervisor(deps: {
     checkIdentities: async () => {
       const held = [...registry.all()];
       for (let from = 0; from < held.length; from += batchSize) {
-        const batch = held.slice(from, from + batchSize);
-        for (const verdict of await deps.sessions.judge(batch.map((session) => session.terms))) {
-          const session = registry.get(verdict.fabricId);
-          if (session?.terms.sessionId !== verdict.sessionId) continue;
-          if (verdict.code === "superseded") supersede(session, agentId(verdict.by));
-          else session.kick(verdict.code);
-        }
+        await check(held.slice(from, from + batchSize));
       }
     },
+    checkIdentity: (session) => check([session]),
     drainAll: (reason) => {
       for (const session of registry.all()) if (!session.isDraining) drain(session, reason, settings.drainWindowMs);
     },

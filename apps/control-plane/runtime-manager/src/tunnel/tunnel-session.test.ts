@@ -18,7 +18,12 @@ function aCall(room = Infinity) {
 }
 
 function aSession(
-  options: { readonly call?: ReturnType<typeof aCall>; readonly order?: bigint; readonly agent?: string } = {},
+  options: {
+    readonly call?: ReturnType<typeof aCall>;
+    readonly order?: bigint;
+    readonly agent?: string;
+    readonly boot?: string;
+  } = {},
 ) {
   return new TunnelSession({
     call: options.call ?? aCall(),
@@ -26,6 +31,8 @@ function aSession(
       sessionId: sessionId("s"),
       agentId: agentId(options.agent ?? "agent-1"),
       fabricId: fabricId("fabric-1"),
+      org: "acme",
+      bootId: options.boot ?? `boot-${options.order ?? 1n}`,
       epoch: 1n,
       order: options.order ?? 1n,
       serialNumber: "01",
@@ -80,7 +87,7 @@ test("the higher order stays, whichever session arrives last", async () => {
     [1n, 2n],
     [2n, 1n],
   ]) {
-    const registry = createSessionRegistry();
+    const registry = createSessionRegistry({ monotonicMs: () => 0 });
     const sessions = arrival.map((order) => aSession({ order }));
     for (const session of sessions) registry.add(session);
     const lower = sessions.find((session) => session.terms.order === 1n);
@@ -90,7 +97,7 @@ test("the higher order stays, whichever session arrives last", async () => {
 });
 
 test("the session of another agent is told that its agent was superseded", async () => {
-  const registry = createSessionRegistry();
+  const registry = createSessionRegistry({ monotonicMs: () => 0 });
   const [first, second] = [aSession({ order: 1n }), aSession({ order: 2n, agent: "agent-2" })];
   registry.add(first);
   registry.add(second);
@@ -98,7 +105,7 @@ test("the session of another agent is told that its agent was superseded", async
 });
 
 test("a late end of a replaced session does not take its successor away", () => {
-  const registry = createSessionRegistry();
+  const registry = createSessionRegistry({ monotonicMs: () => 0 });
   const [first, second] = [aSession({ order: 1n }), aSession({ order: 2n })];
   registry.add(first);
   registry.add(second);

@@ -18,6 +18,9 @@ export interface SessionTerms {
   readonly sessionId: SessionId;
   readonly agentId: AgentId;
   readonly fabricId: FabricId;
+  readonly org: string;
+  /** Of the agent's process. */
+  readonly bootId: string;
   readonly epoch: bigint;
   /** Place among all sessions that the fabric ever had. */
   readonly order: bigint;
@@ -65,6 +68,11 @@ export class TunnelSession {
   /** A frame came since the last time it was written down. */
   isSeenDirty = false;
   isDraining = false;
+  /**
+   * Monotonic instant at which a session that its own process has replaced ends at the latest; undefined while it is the
+   * current one. Until then what is under way on it may finish.
+   */
+  retireAtMs: number | undefined;
   framesThisTick = 0;
   /** Highest trust bundle that was sent on this session. */
   sentTrustBundle = 0n;
