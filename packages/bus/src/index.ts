@@ -1,4 +1,5 @@
 export { type Bus, type BusMessage, type SubscribeOptions, type Subscription } from "./bus.ts";
+export { type KeyValueScan } from "./scan-key-value.ts";
 export { type BusLogger } from "./bus-logger.ts";
 export { connectBus, type ConnectBusOptions } from "./connect-bus.ts";
 export { createConsumer, type ConsumerOptions } from "./create-consumer.ts";

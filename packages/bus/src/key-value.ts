@@ -4,6 +4,7 @@ import { Kvm, type KV, type KvWatchEntry } from "@nats-io/kv";
 import type { BusLogger } from "./bus-logger.ts";
 import type { Subscription } from "./bus.ts";
 import { notProvisioned } from "./not-provisioned.ts";
+import { scanKeyValue, type KeyValueScan } from "./scan-key-value.ts";
 import { translateBusError } from "./translate-error.ts";
 
 export interface KeyValueOptions {
@@ -42,6 +43,8 @@ export interface KeyValue {
   keys(filter?: string): Promise<readonly string[]>;
   /** All that is there now. @throws DrawbridgeError `BUS_TIMEOUT` when it does not arrive within 30 s */
   entries(): Promise<readonly KeyValueEntry[]>;
+  /** What was written after a revision (0: everything) and is there now: for the writer of a bucket, who may not watch. */
+  scan(afterRevision: number): Promise<KeyValueScan>;
   /** First what is there, then every change, in order. Before server 2.11 expiry is not announced. */
   watch(handle: (change: KeyValueChange) => void, filter?: string): Promise<Subscription>;
 }
@@ -82,6 +85,7 @@ export async function openKeyValue(
     },
     keys: (filter) => translated(() => keys(kv, filter ?? ">")),
     entries: () => translated(() => entries(kv, bucket)),
+    scan: (afterRevision) => translated(() => scanKeyValue(js, bucket, afterRevision)),
     watch: (handle, filter) => translated(() => watch(kv, handle, filter ?? ">", logger)),
   };
 }

@@ -21,10 +21,13 @@ export interface ServiceAccess {
 
 export type BucketName = "tunnel-owner" | "revoked";
 
-/** Every key-value bucket. The first is rewritten every few seconds, so that it may be lost with the server. */
+/**
+ * Every key-value bucket. The first is rewritten every few seconds, so that it may be lost with the server. A revocation
+ * counts until its certificate has expired, which is 30 days at most: its key goes ten days later.
+ */
 export const standardBuckets: Readonly<Record<BucketName, KeyValueOptions>> = {
   "tunnel-owner": { ttlMs: 30_000, storage: "memory" },
-  revoked: { storage: "file" },
+  revoked: { ttlMs: 40 * 86_400_000, storage: "file" },
 };
 
 /** Revocations and trust bundles, told to whoever lets fabrics in. */
