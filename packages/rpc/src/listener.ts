@@ -149,6 +149,8 @@ export function createListener(options: ListenerOptions): Listener {
     socket.on("error", () => undefined); // as above
     try {
       if (socket.alpnProtocol !== protocol && protocol === "h2") throw refusal(`ALPN ${protocol} was not agreed on`);
+      // Never offered. Node does not look at the certificate of a resumed session again: with one, nothing here would hold.
+      if (socket.isSessionReused()) throw refusal("a resumed TLS session");
       const peer = clientCertificate === "required" ? peerIdentity(socket) : undefined;
       if (peer && peer.identity.trustDomain !== identity.get().trustBundle.trustDomain)
         throw refusal("foreign trust domain");
