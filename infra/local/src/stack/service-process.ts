@@ -15,11 +15,18 @@ export interface ServiceProcess {
   readonly name: string;
   /** Undefined while it does not run. */
   readonly pid: number | undefined;
-  start(): void;
+  /** With more environment, this time only: laid over the service's own. */
+  start(environment?: Readonly<Record<string, string>>): void;
   /** SIGTERM, and wait; SIGKILL after 30 s. */
   stop(): Promise<void>;
   /** SIGKILL, and wait. */
   kill(): Promise<void>;
+  /** Wait until it is gone, whoever ended it. */
+  ended(): Promise<void>;
+  /** SIGSTOP: every thread stands still, sockets stay open. */
+  suspend(): void;
+  /** SIGCONT. */
+  resume(): void;
   /** Wait until /readyz says 200. @throws DrawbridgeError `SERVICE_NOT_READY` (unavailable) with what it says */
   waitReady(timeoutMs?: number): Promise<void>;
 }
@@ -43,23 +50,28 @@ export function createServiceProcess(options: {
   let child: ChildProcess | undefined;
   let starting: Promise<void> = Promise.resolve();
 
-  async function launch(): Promise<void> {
+  /** The process, unless it has ended. */
+  const running = (): ChildProcess | undefined =>
+    child?.exitCode === null && child.signalCode === null ? child : undefined;
+
+  async function launch(more: Readonly<Record<string, string>>): Promise<void> {
     const environment = parseEnv(await readFile(options.layout.envFile(options.name), "utf8"));
     child = startProgram({
       program: join(service.directory, "src/main.ts"),
       args: service.args,
-      env: { ...(environment as Record<string, string>), ...options.env }, // parseEnv gives every name a value
+      env: { ...(environment as Record<string, string>), ...options.env, ...more }, // parseEnv gives every name a value
       logFile,
     });
   }
 
   async function end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     await starting;
-    const running = child;
-    if (!running || running.exitCode !== null || running.signalCode !== null) return;
-    const exited = once(running, "exit");
-    running.kill(signal);
-    const timer = setTimeout(() => running.kill("SIGKILL"), stopTimeoutMs);
+    const ending = running();
+    if (!ending) return;
+    const exited = once(ending, "exit");
+    ending.kill(signal);
+    if (signal === "SIGTERM") ending.kill("SIGCONT"); // one that is suspended would not hear it
+    const timer = setTimeout(() => ending.kill("SIGKILL"), stopTimeoutMs);
     await exited;
     clearTimeout(timer);
     child = undefined;
@@ -68,19 +80,26 @@ export function createServiceProcess(options: {
   return {
     name: options.alias ?? options.name,
     get pid() {
-      return child?.exitCode === null && child.signalCode === null ? child.pid : undefined;
+      return running()?.pid;
     },
-    start: () => {
-      starting = launch();
+    start: (environment = {}) => {
+      starting = launch(environment);
     },
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
+    ended: async () => {
+      await starting;
+      const ending = running();
+      if (ending) await once(ending, "exit");
+    },
+    suspend: () => void running()?.kill("SIGSTOP"),
+    resume: () => void running()?.kill("SIGCONT"),
     waitReady: async (timeoutMs = 60_000) => {
       await starting;
       const giveUpAtMs = options.clock.monotonicMs() + timeoutMs;
       let said = "nothing";
       while (options.clock.monotonicMs() < giveUpAtMs) {
-        if (child && (child.exitCode !== null || child.signalCode !== null)) {
+        if (child && !running()) {
           throw notReady(
             service.name,
             `it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}`,

@@ -1,4 +1,5 @@
 export { type LoadReport, startLoad } from "./constant-load.ts";
+export { createExtraAgent, type ExtraAgent } from "./extra-agent.ts";
 export {
   addressOf,
   eventually,
