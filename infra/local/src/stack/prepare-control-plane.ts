@@ -34,7 +34,7 @@ export interface PrepareOptions {
   readonly logFormat: "json" | "pretty";
   /** See startPostgres. */
   readonly survives?: "power-cut" | "process-kill";
-  /** Laid over a service's environment: tests shorten times with it. */
+  /** Laid over the environment of a service, or of the job "bootstrap": tests shorten times with it. */
   readonly overrides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
@@ -88,6 +88,7 @@ export async function prepareControlPlane(backing: Backing, options: PrepareOpti
   });
   await readOrCreateSecret(layout.secret("cert-authority.kek"));
   await readOrCreateSecret(layout.secret("config-resolver.kek"));
+  await readOrCreateSecret(layout.secret("activation.join-state-key"));
   await writeAdminPassword(layout);
 
   const context: ServiceContext = { layout, ports, nats: backing.nats, logFormat: options.logFormat };
@@ -106,6 +107,7 @@ export async function prepareControlPlane(backing: Backing, options: PrepareOpti
     ...migrateEnvironment(environments.get("cert-authority") ?? {}),
     DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: layout.secret("cert-authority.kek"),
     DRAWBRIDGE_IDENTITIES_DIR: layout.identities,
+    ...options.overrides?.["bootstrap"],
   });
   for (const [name, environment] of environments)
     await writePrivateFile(layout.envFile(name), formatEnvFile(environment));
