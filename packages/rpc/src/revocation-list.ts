@@ -23,7 +23,7 @@ export interface RevocationNews {
   /** Call back at each hint that something was revoked. */
   subscribe(onHint: () => void): { close(): Promise<void> };
   /** Every entry of the mirror of the list (KV bucket `revoked`): its key and its value. */
-  readMirror(): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]>;
+  readMirror?(): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]>;
 }
 
 export interface RevocationListOptions {
@@ -42,6 +42,8 @@ export interface RevocationList extends Component, RevocationCheck {
   readonly health: HealthCheck;
   /** For /readyz, as "degraded": the list is older than 30 s. */
   readonly freshness: HealthCheck;
+  /** Something was revoked: read at once. */
+  hint(): void;
 }
 
 /** With 2 s between reads and 2.5 s for an answer that does not come, news is here within 5 s without the bus (R9). */
@@ -130,7 +132,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
   }
 
   async function readMirror(): Promise<void> {
-    if (!news) return;
+    if (!news?.readMirror) return;
     try {
       const entries = await news.readMirror();
       take(entries.flatMap(fromMirror));
@@ -191,6 +193,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
       return readAtMs !== undefined;
     },
     refusal: (certificate) => revoked.find(certificate),
+    hint: () => hint.resolve(),
     onRevoked: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
