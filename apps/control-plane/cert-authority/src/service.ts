@@ -1,4 +1,4 @@
-import { connectBus } from "@drawbridge/bus";
+import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import {
   createHealth,
@@ -14,6 +14,7 @@ import {
   createGrpcServer,
   createHttpServer,
   createOpsServer,
+  createRevocationList,
   createServiceIdentity,
   listening,
 } from "@drawbridge/rpc";
@@ -30,7 +31,7 @@ import { publicRoutes } from "./http/public-routes.ts";
 import { createCrlCache } from "./revocation/crl-cache.ts";
 import { createSupersededJob } from "./revocation/superseded-job.ts";
 import { createCertificateAuthorityRpc } from "./rpc/certificate-authority-rpc.ts";
-import { createRevocationRpc } from "./rpc/revocation-rpc.ts";
+import { createRevocationRpc, listRevocations } from "./rpc/revocation-rpc.ts";
 import { countIssues, gaugeExpiry, timeSigning } from "./issue-metrics.ts";
 import { readAuthority } from "./store/ca-key-repository.ts";
 import { createCertificateRepository } from "./store/certificate-repository.ts";
@@ -135,12 +136,23 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     logger,
   });
 
+  const refusals = createRevocationList({
+    source: { read: (request) => listRevocations(revocations, request) },
+    news: { subscribe: createRevocationNews(bus).subscribe },
+    clock,
+    random,
+    logger,
+    metrics,
+  });
+  revocations.onRevoked(refusals.hint);
+
   // inbound
   const internal = createGrpcServer({
     name: "internal",
     listen: config.INTERNAL_LISTEN,
     identity: identity.holder,
     clientCertificate: "required",
+    revocations: refusals,
     services: [
       createCertificateAuthorityRpc({ authority, issueCertificate, certificates, revocations, clock }),
       createRevocationRpc({ revocations }),
@@ -187,6 +199,8 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   })) {
     health.register(name, check);
   }
+  health.register("revocations", refusals.health);
+  health.register("revocation list age", refusals.freshness, "degraded");
   health.register("listeners", listening(internal, publicHttp));
   health.register("bus", bus.health, "degraded");
   health.register("outbox", outbox.health, "degraded");
@@ -200,6 +214,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       authority,
       signing,
       identity,
+      refusals,
       internal,
       publicHttp,
       superseded,

@@ -1,6 +1,7 @@
 import {
   RevocationServiceService,
   type ListRevocationsRequest,
+  type ListRevocationsResponse,
   type Revocation as RevocationProto,
 } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
@@ -18,17 +19,23 @@ export function createRevocationRpc({ revocations }: RevocationRpcDeps): GrpcSer
   return defineGrpcService(RevocationServiceService, {
     allow: { listRevocations: ["any-service"] },
     handlers: {
-      listRevocations: async (request) => {
-        const page = await revocations.list(queryFromProto(request));
-        return {
-          revocations: page.revocations.map(revocationToProto),
-          nextPosition: page.nextPosition,
-          more: page.hasMore,
-          listId: page.listId,
-        };
-      },
+      listRevocations: (request) => listRevocations(revocations, request),
     },
   });
+}
+
+/** One page, for other services and for our own listener. */
+export async function listRevocations(
+  revocations: RevocationRpcDeps["revocations"],
+  request: ListRevocationsRequest,
+): Promise<ListRevocationsResponse> {
+  const page = await revocations.list(queryFromProto(request));
+  return {
+    revocations: page.revocations.map(revocationToProto),
+    nextPosition: page.nextPosition,
+    more: page.hasMore,
+    listId: page.listId,
+  };
 }
 
 /** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
