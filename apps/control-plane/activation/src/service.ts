@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { connectBus } from "@drawbridge/bus";
+import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import {
+  createHeadStart,
   createHealth,
   createLoop,
   type Clock,
@@ -18,11 +19,13 @@ import {
   createGrpcClient,
   createGrpcServer,
   createOpsServer,
+  createRevocationList,
   createServiceIdentity,
   type ListenAddress,
   listening,
+  observeIdentity,
 } from "@drawbridge/rpc";
-import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
+import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createFabricCertificates } from "./clients/fabric-certificates.ts";
 import type { ActivationConfig } from "./config.ts";
@@ -127,6 +130,15 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     ids,
     newSecret: () => randomBytes(32),
   });
+  const startOfBus = createHeadStart(bus);
+  const refusals = createRevocationList({
+    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
+    news: createRevocationNews(bus),
+    clock,
+    random,
+    logger,
+    metrics,
+  });
   // inbound
   const activationRpc = createActivationRpc({
     redeemActivation,
@@ -161,6 +173,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     name: "internal",
     listen: config.INTERNAL_LISTEN,
     clientCertificate: "required",
+    revocations: refusals,
     services: [createActivationTokenRpc(tokenManagement, clock)],
   });
   const consumer = createFabricConsumer({
@@ -183,22 +196,28 @@ export function createActivationService(deps: ActivationDeps): ActivationService
   });
   const inboxCleaner = createInboxCleaner({ store, clock, logger });
 
+  observeIdentity(metrics, identity.holder);
   health.register("identity", identity.health);
+  health.register("revocations", refusals.health);
+  health.register("revocation list age", refusals.freshness, "degraded");
   health.register("database", store.health);
   health.register("listeners", listening(fabricServer, internalServer));
   health.register("bus", bus.health, "degraded");
   health.register("outbox", outbox.health, "degraded");
   return {
-    // The bus comes last: tokens are redeemed without it too, what is to be announced waits in the outbox.
+    // Nothing waits for the bus but what needs it: tokens are redeemed without it too, announcements wait in the outbox.
     components: [
       telemetry,
       ops,
+      startOfBus.begin,
       identity,
       store,
       certAuthority,
+      refusals,
       internalServer,
       fabricServer,
-      bus,
+      createOutboxMetrics({ store, metrics, clock }),
+      startOfBus.rest,
       outbox,
       inboxCleaner,
       revocations,
