@@ -1,4 +1,4 @@
-import { connectBus } from "@drawbridge/bus";
+import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import {
   createHealth,
@@ -12,11 +12,13 @@ import {
   createGrpcClient,
   createGrpcServer,
   createOpsServer,
+  createRevocationList,
   createServiceIdentity,
   type ListenAddress,
   listening,
+  observeIdentity,
 } from "@drawbridge/rpc";
-import { createOutboxRelay, openStore } from "@drawbridge/store";
+import { createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createBackground } from "./background.ts";
 import { createCertificateAuthority } from "./clients/certificate-authority.ts";
@@ -59,6 +61,7 @@ import { createSessionRegistry } from "./tunnel/session-registry.ts";
 import { createRenewCertificate } from "./tunnel/renew-certificate.ts";
 import type { TunnelSettings } from "./tunnel/settings.ts";
 import { createSupervisor } from "./tunnel/supervise.ts";
+import { createTellRevoked } from "./tunnel/tell-revoked.ts";
 import { createTrustBundleFrame } from "./tunnel/trust-bundle-frame.ts";
 import { createTunnelRpc } from "./tunnel/tunnel-rpc.ts";
 
@@ -201,12 +204,23 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   });
   metrics.gauge("tunnels", { description: "tunnels held by this replica" }, () => registry.size);
 
+  const refusals = createRevocationList({
+    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
+    news: createRevocationNews(bus),
+    clock,
+    random,
+    logger,
+    metrics,
+  });
+
   // inbound
   const fabricServer = createGrpcServer({
     name: "fabric",
     listen: config.FABRIC_LISTEN,
     identity: identity.holder,
     clientCertificate: "required",
+    revocations: refusals,
+    onRevoked: createTellRevoked({ registry, refusals }),
     services: [createTunnelRpc({ gate, openSession, holdSession, snapshots, access: snapshotRows })],
     admission: {
       handshakesPerSecond: config.HANDSHAKES_PER_SECOND,
@@ -229,6 +243,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     listen: config.INTERNAL_LISTEN,
     identity: identity.holder,
     clientCertificate: "required",
+    revocations: refusals,
     services: [
       createFabricRpc({
         fabrics,
@@ -290,7 +305,10 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     logger,
   });
 
+  observeIdentity(metrics, identity.holder);
   health.register("identity", identity.health);
+  health.register("revocations", refusals.health);
+  health.register("revocation list age", refusals.freshness, "degraded");
   health.register("database", store.health);
   health.register("listeners", listening(fabricServer, internalServer));
   health.register("bus", bus.health, "degraded");
@@ -308,6 +326,8 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       authorityClient,
       outbox,
       background,
+      refusals,
+      createOutboxMetrics({ store, metrics, clock }),
       ...loops,
       internalServer,
       fabricServer,
