@@ -66,6 +66,7 @@ const settings: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     PUBLIC_ACTIVATION_ENDPOINTS: "activation:7410",
     PUBLIC_TUNNEL_ENDPOINTS: "runtime-manager:7420",
     PUBLIC_CONFIG_RESOLVER_URL: "https://config-resolver:7430",
+    JOIN_STATE_KEY_FILE: "/secrets/join-state-key",
   },
   "runtime-manager": { INTERNAL_LISTEN: any(7520), FABRIC_LISTEN: any(7420) },
   "config-resolver": {
@@ -120,6 +121,7 @@ export async function install(): Promise<Installation> {
     await startBacking(containers, secret);
     await secret("cert-authority", "key-encryption-key", randomBytes(32).toString("base64url"));
     await secret("config-resolver", "key-encryption-key", randomBytes(32).toString("base64url"));
+    await secret("activation", "join-state-key", randomBytes(32).toString("base64url"));
     await secret("management-api", "admin-password", randomBytes(16).toString("hex"));
     await writeOwned(
       join(folder, "cli/password"),

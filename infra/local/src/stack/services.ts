@@ -92,6 +92,8 @@ export const services: readonly ServiceDefinition[] = [
       DRAWBRIDGE_PUBLIC_ACTIVATION_ENDPOINTS: at(context.ports.activation),
       DRAWBRIDGE_PUBLIC_TUNNEL_ENDPOINTS: at(context.ports.tunnel),
       DRAWBRIDGE_PUBLIC_CONFIG_RESOLVER_URL: `https://${at(context.ports.configResolver)}`,
+      DRAWBRIDGE_PUBLIC_MONITORING_URL: `https://${at(context.ports.monitoringIngest)}`,
+      DRAWBRIDGE_JOIN_STATE_KEY_FILE: context.layout.secret("activation.join-state-key"),
     }),
   },
   {
