@@ -1,4 +1,5 @@
 import type { OnRevoked, RevocationCheck } from "@drawbridge/rpc";
+import { fabricId } from "../domain/ids.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 
 /** As cert-authority gives it for a certificate that was followed by a newer one. */
@@ -14,7 +15,9 @@ export function createTellRevoked(deps: {
 }): OnRevoked {
   return ({ id, peer }, cut) => {
     if (peer?.identity.kind !== "agent" || deps.refusals.refusal(peer)?.reason === superseded) return cut();
-    const sessions = deps.registry.ofFabric(peer.identity.fabricId).filter(({ terms }) => terms.connectionId === id);
+    const sessions = deps.registry
+      .ofFabric(fabricId(peer.identity.fabricId))
+      .filter(({ terms }) => terms.connectionId === id);
     if (sessions.length === 0) return cut();
     for (const session of sessions) session.kick("AGENT_REVOKED");
   };
