@@ -8,6 +8,31 @@ const endpointList = () =>
     .transform((text) => text.split(",").map((part) => part.trim()))
     .pipe(z.array(hostPort()).min(1).max(8));
 
+const joinStateKeyBytes = 32;
+
+/** One key a line, the current one first. */
+const joinStateKeyFile = () =>
+  secretFile().transform((secret, context) => {
+    const keys = secret
+      .reveal()
+      .split(/\r?\n/)
+      .map((line) => Buffer.from(line.trim(), "base64url"));
+    if (keys.every((key) => key.length === joinStateKeyBytes)) return new JoinStateKeys(keys);
+    context.addIssue({ code: "custom", message: "every line must hold 32 bytes, base64url" });
+    return z.NEVER;
+  });
+
+/** Keys that do not print. */
+export class JoinStateKeys {
+  readonly #keys: readonly Buffer[];
+  constructor(keys: readonly Buffer[]) {
+    this.#keys = keys;
+  }
+  reveal(): readonly Buffer[] {
+    return this.#keys;
+  }
+}
+
 /** Of the service. */
 export const configSchema = z.object({
   ...serviceFields({ service: "activation", opsPort: 7610 }),
@@ -31,25 +56,33 @@ export const configSchema = z.object({
     .url({ protocol: /^https$/ })
     .default("https://127.0.0.1:7430")
     .meta({ description: "base URL under which agents reach config-resolver" }),
+  PUBLIC_MONITORING_URL: z
+    .union([z.literal(""), z.url({ protocol: /^https$/ })])
+    .default("")
+    .meta({ description: "base URL under which collectors reach monitoring-ingest; empty if there is none" }),
+  JOIN_STATE_KEY_FILE: joinStateKeyFile().meta({
+    description:
+      "file that holds 32 random bytes, base64url: join states and recovery challenges are made with them. More lines are previous keys, which still read what was made with them",
+  }),
   ACTIVATIONS_PER_SECOND_PER_ADDRESS: z.coerce
     .number()
     .min(0.01)
     .max(10_000)
     .default(1)
-    .meta({ description: "redemptions a second from one address, on average" }),
+    .meta({ description: "redemptions a second from one address, on average; the same for each call of a recovery" }),
   ACTIVATION_BURST_PER_ADDRESS: z.coerce
     .number()
     .int()
     .min(1)
     .max(10_000)
     .default(5)
-    .meta({ description: "redemptions at once from one address" }),
+    .meta({ description: "redemptions at once from one address; the same for each call of a recovery" }),
   ACTIVATIONS_PER_SECOND: z.coerce
     .number()
     .min(1)
     .max(10_000)
     .default(20)
-    .meta({ description: "redemptions a second altogether, on this replica" }),
+    .meta({ description: "redemptions a second altogether, on this replica; the same for each call of a recovery" }),
 });
 
 export type ActivationConfig = z.output<typeof configSchema>;

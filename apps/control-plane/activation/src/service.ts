@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { connectBus, createRevocationNews } from "@drawbridge/bus";
+import { AuthorityServiceClient } from "@drawbridge/contracts/certs/v1/authority_service";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { AgentServiceClient } from "@drawbridge/contracts/runtime/v1/agent_service";
 import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import {
@@ -27,17 +29,28 @@ import {
 } from "@drawbridge/rpc";
 import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createAgentStandings } from "./clients/agent-standings.ts";
+import { createCertificateHistory } from "./clients/certificate-history.ts";
 import { createFabricCertificates } from "./clients/fabric-certificates.ts";
 import type { ActivationConfig } from "./config.ts";
 import { createFabricConsumer } from "./consumers/fabric-consumer.ts";
 import { createDischargeRevocations } from "./domain/discharge-revocations.ts";
+import { createJoinStates } from "./domain/join-state.ts";
 import { createTokenManagement } from "./domain/manage-tokens.ts";
 import { createRedeemActivation } from "./domain/redeem-activation.ts";
+import { createRecoverAgent } from "./domain/recover-agent.ts";
+import { createRecoveryChallenges } from "./domain/recovery-challenge.ts";
+import { createVerifyRecoveryProof } from "./domain/recovery-proof.ts";
+import { createSteerRecovery } from "./domain/steer-recovery.ts";
 import { createActivationLimiter } from "./rpc/activation-limiter.ts";
 import { createActivationRpc } from "./rpc/activation-rpc.ts";
 import { createActivationTokenRpc } from "./rpc/activation-token-rpc.ts";
+import { createRecoveryAdminRpc } from "./rpc/recovery-admin-rpc.ts";
+import { createRecoveryRpc } from "./rpc/recovery-rpc.ts";
 import type { ActivationDatabase } from "./store/database.ts";
 import { createFabricFacts } from "./store/fabric-facts.ts";
+import { createRecoveries } from "./store/recoveries.ts";
+import { createRecoveryStates } from "./store/recovery-states.ts";
 import { createRedemptions } from "./store/redemptions.ts";
 import { createRevocationDuties } from "./store/revocation-duties.ts";
 import { createTokenRepository } from "./store/token-repository.ts";
@@ -90,33 +103,50 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     clock,
     random,
   });
-  const certAuthority = createGrpcClient(CertificateAuthorityServiceClient, {
-    address: config.CERT_AUTHORITY_ADDRESS,
-    identity: identity.holder,
-    expectedServer: "/cp/cert-authority",
-    logger,
-    clock,
-    random,
-  });
-  const runtimeManager = createGrpcClient(FabricExistenceServiceClient, {
-    address: config.RUNTIME_MANAGER_ADDRESS,
-    identity: identity.holder,
-    expectedServer: "/cp/runtime-manager",
-    logger,
-    clock,
-    random,
-  });
+  const peer = { identity: identity.holder, logger, clock, random };
+  const toCertAuthority = { ...peer, address: config.CERT_AUTHORITY_ADDRESS, expectedServer: "/cp/cert-authority" };
+  const toRuntimeManager = { ...peer, address: config.RUNTIME_MANAGER_ADDRESS, expectedServer: "/cp/runtime-manager" };
+  const certAuthority = createGrpcClient(CertificateAuthorityServiceClient, toCertAuthority);
+  const authority = createGrpcClient(AuthorityServiceClient, toCertAuthority);
+  const runtimeManager = createGrpcClient(FabricExistenceServiceClient, toRuntimeManager);
+  const agents = createGrpcClient(AgentServiceClient, toRuntimeManager);
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   // domain
   const trustBundle = () => identity.holder.get().trustBundle;
   const certificates = createFabricCertificates(certAuthority);
   const dischargeRevocations = createDischargeRevocations({ duties: createRevocationDuties(store), certificates });
+  const joinKeys = config.JOIN_STATE_KEY_FILE.reveal();
+  const joinStates = createJoinStates(joinKeys);
+  const newJoinNonce = (): Buffer => randomBytes(16);
   const redeemActivation = createRedeemActivation({
     redemptions: createRedemptions(store),
     certificates,
     dischargeRevocations,
+    joinStates,
+    newJoinNonce,
     clock,
     ids,
+    logger,
+  });
+  const challenges = createRecoveryChallenges(joinKeys, randomBytes);
+  const standings = createAgentStandings(agents);
+  const recoverAgent = createRecoverAgent({
+    recoveries: createRecoveries(store),
+    standings,
+    history: createCertificateHistory(certAuthority, config.TRUST_DOMAIN),
+    certificates,
+    dischargeRevocations,
+    joinStates,
+    challenges,
+    verifyProof: createVerifyRecoveryProof(),
+    newJoinNonce,
+    clock,
+    logger,
+  });
+  const steerRecovery = createSteerRecovery({
+    states: createRecoveryStates(store),
+    unlock: (agentId, requestedBy, signal) => standings.unlock(agentId, requestedBy, signal),
+    clock,
     logger,
   });
   const tokenManagement = createTokenManagement({
@@ -140,24 +170,40 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     metrics,
   });
   // inbound
-  const activationRpc = createActivationRpc({
-    redeemActivation,
-    limiter: createActivationLimiter(
-      {
-        perAddressPerSecond: config.ACTIVATIONS_PER_SECOND_PER_ADDRESS,
-        perAddressBurst: config.ACTIVATION_BURST_PER_ADDRESS,
-        globalPerSecond: config.ACTIVATIONS_PER_SECOND,
-      },
-      clock,
-    ),
+  const limits = {
+    perAddressPerSecond: config.ACTIVATIONS_PER_SECOND_PER_ADDRESS,
+    perAddressBurst: config.ACTIVATION_BURST_PER_ADDRESS,
+    globalPerSecond: config.ACTIVATIONS_PER_SECOND,
+  };
+  const answering = {
     trustBundle,
     endpoints: {
       activation: [...config.PUBLIC_ACTIVATION_ENDPOINTS],
       tunnel: [...config.PUBLIC_TUNNEL_ENDPOINTS],
       configResolver: config.PUBLIC_CONFIG_RESOLVER_URL,
-      monitoring: "",
+      monitoring: config.PUBLIC_MONITORING_URL,
     },
     clock,
+  };
+  const activationRpc = createActivationRpc({
+    ...answering,
+    redeemActivation,
+    limiter: createActivationLimiter(limits, clock),
+  });
+  const recoveryRpc = createRecoveryRpc({
+    ...answering,
+    recoverAgent,
+    challenges,
+    succession: async (rootSpkiSha256, signal) => {
+      const request = { rootSpkiSha256: [...rootSpkiSha256] };
+      const options = { signal, idempotent: true, timeoutMs: 5_000 };
+      return (await authority.call.getTrustSuccession(request, options)).links;
+    },
+    limiters: {
+      begin: createActivationLimiter(limits, clock, "recovery"),
+      complete: createActivationLimiter(limits, clock, "recovery"),
+      succession: createActivationLimiter(limits, clock, "recovery"),
+    },
   });
   const common = { identity: identity.holder, logger, metrics, health, clock, ids };
   const fabricServer = createGrpcServer({
@@ -165,7 +211,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     name: "fabric",
     listen: config.FABRIC_LISTEN,
     clientCertificate: "none",
-    services: [activationRpc],
+    services: [activationRpc, recoveryRpc],
     maxMessageBytes: 64 * 1024,
   });
   const internalServer = createGrpcServer({
@@ -174,7 +220,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     listen: config.INTERNAL_LISTEN,
     clientCertificate: "required",
     revocations: refusals,
-    services: [createActivationTokenRpc(tokenManagement, clock)],
+    services: [createActivationTokenRpc(tokenManagement, clock), createRecoveryAdminRpc(steerRecovery, clock)],
   });
   const consumer = createFabricConsumer({
     bus,
@@ -213,6 +259,8 @@ export function createActivationService(deps: ActivationDeps): ActivationService
       identity,
       store,
       certAuthority,
+      authority,
+      agents,
       refusals,
       internalServer,
       fabricServer,

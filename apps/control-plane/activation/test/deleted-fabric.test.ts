@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import {
   CertificateAuthorityServiceClient,
@@ -8,6 +9,7 @@ import { IdentityHolder, loadIdentityDir } from "@drawbridge/pki";
 import { createGrpcClient } from "@drawbridge/rpc";
 import { openStore, sql } from "@drawbridge/store";
 import { createTestLogger } from "@drawbridge/testkit";
+import { createJoinStates } from "../src/domain/join-state.ts";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { createFabricCertificates } from "../src/clients/fabric-certificates.ts";
 import { checkActivationRequest } from "../src/domain/activation-request.ts";
@@ -66,6 +68,8 @@ async function parts() {
         redemptions,
         certificates: { issue },
         dischargeRevocations,
+        joinStates: createJoinStates([randomBytes(32)]),
+        newJoinNonce: () => randomBytes(16),
         clock: systemClock,
         ids: uuidV7Ids,
         logger,
@@ -163,7 +167,14 @@ test("a token that is unused although its fabric is gone is refused, and the sta
   await expect(service.activate(activation)).rejects.toMatchObject({ code: "ACTIVATION_TOKEN_REVOKED" });
   const presented = parseActivationToken(secretToken);
   const { keys, recoveryKeySpkiDer, agentVersion } = await checkActivationRequest(activation);
-  const enrolment = { ...keys, recoveryKeySpkiDer, agentVersion, ...caller, enrolledAt: new Date() };
+  const enrolment = {
+    ...keys,
+    recoveryKeySpkiDer,
+    agentVersion,
+    ...caller,
+    joinNonce: randomBytes(16),
+    enrolledAt: new Date(),
+  };
   const ids = { agentId: uuidV7Ids.next(), tokenId: presented.tokenId };
   expect(await redemptions.consume(presented, { ...enrolment, ...ids }, new Date())).toBeUndefined();
 });

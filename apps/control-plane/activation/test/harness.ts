@@ -5,6 +5,10 @@ import { connectBus, createConsumer, type Bus } from "@drawbridge/bus";
 import { Secret } from "@drawbridge/config";
 import { ActivationServiceClient, type ActivateRequest } from "@drawbridge/contracts/activation/v1/activation_service";
 import { ActivationTokenServiceClient } from "@drawbridge/contracts/activation/v1/activation_token_service";
+import {
+  RecoveryAdminServiceClient,
+  RecoveryServiceClient,
+} from "@drawbridge/contracts/activation/v1/recovery_service";
 import type { EventEnvelope, EventType } from "@drawbridge/contracts";
 import {
   cryptoRandom,
@@ -14,8 +18,16 @@ import {
   type Clock,
   type Component,
 } from "@drawbridge/lifecycle";
-import { createCsr, generateKeyPair, IdentityHolder, loadIdentityDir, pinnedTlsOptions } from "@drawbridge/pki";
+import {
+  createCsr,
+  generateKeyPair,
+  IdentityHolder,
+  loadIdentityDir,
+  pinnedTlsOptions,
+  type KeyPair,
+} from "@drawbridge/pki";
 import { createGrpcClient } from "@drawbridge/rpc";
+import { openStore, sql } from "@drawbridge/store";
 import { startTelemetry } from "@drawbridge/telemetry";
 import {
   certAuthorityMigrations,
@@ -32,10 +44,12 @@ import {
   type TestLogger,
   type TestNats,
 } from "@drawbridge/testkit";
-import { configSchema, type ActivationConfig } from "../src/config.ts";
+import { configSchema, JoinStateKeys, type ActivationConfig } from "../src/config.ts";
 import { createActivationService } from "../src/service.ts";
 
 const migrations = fileURLToPath(new URL("../migrations", import.meta.url));
+/** The same for every service that a test file starts, as replicas and restarts have it. */
+export const joinStateKey = randomBytes(32);
 const forever = new AbortController().signal;
 
 /** Everything activation needs, real: PostgreSQL, NATS, cert-authority, runtime-manager. One per test file. */
@@ -47,6 +61,8 @@ export interface Environment extends AsyncDisposable {
   readonly bus: Bus;
   readonly database: TestDatabase;
   startService(options?: ServiceOptions): Promise<RunningService>;
+  /** Put the record of an agent's recoveries back to the state after its activation, as a restored backup does. */
+  restoreAgentRecord(agentId: string): Promise<void>;
 }
 
 export interface ServiceOptions {
@@ -59,6 +75,10 @@ export interface RunningService extends AsyncDisposable {
   readonly fabricPort: number;
   readonly internalPort: number;
   readonly tokens: ReturnType<typeof tokenClient>["call"];
+  /** As an agent calls it: one-way TLS. */
+  readonly recovery: ReturnType<typeof recoveryClient>["call"];
+  /** As management-api calls it. */
+  readonly recoveryAdmin: ReturnType<typeof recoveryAdminClient>["call"];
   activate(
     request: ActivateRequest,
     signal?: AbortSignal,
@@ -94,6 +114,18 @@ export async function startEnvironment(): Promise<Environment> {
       bus,
       database,
       startService: (options = {}) => startService({ nats, database, certAuthority, runtimeManager }, options),
+      restoreAgentRecord: async (agentId) => {
+        const store = openStore({ url: database.url, schema: "activation", logger: log.logger });
+        await store.start(forever);
+        try {
+          await sql`DELETE FROM recovery WHERE agent_id = ${agentId}`.execute(store.db);
+          await sql`UPDATE recovery_state SET join_sequence = 1, join_nonce = enrolment.join_nonce
+            FROM enrolment WHERE enrolment.agent_id = recovery_state.agent_id
+            AND recovery_state.agent_id = ${agentId}`.execute(store.db);
+        } finally {
+          await store.stop(forever);
+        }
+      },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {
@@ -115,7 +147,7 @@ async function startService(
   const log = createTestLogger();
   const anyPort = { host: "127.0.0.1", port: 0 };
   const identityDir = join(certAuthority.identitiesDir, "activation");
-  const parsed = configSchema.omit({ DATABASE_URL_FILE: true }).parse({
+  const parsed = configSchema.omit({ DATABASE_URL_FILE: true, JOIN_STATE_KEY_FILE: true }).parse({
     IDENTITY_DIR: identityDir,
     CERT_AUTHORITY_ADDRESS: certAuthority.address,
     RUNTIME_MANAGER_ADDRESS: runtimeManager.address,
@@ -125,6 +157,7 @@ async function startService(
     ...parsed,
     DATABASE_URL_FILE: new Secret(database.url),
     NATS_CREDENTIALS_FILE: new Secret(nats.credentials),
+    JOIN_STATE_KEY_FILE: new JoinStateKeys([joinStateKey]),
     OPS_LISTEN: anyPort,
     FABRIC_LISTEN: anyPort,
     INTERNAL_LISTEN: anyPort,
@@ -154,13 +187,19 @@ async function startService(
     AbortSignal.timeout(5_000),
   );
   const agents = activationClient(`127.0.0.1:${fabric.port}`, tlsOptions, log);
+  const recovery = recoveryClient(`127.0.0.1:${fabric.port}`, tlsOptions, log);
+  const recoveryAdmin = recoveryAdminClient(`127.0.0.1:${internal.port}`, managementApi, log);
   return {
     log,
     fabricPort: fabric.port,
     internalPort: internal.port,
     tokens: tokens.call,
+    recovery: recovery.call,
+    recoveryAdmin: recoveryAdmin.call,
     activate: (request, signal) => agents.call.activate(request, { timeoutMs: 20_000, ...(signal ? { signal } : {}) }),
     [Symbol.asyncDispose]: async () => {
+      await recovery.stop(forever);
+      await recoveryAdmin.stop(forever);
       await agents.stop(forever);
       await tokens.stop(forever);
       await stopAll(service.components);
@@ -189,6 +228,28 @@ function activationClient(
   return createGrpcClient(ActivationServiceClient, {
     address,
     identity: { tlsOptions },
+    expectedServer: "/cp/activation",
+    logger: log.logger,
+  });
+}
+
+function recoveryClient(
+  address: string,
+  tlsOptions: Awaited<ReturnType<typeof pinnedTlsOptions>>["tlsOptions"],
+  log: TestLogger,
+) {
+  return createGrpcClient(RecoveryServiceClient, {
+    address,
+    identity: { tlsOptions },
+    expectedServer: "/cp/activation",
+    logger: log.logger,
+  });
+}
+
+function recoveryAdminClient(address: string, identity: IdentityHolder, log: TestLogger) {
+  return createGrpcClient(RecoveryAdminServiceClient, {
+    address,
+    identity,
     expectedServer: "/cp/activation",
     logger: log.logger,
   });
@@ -229,6 +290,13 @@ export function aTokenRequest(
 /** What an agent with fresh keys sends. */
 export async function anActivation(token: string): Promise<ActivateRequest> {
   const [tunnel, monitoring, recovery] = [await generateKeyPair(), await generateKeyPair(), await generateKeyPair()];
+  return anActivationWith(token, { tunnel, monitoring, recovery });
+}
+
+export async function anActivationWith(
+  token: string,
+  { tunnel, monitoring, recovery }: Readonly<Record<"tunnel" | "monitoring" | "recovery", KeyPair>>,
+): Promise<ActivateRequest> {
   return {
     token,
     csrDer: Buffer.from(await createCsr(tunnel)),
@@ -253,6 +321,8 @@ export async function tapEvents(bus: Bus): Promise<EventTap> {
     "activation.token.redeemed.v1",
     "activation.token.refused.v1",
     "activation.token.revoked.v1",
+    "activation.recovery.completed.v1",
+    "activation.recovery.refused.v1",
   ];
   const consumer = createConsumer({
     bus,

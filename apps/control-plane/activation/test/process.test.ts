@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
@@ -43,6 +44,7 @@ test("the migrate job makes the schema, the service becomes ready, and SIGTERM e
     DRAWBRIDGE_NATS_CREDENTIALS_FILE: await file("nats", environment.nats.credentials),
     DRAWBRIDGE_IDENTITY_DIR: join(environment.certAuthority.identitiesDir, "activation"),
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: environment.certAuthority.address,
+    DRAWBRIDGE_JOIN_STATE_KEY_FILE: await file("join-state-key", randomBytes(32).toString("base64url")),
     DRAWBRIDGE_OPS_LISTEN: ops,
     DRAWBRIDGE_FABRIC_LISTEN: "127.0.0.1:0",
     DRAWBRIDGE_INTERNAL_LISTEN: "127.0.0.1:0",

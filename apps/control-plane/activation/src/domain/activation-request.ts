@@ -14,7 +14,7 @@ export interface ActivationRequest {
 }
 
 const maxRecoveryKeyBytes = 256;
-const agentVersionPattern = /^[0-9A-Za-z.+_-]{1,64}$/;
+export const agentVersionPattern = /^[0-9A-Za-z.+_-]{1,64}$/;
 
 /**
  * Check everything of a request that can be checked without knowing the token.
@@ -22,18 +22,30 @@ const agentVersionPattern = /^[0-9A-Za-z.+_-]{1,64}$/;
  * `CSR_NAMES_REFUSED` | `CSR_KEYS_EQUAL` | `RECOVERY_KEY_INVALID` | `AGENT_VERSION_INVALID`
  */
 export async function checkActivationRequest(request: Omit<ActivationRequest, "keys">): Promise<ActivationRequest> {
-  const agent = await parseCsr(request.csrDer);
-  const collector = await parseCsr(request.monitoringCsrDer);
-  if (agent.spkiSha256 === collector.spkiSha256) {
-    throw refused("CSR_KEYS_EQUAL", "the tunnel and the monitoring certificate need different keys");
-  }
+  const keys = await checkCsrPair(request);
   if (!isP256Spki(request.recoveryKeySpkiDer)) {
     throw refused("RECOVERY_KEY_INVALID", "the recovery key must be a P-256 public key (SubjectPublicKeyInfo, DER)");
   }
   if (!agentVersionPattern.test(request.agentVersion)) {
     throw refused("AGENT_VERSION_INVALID", "the agent's version must be 1 to 64 letters, digits, or . + _ -");
   }
-  return { ...request, keys: { agentSpkiSha256: agent.spkiSha256, collectorSpkiSha256: collector.spkiSha256 } };
+  return { ...request, keys };
+}
+
+/**
+ * The keys of both CSRs.
+ * @throws DrawbridgeError (invalid_argument) `CSR_MALFORMED` | `CSR_SIGNATURE_INVALID` | `CSR_KEY_UNSUPPORTED` |
+ * `CSR_NAMES_REFUSED` | `CSR_KEYS_EQUAL`
+ */
+export async function checkCsrPair(
+  request: Pick<ActivationRequest, "csrDer" | "monitoringCsrDer">,
+): Promise<EnrolmentKeys> {
+  const agent = await parseCsr(request.csrDer);
+  const collector = await parseCsr(request.monitoringCsrDer);
+  if (agent.spkiSha256 === collector.spkiSha256) {
+    throw refused("CSR_KEYS_EQUAL", "the tunnel and the monitoring certificate need different keys");
+  }
+  return { agentSpkiSha256: agent.spkiSha256, collectorSpkiSha256: collector.spkiSha256 };
 }
 
 function isP256Spki(der: Buffer): boolean {

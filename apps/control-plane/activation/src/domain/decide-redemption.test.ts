@@ -27,7 +27,7 @@ function aToken(change: Partial<StoredToken> = {}): StoredToken {
   };
 }
 
-const common = { agentId: "a1", tokenId: "t1", enrolledAt: minutes(-1), ...keys };
+const common = { agentId: "a1", tokenId: "t1", enrolledAt: minutes(-1), joinNonce: undefined, ...keys };
 const pending: Enrolment = { ...common, state: "pending" };
 const issued: Enrolment = {
   ...common,

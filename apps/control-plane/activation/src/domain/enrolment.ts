@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { uuidV8 } from "./uuid-v8.ts";
 
 /** A certificate with its chain. */
 export interface IssuedChain {
@@ -25,6 +26,8 @@ export interface NewEnrolment extends EnrolmentKeys {
   readonly tokenId: string;
   /** Kept for the way back after expiry (REN 7). */
   readonly recoveryKeySpkiDer: Buffer;
+  /** Of the first join state. */
+  readonly joinNonce: Buffer;
   readonly agentVersion: string;
   readonly remoteAddress: string;
   readonly enrolledAt: Date;
@@ -35,6 +38,8 @@ export type Enrolment = EnrolmentKeys & {
   readonly agentId: string;
   readonly tokenId: string;
   readonly enrolledAt: Date;
+  /** Absent if the activation is older than join states. */
+  readonly joinNonce: Buffer | undefined;
 } & (
     | { readonly state: "pending" }
     | ({ readonly state: "issued"; readonly issuedAt: Date } & IssuedCertificates)
@@ -46,9 +51,14 @@ export type Enrolment = EnrolmentKeys & {
  * a repeated attempt gets the same certificate. A UUIDv8 (RFC 9562 5.8) from SHA-256 of the agent's id and the purpose.
  */
 export function certificateRequestId(agentId: string, purpose: "agent" | "collector"): string {
-  const bytes = createHash("sha256").update(`drawbridge enrolment ${agentId} ${purpose}`).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = bytes.toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return requestIdFrom(`drawbridge enrolment ${agentId} ${purpose}`);
+}
+
+/** The same for a recovery, which its challenge names. */
+export function recoveryRequestId(challengeId: string, purpose: "agent" | "collector"): string {
+  return requestIdFrom(`drawbridge recovery ${challengeId} ${purpose}`);
+}
+
+function requestIdFrom(text: string): string {
+  return uuidV8(createHash("sha256").update(text).digest().subarray(0, 16));
 }

@@ -1,4 +1,4 @@
-import { isDrawbridgeError, type DrawbridgeError, type ErrorKind } from "@drawbridge/errors";
+import { isDrawbridgeError, type DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { field, type Logger } from "@drawbridge/telemetry";
 import type { ActivationRequest } from "./activation-request.ts";
@@ -13,7 +13,9 @@ import {
   type NewEnrolment,
 } from "./enrolment.ts";
 import { activationUnavailable, refusalError } from "./redemption-errors.ts";
+import type { JoinStates } from "./join-state.ts";
 import type { StoredToken } from "./stored-token.ts";
+import { createWhileAvailable } from "./while-available.ts";
 
 /** What redemption needs of the store. */
 export interface Redemptions {
@@ -76,6 +78,8 @@ export interface Redeemed extends IssuedCertificates {
   readonly fabricId: string;
   readonly fabricName: string;
   readonly agentId: string;
+  /** For the first recovery; empty if the activation is older than join states. */
+  readonly joinState: string;
   /** This answer repeats an earlier one. */
   readonly isReplay: boolean;
 }
@@ -85,6 +89,7 @@ export type RedeemActivation = (
   context: { readonly remoteAddress: string; readonly signal: AbortSignal },
 ) => Promise<Redeemed>;
 
+const whileAvailable = createWhileAvailable(activationUnavailable);
 /** A lost race is decided again with what the winner wrote; a second loss cannot happen, a token is consumed once. */
 const maxAttempts = 3;
 
@@ -97,6 +102,9 @@ export function createRedeemActivation(deps: {
   readonly redemptions: Redemptions;
   readonly certificates: Pick<FabricCertificates, "issue">;
   readonly dischargeRevocations: DischargeRevocations;
+  readonly joinStates: Pick<JoinStates, "issue">;
+  /** 16 random bytes. */
+  readonly newJoinNonce: () => Buffer;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
@@ -157,6 +165,7 @@ export function createRedeemActivation(deps: {
       recoveryKeySpkiDer: request.recoveryKeySpkiDer,
       agentVersion: request.agentVersion,
       remoteAddress,
+      joinNonce: deps.newJoinNonce(),
       enrolledAt: clock.now(),
     };
   }
@@ -192,8 +201,13 @@ export function createRedeemActivation(deps: {
       agentId: enrolment.agentId,
       certificate: issued.certificate,
       monitoringCertificate: issued.monitoringCertificate,
+      joinState: joinStateOf(enrolment),
       isReplay: redemption.isReplay,
     };
+  }
+
+  function joinStateOf({ agentId, joinNonce }: Enrolment): string {
+    return joinNonce === undefined ? "" : deps.joinStates.issue(agentId, { sequence: 1, nonce: joinNonce });
   }
 
   /** At once if possible; what fails is owed, and asked for again until it is done. */
@@ -228,21 +242,5 @@ export function createRedeemActivation(deps: {
       ]),
     );
     return { certificate, monitoringCertificate };
-  }
-}
-
-/** Failures of what we need that pass: the same redemption can be tried again. */
-const passing: ReadonlySet<ErrorKind> = new Set(["unavailable", "deadline_exceeded", "aborted", "resource_exhausted"]);
-/** Failures that are the caller's: a refused CSR, or it hung up. */
-const callers: ReadonlySet<ErrorKind> = new Set(["invalid_argument", "cancelled"]);
-
-/** Tell failures apart by what the caller can do about them; anything else is internal, with the truth in the log. */
-async function whileAvailable<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!isDrawbridgeError(error) || callers.has(error.kind)) throw error;
-    if (passing.has(error.kind)) throw activationUnavailable(error);
-    throw new Error("activation failed", { cause: error });
   }
 }

@@ -11,7 +11,7 @@ export interface ActivationLimits {
 
 /** Refuses callers that ask too often; asked before anything else is done for them. */
 export interface ActivationLimiter {
-  /** @throws DrawbridgeError `ACTIVATION_RATE_LIMITED` (resource_exhausted) */
+  /** @throws DrawbridgeError `ACTIVATION_RATE_LIMITED` | `RECOVERY_RATE_LIMITED` (resource_exhausted) */
   admit(remoteAddress: string): void;
 }
 
@@ -22,6 +22,7 @@ const maxAddresses = 10_000;
 export function createActivationLimiter(
   limits: ActivationLimits,
   clock: Pick<Clock, "monotonicMs">,
+  what: "activation" | "recovery" = "activation",
 ): ActivationLimiter {
   const global = createTokenBucket({ ratePerSecond: limits.globalPerSecond, burst: limits.globalPerSecond });
   const byAddress = new Map<string, TokenBucket>();
@@ -42,7 +43,7 @@ export function createActivationLimiter(
     admit: (remoteAddress) => {
       const nowMs = clock.monotonicMs();
       for (const bucket of [bucketOf(remoteAddress), global]) {
-        if (!bucket.take(nowMs)) throw rateLimited(bucket.waitMs(nowMs));
+        if (!bucket.take(nowMs)) throw rateLimited(what, bucket.waitMs(nowMs));
       }
     },
   };
@@ -63,11 +64,11 @@ function sourceOf(address: string): string {
   return groups.slice(0, 4).join(":");
 }
 
-function rateLimited(retryAfterMs: number): DrawbridgeError {
+function rateLimited(what: "activation" | "recovery", retryAfterMs: number): DrawbridgeError {
   return new DrawbridgeError({
     kind: "resource_exhausted",
-    code: "ACTIVATION_RATE_LIMITED",
-    message: "too many activations at once; try again a little later",
+    code: what === "activation" ? "ACTIVATION_RATE_LIMITED" : "RECOVERY_RATE_LIMITED",
+    message: `too many ${what === "activation" ? "activations" : "recoveries"} at once; try again a little later`,
     retryAfterMs: Math.max(retryAfterMs, 100),
   });
 }

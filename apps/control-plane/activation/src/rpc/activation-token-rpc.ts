@@ -3,12 +3,12 @@ import {
   ActivationTokenState,
   type ActivationToken,
 } from "@drawbridge/contracts/activation/v1/activation_token_service";
-import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
-import { defineGrpcService, fieldDetail, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import { z } from "zod";
 import type { TokenManagement } from "../domain/manage-tokens.ts";
 import { tokenStateAt, type StoredToken, type TokenState } from "../domain/stored-token.ts";
+import { parseMessage } from "./parse-message.ts";
 
 const createSchema = z.object({
   requestId: z.uuid(),
@@ -41,11 +41,11 @@ export function createActivationTokenRpc(management: TokenManagement, clock: Clo
     allow: { createActivationToken: allow, listActivationTokens: allow, revokeActivationToken: allow },
     handlers: {
       createActivationToken: async (message) => {
-        const { token, text } = await management.create(parse(createSchema, message));
+        const { token, text } = await management.create(parseMessage(createSchema, message));
         return { token: toProto(token), secretToken: text };
       },
       listActivationTokens: async (message) => {
-        const { fabricId, pageSize, pageToken } = parse(listSchema, message);
+        const { fabricId, pageSize, pageToken } = parseMessage(listSchema, message);
         const page = await management.list({
           fabricId: fabricId === "" ? undefined : fabricId,
           pageSize: pageSize === 0 ? defaultPageSize : pageSize,
@@ -54,20 +54,9 @@ export function createActivationTokenRpc(management: TokenManagement, clock: Clo
         return { tokens: page.tokens.map(toProto), nextPageToken: page.nextBefore ?? "" };
       },
       revokeActivationToken: async (message) => {
-        return { token: toProto(await management.revoke(parse(revokeSchema, message).tokenId)) };
+        return { token: toProto(await management.revoke(parseMessage(revokeSchema, message).tokenId)) };
       },
     },
-  });
-}
-
-function parse<S extends z.ZodType>(schema: S, message: unknown): z.output<S> {
-  const result = schema.safeParse(message);
-  if (result.success) return result.data;
-  throw new DrawbridgeError({
-    kind: "invalid_argument",
-    code: "REQUEST_INVALID",
-    message: "the request is not valid",
-    details: Object.fromEntries(result.error.issues.map((issue) => [fieldDetail(issue.path.join(".")), issue.message])),
   });
 }
 

@@ -6,6 +6,9 @@ export interface ActivationDatabase {
   readonly enrolment: EnrolmentTable;
   readonly deleted_fabric: DeletedFabricTable;
   readonly revocation_duty: RevocationDutyTable;
+  readonly recovery_state: RecoveryStateTable;
+  readonly recovery: RecoveryTable;
+  readonly spent_challenge: SpentChallengeTable;
 }
 
 export interface ActivationTokenTable {
@@ -27,7 +30,18 @@ export interface ActivationTokenTable {
 /** Absent in an INSERT: set later. */
 type Later<T> = ColumnType<T | null, undefined, T>;
 
-export interface EnrolmentTable {
+/** Of the certificates that a redemption or a recovery gave; null together. */
+export interface IssuedColumns {
+  readonly issued_at: Later<Date>;
+  readonly certificate_serial: Later<string>;
+  readonly certificate_chain_der: Later<Buffer[]>;
+  readonly certificate_not_after: Later<Date>;
+  readonly collector_certificate_serial: Later<string>;
+  readonly collector_certificate_chain_der: Later<Buffer[]>;
+  readonly collector_certificate_not_after: Later<Date>;
+}
+
+export interface EnrolmentTable extends IssuedColumns {
   readonly agent_id: string;
   readonly token_id: string;
   readonly fabric_id: string;
@@ -37,13 +51,7 @@ export interface EnrolmentTable {
   readonly agent_version: string;
   readonly remote_address: string;
   readonly enrolled_at: Date;
-  readonly issued_at: Later<Date>;
-  readonly certificate_serial: Later<string>;
-  readonly certificate_chain_der: Later<Buffer[]>;
-  readonly certificate_not_after: Later<Date>;
-  readonly collector_certificate_serial: Later<string>;
-  readonly collector_certificate_chain_der: Later<Buffer[]>;
-  readonly collector_certificate_not_after: Later<Date>;
+  readonly join_nonce: Buffer | null;
   readonly closed_at: Later<Date>;
   readonly closed_reason: Later<"first_tunnel" | "fabric_deleted">;
 }
@@ -57,4 +65,38 @@ export interface RevocationDutyTable {
   readonly serial_number: string;
   readonly fabric_id: string;
   readonly created_at: Date;
+}
+
+/** Absent in an INSERT: the column's default. */
+type Defaulted<T> = ColumnType<T, T | undefined, T>;
+
+export interface RecoveryStateTable {
+  readonly agent_id: string;
+  readonly mode: Defaulted<"standard" | "relaxed" | "manual">;
+  readonly join_sequence: number;
+  readonly join_nonce: Buffer | null;
+  readonly allowed_until: ColumnType<Date | null, undefined, Date | null>;
+  readonly allowed_by: ColumnType<string | null, undefined, string | null>;
+  readonly accepts_any_join_state: Defaulted<boolean>;
+  readonly last_refusal: Later<string>;
+  readonly last_refusal_at: Later<Date>;
+}
+
+export interface RecoveryTable extends IssuedColumns {
+  readonly challenge_id: string;
+  readonly agent_id: string;
+  readonly join_sequence: number;
+  readonly join_nonce: Buffer;
+  readonly presented_join_state_sha256: Buffer;
+  readonly agent_spki_sha256: string;
+  readonly collector_spki_sha256: string;
+  readonly allowed_by: string | null;
+  readonly agent_version: string;
+  readonly remote_address: string;
+  readonly begun_at: Date;
+}
+
+export interface SpentChallengeTable {
+  readonly challenge_id: string;
+  readonly spent_at: Date;
 }

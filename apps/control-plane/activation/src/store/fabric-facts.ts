@@ -60,7 +60,14 @@ export function createFabricFacts(store: Pick<Store<ActivationDatabase>, "transa
           .where("fabric_id", "=", fabricId)
           .where("issued_at", "is not", null)
           .execute();
-        const serialNumbers = issued
+        const recovered = await tx
+          .selectFrom("recovery")
+          .innerJoin("enrolment", "enrolment.agent_id", "recovery.agent_id")
+          .select(["recovery.certificate_serial", "recovery.collector_certificate_serial"])
+          .where("enrolment.fabric_id", "=", fabricId)
+          .where("recovery.certificate_not_after", ">", now)
+          .execute();
+        const serialNumbers = [...issued, ...recovered]
           .flatMap((row) => [row.certificate_serial, row.collector_certificate_serial])
           .filter((serialNumber) => serialNumber !== null);
         await owe(tx, { fabricId, serialNumbers, now });

@@ -4,7 +4,7 @@ import { tokenRedeemed, tokenRefused } from "../events/token-events.ts";
 import type { ActivationDatabase } from "./database.ts";
 import { isFabricDeleted, isFabricThere } from "./deleted-fabrics.ts";
 import { owe } from "./revocation-duties.ts";
-import { enrolmentFromRow, tokenFromRow } from "./rows.ts";
+import { enrolmentFromRow, issuedToRow, tokenFromRow } from "./rows.ts";
 
 /** Redemption on PostgreSQL. Single use rests on one conditional UPDATE, never on a read before a write. */
 export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | "transaction">): Redemptions {
@@ -56,9 +56,14 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
             agent_version: enrolment.agentVersion,
             remote_address: enrolment.remoteAddress,
             enrolled_at: enrolment.enrolledAt,
+            join_nonce: enrolment.joinNonce,
           })
           .returningAll()
           .executeTakeFirstOrThrow();
+        await tx
+          .insertInto("recovery_state")
+          .values({ agent_id: enrolment.agentId, join_sequence: 1, join_nonce: enrolment.joinNonce })
+          .execute();
         return enrolmentFromRow(row);
       }),
 
@@ -67,15 +72,7 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
         const { certificate, monitoringCertificate } = issued;
         const kept = await tx
           .updateTable("enrolment")
-          .set({
-            issued_at: now,
-            certificate_serial: certificate.serialNumber,
-            certificate_chain_der: [...certificate.certificatesDer],
-            certificate_not_after: certificate.notAfter,
-            collector_certificate_serial: monitoringCertificate.serialNumber,
-            collector_certificate_chain_der: [...monitoringCertificate.certificatesDer],
-            collector_certificate_not_after: monitoringCertificate.notAfter,
-          })
+          .set(issuedToRow(issued, now))
           .where("agent_id", "=", agentId)
           .where("issued_at", "is", null)
           .where("closed_at", "is", null)

@@ -1,7 +1,8 @@
 import type { Selectable } from "kysely";
-import type { Enrolment } from "../domain/enrolment.ts";
+import type { Enrolment, IssuedCertificates } from "../domain/enrolment.ts";
+import type { Recovery } from "../domain/recovery-state.ts";
 import type { StoredToken } from "../domain/stored-token.ts";
-import type { ActivationTokenTable, EnrolmentTable } from "./database.ts";
+import type { ActivationTokenTable, EnrolmentTable, IssuedColumns, RecoveryTable } from "./database.ts";
 
 export function tokenFromRow(row: Selectable<ActivationTokenTable>, agentId: string | undefined): StoredToken {
   return {
@@ -25,18 +26,54 @@ export function enrolmentFromRow(row: Selectable<EnrolmentTable>): Enrolment {
     agentId: row.agent_id,
     tokenId: row.token_id,
     enrolledAt: row.enrolled_at,
+    joinNonce: row.join_nonce ?? undefined,
     agentSpkiSha256: row.agent_spki_sha256,
     collectorSpkiSha256: row.collector_spki_sha256,
   };
   if (row.closed_reason !== null) return { ...common, state: "closed", reason: row.closed_reason };
+  const issued = issuedFromRow(row);
+  return issued ? { ...common, state: "issued", ...issued } : { ...common, state: "pending" };
+}
+
+export function recoveryFromRow(row: Selectable<RecoveryTable>): Recovery {
+  return {
+    challengeId: row.challenge_id,
+    agentId: row.agent_id,
+    join: { sequence: row.join_sequence, nonce: row.join_nonce },
+    presentedJoinStateSha256: row.presented_join_state_sha256,
+    agentSpkiSha256: row.agent_spki_sha256,
+    collectorSpkiSha256: row.collector_spki_sha256,
+    allowedBy: row.allowed_by ?? undefined,
+    begunAt: row.begun_at,
+    issued: issuedFromRow(row),
+  };
+}
+
+/** What was issued, once it was; the columns of a redemption and of a recovery are the same. */
+export function issuedFromRow(
+  row: Pick<Selectable<EnrolmentTable>, keyof IssuedColumns>,
+): (IssuedCertificates & { readonly issuedAt: Date }) | undefined {
   const certificate = chainFromColumns(row.certificate_serial, row.certificate_chain_der, row.certificate_not_after);
   const monitoringCertificate = chainFromColumns(
     row.collector_certificate_serial,
     row.collector_certificate_chain_der,
     row.collector_certificate_not_after,
   );
-  if (row.issued_at === null || !certificate || !monitoringCertificate) return { ...common, state: "pending" };
-  return { ...common, state: "issued", issuedAt: row.issued_at, certificate, monitoringCertificate };
+  if (row.issued_at === null || !certificate || !monitoringCertificate) return undefined;
+  return { issuedAt: row.issued_at, certificate, monitoringCertificate };
+}
+
+export function issuedToRow(issued: IssuedCertificates, now: Date) {
+  const { certificate, monitoringCertificate } = issued;
+  return {
+    issued_at: now,
+    certificate_serial: certificate.serialNumber,
+    certificate_chain_der: [...certificate.certificatesDer],
+    certificate_not_after: certificate.notAfter,
+    collector_certificate_serial: monitoringCertificate.serialNumber,
+    collector_certificate_chain_der: [...monitoringCertificate.certificatesDer],
+    collector_certificate_not_after: monitoringCertificate.notAfter,
+  };
 }
 
 /** A CHECK sees to it that the columns of both chains are null together. */
