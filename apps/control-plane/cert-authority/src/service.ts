@@ -20,7 +20,7 @@ import {
 } from "@drawbridge/rpc";
 import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
-import { createAuthority } from "./ca/authority.ts";
+import { wireAuthority } from "./ca/wire-authority.ts";
 import { parseKeyEncryptionKey } from "./ca/sealed-key.ts";
 import type { CertAuthorityConfig } from "./config.ts";
 import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
@@ -29,14 +29,16 @@ import { createIssueQueue } from "./store/issue-queue.ts";
 import { createIssueCertificate } from "./domain/issue-certificate.ts";
 import { publicRoutes } from "./http/public-routes.ts";
 import { createCrlCache } from "./revocation/crl-cache.ts";
+import { createMirrorBucket } from "./revocation/mirror-bucket.ts";
+import { createRevocationMirror } from "./revocation/revocation-mirror.ts";
 import { createSupersededJob } from "./revocation/superseded-job.ts";
 import { createCertificateAuthorityRpc } from "./rpc/certificate-authority-rpc.ts";
 import { createRevocationRpc, listRevocations } from "./rpc/revocation-rpc.ts";
 import { countIssues, gaugeExpiry, timeSigning } from "./issue-metrics.ts";
-import { readAuthority } from "./store/ca-key-repository.ts";
 import { createCertificateRepository } from "./store/certificate-repository.ts";
 import { createRevocationRepository } from "./store/revocation-repository.ts";
 import { findCrlIssuer } from "./store/crl-issuer.ts";
+import { createMirrorRepository } from "./store/mirror-repository.ts";
 import { createOutboxAge } from "./store/outbox-age.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
 
@@ -63,7 +65,6 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   const { metrics } = telemetry;
   const health = createHealth();
   const kek = parseKeyEncryptionKey(config.KEY_ENCRYPTION_KEY_FILE.reveal());
-  const leaf = { ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE };
 
   // outbound
   const store = openStore<CertAuthorityDb>({
@@ -103,27 +104,51 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   const certificates = createCertificateRepository(store);
   const revocations = createRevocationRepository(store);
 
-  // A hint for readers, who ask every two seconds anyway.
-  revocations.onRevoked(() => void bus.broadcast("ctl.revoked", new Uint8Array()).catch(() => undefined));
+  // Hints, for those who ask again every few seconds anyway.
+  const hint = (subject: "ctl.revoked" | "ctl.bundle"): void =>
+    void bus.broadcast(subject, new Uint8Array()).catch(() => undefined);
+  const mirror = createRevocationMirror({
+    repository: createMirrorRepository(store),
+    bucket: createMirrorBucket(bus),
+    onTakenBack: () => hint("ctl.revoked"),
+    onBundleRaised: () => hint("ctl.bundle"),
+    clock,
+    logger,
+    metrics,
+  });
+  revocations.onRevoked(() => {
+    hint("ctl.revoked");
+    mirror.wake();
+  });
 
   // domain
-  const authority = createAuthority({
-    read: () => readAuthority(store.db, kek),
-    trustDomain: config.TRUST_DOMAIN,
-    leaf,
+  const {
+    authority,
+    issuing,
+    keepers,
+    watch: authorityWatch,
+    rpc: authorityRpc,
+  } = wireAuthority({
+    config,
+    kek,
+    store,
+    bus,
+    identity: identity.holder,
+    logger,
+    metrics,
     clock,
     random,
-    logger,
+    ids,
   });
-  const signing = createSigningThread({ ca: () => authority.get().issuing, logger });
-  const queue = createIssueQueue({ store, authority, limit: config.ISSUE_QUEUE_LIMIT, metrics });
+  const signing = createSigningThread({ cas: () => authority.get().signers, logger });
+  const queue = createIssueQueue({ store, limit: config.ISSUE_QUEUE_LIMIT, metrics });
   const signLeaf = timeSigning(signing.sign, { metrics, clock });
   const issueCertificate = countIssues(
-    createIssueCertificate({ signLeaf, leafTtlSeconds: leaf.ttlSeconds, queue, clock }),
+    createIssueCertificate({ issuing, signLeaf, leafTtlSeconds: config.LEAF_TTL_SECONDS, queue, clock }),
     metrics,
   );
   const crls = createCrlCache({
-    activeIssuerId: () => authority.get().issuing.id,
+    activeIssuerId: () => authority.get().issuingFor("fabric").id,
     findIssuer: (id) => findCrlIssuer(store, { id, kek }),
     revocations,
     clock,
@@ -154,8 +179,16 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     clientCertificate: "required",
     revocations: refusals,
     services: [
-      createCertificateAuthorityRpc({ authority, issueCertificate, certificates, revocations, clock }),
-      createRevocationRpc({ revocations }),
+      authorityRpc,
+      createCertificateAuthorityRpc({
+        assertCurrent: () => authorityWatch.assertCurrent(),
+        authority,
+        issueCertificate,
+        certificates,
+        revocations,
+        clock,
+      }),
+      createRevocationRpc({ revocations, mirror }),
     ],
     maxConcurrentStreams: 1_000,
     health,
@@ -189,7 +222,9 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   const outboxAge = createOutboxAge({ store, metrics, clock });
   const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
-  gaugeExpiry(metrics, "issuing_ca", () => (authority.isLoaded() ? authority.get().issuing.notAfter : undefined));
+  gaugeExpiry(metrics, "issuing_ca", () =>
+    authority.isLoaded() ? authority.get().issuingFor("fabric").notAfter : undefined,
+  );
   gaugeExpiry(metrics, "root_ca", () => (authority.isLoaded() ? authority.get().rootNotAfter : undefined));
   gaugeExpiry(metrics, "identity", () => (identity.holder.isLoaded ? identity.holder.get().notAfter : undefined));
   for (const [name, check] of Object.entries({
@@ -203,6 +238,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   health.register("revocation list age", refusals.freshness, "degraded");
   health.register("listeners", listening(internal, publicHttp));
   health.register("bus", bus.health, "degraded");
+  health.register("revocation mirror", mirror.health, "degraded");
   health.register("outbox", outbox.health, "degraded");
 
   return {
@@ -218,7 +254,10 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       internal,
       publicHttp,
       superseded,
+      ...keepers,
       bus,
+      authorityWatch, // before the mirror, which raises the sequence of a restored record
+      mirror,
       outbox,
       inboxCleaner,
       outboxAge,

@@ -1,13 +1,16 @@
-import { createCsr, generateKeyPair, parseCertificate, spkiSha256, type SigningCa } from "@drawbridge/pki";
+import { createCsr, generateKeyPair, parseCertificate, spkiSha256 } from "@drawbridge/pki";
 import { createTestCa, createTestLogger } from "@drawbridge/testkit";
 import { expect, onTestFinished, test } from "vitest";
 import { createSigningThread } from "../src/signing/create-signing-thread.ts";
+import type { NamedCa } from "../src/signing/signing-batch.ts";
 
 const ca = await createTestCa();
 const now = new Date();
 
-function createThread(issuing: () => SigningCa = () => ca.issuing) {
-  const thread = createSigningThread({ ca: issuing, logger: createTestLogger().logger });
+const cas: readonly NamedCa[] = [{ id: "first", ...ca.issuing }];
+
+function createThread(given: () => readonly NamedCa[] = () => cas) {
+  const thread = createSigningThread({ cas: given, logger: createTestLogger().logger });
   onTestFinished(() => thread.stop(AbortSignal.timeout(5_000)));
   return thread;
 }
@@ -15,7 +18,7 @@ function createThread(issuing: () => SigningCa = () => ca.issuing) {
 async function request() {
   const keyPair = await generateKeyPair();
   const spiffeId = "spiffe://drawbridge.local/cp/activation";
-  return { keyPair, asked: { csrDer: await createCsr(keyPair), spiffeId, now, ttlSeconds: 3600 } };
+  return { keyPair, asked: { csrDer: await createCsr(keyPair), spiffeId, now, ttlSeconds: 3600, issuerId: "first" } };
 }
 
 test("of many requests at once, each gets the certificate of its own key", async () => {
@@ -52,13 +55,29 @@ test("a refused CSR is refused with its reason, and no other request suffers (R1
 });
 
 test("a thread that ends loses its requests aloud, and the next request starts another", async () => {
-  let issuing: SigningCa = { ...ca.issuing, certificateDer: new Uint8Array(3) };
-  const thread = createThread(() => issuing);
-  await expect(thread.start(AbortSignal.timeout(10_000))).rejects.toThrow();
+  let given: readonly NamedCa[] = [{ id: "first", ...ca.issuing, certificateDer: new Uint8Array(3) }];
+  const thread = createThread(() => given);
+  await thread.start(AbortSignal.timeout(10_000));
   const { asked } = await request();
   await expect(thread.sign(asked)).rejects.toMatchObject({ code: "SIGNER_LOST", kind: "unavailable" });
-  issuing = ca.issuing;
+  given = cas;
   await expect(thread.sign(asked)).resolves.toMatchObject({ spiffeId: asked.spiffeId });
+});
+
+test("takes a new CA between two requests, and signs no more with one that is gone (REN 6)", async () => {
+  const next = await createTestCa();
+  let given = cas;
+  const thread = createThread(() => given);
+  await thread.start(AbortSignal.timeout(10_000));
+  const { asked } = await request();
+  await thread.sign(asked);
+  given = [...cas, { id: "second", ...next.issuing }];
+  const leaf = await thread.sign({ ...asked, issuerId: "second" });
+  const issuedBy = (der: Uint8Array) => parseCertificate(leaf.certificateDer).verify(parseCertificate(der).publicKey);
+  expect([leaf.issuerId, issuedBy(next.issuingDer)]).toEqual(["second", true]);
+  expect(await thread.sign(asked)).toMatchObject({ issuerId: "first" });
+  given = given.slice(1);
+  await expect(thread.sign(asked)).rejects.toMatchObject({ code: "ISSUING_CA_RETIRED", kind: "unavailable" });
 });
 
 test("a stopped thread signs nothing", async () => {

@@ -1,8 +1,9 @@
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import { assertLeafTtl } from "@drawbridge/pki";
 import { openStore } from "@drawbridge/store";
 import type { Logger } from "@drawbridge/telemetry";
 import type { BootstrapConfig } from "../config.ts";
-import { lockBootstrap } from "../store/ca-key-repository.ts";
+import { lockAuthority, openCaKeys, readAuthorityState } from "../store/ca-key-repository.ts";
 import { recordCertificates } from "../store/record-certificates.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 import { loadAuthority } from "./authority.ts";
@@ -35,23 +36,23 @@ export async function runBootstrap({ config, logger, clock, ids }: RunBootstrapO
   });
   await store.start(AbortSignal.timeout(startTimeoutMs));
   try {
-    const { outcome, authority: stored } = await bootstrapAuthority({
-      store,
-      kek,
-      trustDomain: config.TRUST_DOMAIN,
-      clock,
-      ids,
-    });
-    logger.info({ outcome, trust_domain: stored.trustDomain }, "certificate authority is there");
-    const leaf = { ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE };
-    const authority = loadAuthority(stored, { trustDomain: config.TRUST_DOMAIN, leaf });
+    const issuingTtlSeconds = config.ISSUING_CA_TTL_SECONDS;
+    assertLeafTtl({ ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE, issuingTtlSeconds });
+    const trustDomain = config.TRUST_DOMAIN;
+    const outcome = await bootstrapAuthority({ store, kek, trustDomain, issuingTtlSeconds, clock, ids });
+    logger.info({ outcome, trust_domain: trustDomain }, "certificate authority is there");
+    const source = {
+      state: () => readAuthorityState(store.db),
+      openKeys: (keyIds: readonly string[]) => openCaKeys(store.db, keyIds, kek),
+    };
+    const authority = await loadAuthority(source, trustDomain);
     const services = await store.transaction(async (tx) => {
-      await lockBootstrap(tx); // of two bootstraps the second one finds fresh identities
+      await lockAuthority(tx); // of two bootstraps the second one finds fresh identities
       return writeServiceIdentities({
         directory: config.IDENTITIES_DIR,
         authority,
-        leafTtlSeconds: leaf.ttlSeconds,
-        record: (certificates) => recordCertificates(store, { issuerId: authority.issuing.id, certificates }),
+        leafTtlSeconds: config.LEAF_TTL_SECONDS,
+        record: (certificates) => recordCertificates(store, certificates),
         clock,
         ids,
       });

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import {
   chainToPem,
+  createLeafCertificate,
   generateKeyPair,
   loadIdentityDir,
   saveIdentityDir,
@@ -71,7 +72,9 @@ async function writeIdentity(directory: string, name: string, options: WriteServ
   const { authority, clock, ids } = options;
   const keyPair = await generateKeyPair();
   const now = clock.now();
-  const leaf = await authority.issuer.issue({
+  const issuing = authority.issuingFor("service");
+  const leaf = await createLeafCertificate({
+    issuer: issuing,
     spkiDer: keyPair.spkiDer,
     spiffeId: name,
     now,
@@ -80,6 +83,7 @@ async function writeIdentity(directory: string, name: string, options: WriteServ
   await options.record([
     {
       ...leaf,
+      issuerId: issuing.id,
       requestId: ids.next(),
       fabricId: undefined,
       spkiSha256: spkiSha256(keyPair.spkiDer),
@@ -88,7 +92,7 @@ async function writeIdentity(directory: string, name: string, options: WriteServ
     },
   ]);
   const material = {
-    certificateChainPem: chainToPem([leaf.certificateDer, authority.issuing.certificateDer]),
+    certificateChainPem: chainToPem([leaf.certificateDer, issuing.certificateDer]),
     privateKeyPem: keyPair.privateKeyPem(),
     trustBundle: authority.trustBundle,
   };

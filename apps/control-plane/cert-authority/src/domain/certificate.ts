@@ -26,6 +26,8 @@ export interface CertificateRecord {
 /** A certificate that was signed and waits to be recorded; nobody has seen it yet. */
 export interface SignedCertificate {
   readonly requestId: string;
+  /** The CA that signed it. */
+  readonly issuerId: string;
   readonly serialNumber: string;
   readonly spiffeId: string;
   readonly fabricId: string | undefined;
@@ -41,6 +43,8 @@ export interface SignedCertificate {
 /** A certificate that may be handed out: it is in the table. */
 export interface RecordedCertificate {
   readonly serialNumber: string;
+  /** The CA that signed it: its chain. */
+  readonly issuerId: string;
   readonly spiffeId: string;
   readonly certificateDer: Uint8Array;
   readonly notBefore: Date;

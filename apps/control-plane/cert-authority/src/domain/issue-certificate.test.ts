@@ -1,3 +1,4 @@
+import { DrawbridgeError } from "@drawbridge/errors";
 import { createCsr, createLeafIssuer, generateKeyPair, parseCertificate } from "@drawbridge/pki";
 import { createTestCa, FakeClock } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
@@ -8,7 +9,7 @@ import { createIssueCertificate, type IssueRequest, type RecordOutcome } from ".
 
 const ca = await createTestCa();
 const clock = new FakeClock(new Date());
-const signLeaf = createSignLeaf(createLeafIssuer(ca.issuing));
+const signLeaf = createSignLeaf(() => createLeafIssuer(ca.issuing));
 const keyPair = await generateKeyPair();
 const request: IssueRequest = {
   requestId: "018f0000-0000-7000-8000-000000000001",
@@ -21,6 +22,8 @@ const request: IssueRequest = {
 
 /** A table in memory with the rule of the real one: a request id is recorded once. */
 function createIssue(options: { readonly limit?: number; readonly signLeaf?: SignLeaf } = {}) {
+  const issuers = { service: "retired", fabric: "current" };
+  const refresh = () => Promise.resolve(void (issuers.service = "current"));
   const table = new Map<string, SignedCertificate>();
   const queue = createGroupCommit<SignedCertificate, RecordOutcome>({
     limit: options.limit ?? 10,
@@ -29,6 +32,7 @@ function createIssue(options: { readonly limit?: number; readonly signLeaf?: Sig
     write: (group) =>
       Promise.resolve(
         group.map((certificate): RecordOutcome => {
+          if (certificate.issuerId === "retired") return { outcome: "issuer_retired" };
           const found = table.get(certificate.requestId);
           if (found) return { outcome: "replayed", certificate: found };
           table.set(certificate.requestId, certificate);
@@ -36,7 +40,13 @@ function createIssue(options: { readonly limit?: number; readonly signLeaf?: Sig
         }),
       ),
   });
-  const issue = createIssueCertificate({ signLeaf: options.signLeaf ?? signLeaf, leafTtlSeconds: 3600, queue, clock });
+  const issue = createIssueCertificate({
+    issuing: { issuerFor: (audience) => ({ id: issuers[audience] }), refresh },
+    signLeaf: options.signLeaf ?? signLeaf,
+    leafTtlSeconds: 3600,
+    queue,
+    clock,
+  });
   return { issue, table, queue };
 }
 
@@ -82,4 +92,15 @@ test("an overloaded authority does no cryptography (R14)", async () => {
   await expect(issue({ ...request, csrDer: new Uint8Array(3) })).rejects.toMatchObject({ code: "ISSUE_OVERLOADED" });
   place.release();
   expect(signatures).toBe(0);
+});
+
+test("a CA that is retired, or has run out, before this replica noticed is replaced without a failed request (REN 6)", async () => {
+  const retired = createIssue();
+  expect(await retired.issue(request)).toMatchObject({ issuerId: "current" });
+  expect([...retired.table.values()]).toMatchObject([{ issuerId: "current" }]);
+  const expired: SignLeaf = (leaf) =>
+    leaf.issuerId === "current"
+      ? signLeaf(leaf)
+      : Promise.reject(new DrawbridgeError({ kind: "failed_precondition", code: "ISSUING_CA_EXPIRED", message: "" }));
+  expect(await createIssue({ signLeaf: expired }).issue(request)).toMatchObject({ issuerId: "current" });
 });

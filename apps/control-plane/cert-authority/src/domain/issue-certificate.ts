@@ -1,5 +1,6 @@
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
+import type { Audience } from "./ca-key.ts";
 import type { RecordedCertificate, SignedCertificate } from "./certificate.ts";
 import type { FabricProfile } from "./certificate-name.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -9,7 +10,9 @@ import type { SignLeaf } from "./sign-leaf.ts";
 export type RecordOutcome =
   | { readonly outcome: "recorded" }
   /** The request id was used before; what was recorded then. */
-  | { readonly outcome: "replayed"; readonly certificate: RecordedCertificate & { readonly spkiSha256: string } };
+  | { readonly outcome: "replayed"; readonly certificate: RecordedCertificate & { readonly spkiSha256: string } }
+  /** The CA that signed it was retired meanwhile: nothing was recorded. */
+  | { readonly outcome: "issuer_retired" };
 
 export interface IssueRequest {
   readonly requestId: string;
@@ -20,7 +23,16 @@ export interface IssueRequest {
   readonly traceparent: string;
 }
 
+/** Which CA signs, as this replica knows it. */
+export interface IssuingChoice {
+  /** @throws DrawbridgeError if nothing may be issued now */
+  issuerFor(audience: Audience): { readonly id: string };
+  /** Look for a change of the CAs now. */
+  refresh(): Promise<unknown>;
+}
+
 export interface IssueCertificateDeps {
+  readonly issuing: IssuingChoice;
   readonly signLeaf: SignLeaf;
   readonly leafTtlSeconds: number;
   readonly queue: GroupCommit<SignedCertificate, RecordOutcome>;
@@ -31,12 +43,33 @@ export type IssueCertificate = (request: IssueRequest) => Promise<RecordedCertif
 
 /**
  * Issue: admit, check the CSR, sign, record, and only then answer. The same request id with the same key and name gives
- * the certificate of the first time.
+ * the certificate of the first time. A replica that has not noticed yet that its CA has run out or was retired looks
+ * again, once, before it fails: nobody but the record decides which CA may sign.
  * @throws DrawbridgeError `ISSUE_OVERLOADED` (unavailable) before any cryptography | `CSR_*` (invalid_argument) |
- * `REQUEST_ID_REUSED` (already_exists): same request id, another key or name
+ * `REQUEST_ID_REUSED` (already_exists): same request id, another key or name | `ISSUING_CA_EXPIRED`
+ * (failed_precondition) | `ISSUING_CA_RETIRED` (unavailable)
  */
 export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertificate {
   return async (request) => {
+    const first = await attempt(request).catch((error: unknown) => {
+      if (isDrawbridgeError(error, "ISSUING_CA_EXPIRED") || isDrawbridgeError(error, "ISSUING_CA_RETIRED"))
+        return undefined;
+      throw error;
+    });
+    if (first) return first;
+    await deps.issuing.refresh();
+    const second = await attempt(request);
+    if (second) return second;
+    throw new DrawbridgeError({
+      kind: "unavailable",
+      code: "ISSUING_CA_RETIRED",
+      message: "the CA that signed is retired by now; try again",
+      retryAfterMs: 250,
+    });
+  };
+
+  /** Undefined: the CA is retired. */
+  async function attempt(request: IssueRequest): Promise<RecordedCertificate | undefined> {
     const place = deps.queue.admit();
     let signed: SignedCertificate;
     try {
@@ -46,14 +79,16 @@ export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertifi
       throw error;
     }
     const recorded = await place.submit(signed);
-    return recorded.outcome === "recorded" ? signed : sameRequest(signed, recorded.certificate);
-  };
+    if (recorded.outcome === "replayed") return sameRequest(signed, recorded.certificate);
+    return recorded.outcome === "recorded" ? signed : undefined;
+  }
 }
 
 async function sign(request: IssueRequest, deps: IssueCertificateDeps): Promise<SignedCertificate> {
   const now = deps.clock.now();
   const { requestId, fabricId, traceparent, csrDer, spiffeId } = request;
-  const leaf = await deps.signLeaf({ csrDer, spiffeId, now, ttlSeconds: deps.leafTtlSeconds });
+  const issuerId = deps.issuing.issuerFor(request.profile === "service" ? "service" : "fabric").id;
+  const leaf = await deps.signLeaf({ csrDer, spiffeId, now, ttlSeconds: deps.leafTtlSeconds, issuerId });
   return { requestId, fabricId, traceparent, issuedAt: now, ...leaf };
 }
 

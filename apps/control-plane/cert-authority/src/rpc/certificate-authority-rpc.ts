@@ -5,7 +5,7 @@ import type { PeerIdentity } from "@drawbridge/pki";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import { currentTraceparent } from "@drawbridge/telemetry";
 import type { Authority } from "../ca/authority.ts";
-import type { CertificateRecord } from "../domain/certificate.ts";
+import type { CertificateRecord, RecordedCertificate } from "../domain/certificate.ts";
 import { fabricCertificateName } from "../domain/certificate-name.ts";
 import type { IssueCertificate } from "../domain/issue-certificate.ts";
 import type { CertificateRepository } from "../store/certificate-repository.ts";
@@ -21,6 +21,8 @@ import { issuedToProto, recordToProto, trustBundleToProto } from "./responses.ts
 
 export interface CertificateAuthorityRpcDeps {
   readonly authority: Pick<Authority, "get">;
+  /** Throws if no trust bundle may be handed out now. */
+  readonly assertCurrent: () => void;
   readonly issueCertificate: IssueCertificate;
   readonly certificates: Pick<CertificateRepository, "find" | "activate" | "list">;
   readonly revocations: Pick<RevocationRepository, "revoke">;
@@ -35,6 +37,16 @@ const monitoringIngest = { service: "monitoring-ingest" } as const;
 
 export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps): GrpcServiceDefinition {
   const { authority, certificates, clock, issueCertificate, revocations } = deps;
+
+  /** With the chain of the CA that signed it, which for a repeated request may be an older one. */
+  function issued(certificate: RecordedCertificate) {
+    const loaded = authority.get();
+    return {
+      certificate: issuedToProto(certificate, loaded.issuingCertificate(certificate.issuerId)),
+      trustBundle: trustBundleToProto(loaded.trustBundle),
+    };
+  }
+
   return defineGrpcService(CertificateAuthorityServiceService, {
     allow: {
       issueFabricCertificate: [activation, runtimeManager],
@@ -47,7 +59,7 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
     },
     handlers: {
       issueFabricCertificate: async (request) => {
-        const { issuing, trustBundle } = authority.get();
+        const { trustBundle } = authority.get();
         const name = fabricNameFromProto(request);
         const certificate = await issueCertificate({
           requestId: requireUuid("request_id", request.requestId),
@@ -57,13 +69,9 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
           fabricId: name.fabricId,
           traceparent: currentTraceparent(),
         });
-        return {
-          certificate: issuedToProto(certificate, issuing.certificateDer),
-          trustBundle: trustBundleToProto(trustBundle),
-        };
+        return issued(certificate);
       },
       issueServiceCertificate: async (request, { peer }) => {
-        const { issuing, trustBundle } = authority.get();
         const certificate = await issueCertificate({
           requestId: requireUuid("request_id", request.requestId),
           profile: "service",
@@ -72,12 +80,12 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
           fabricId: undefined,
           traceparent: currentTraceparent(),
         });
-        return {
-          certificate: issuedToProto(certificate, issuing.certificateDer),
-          trustBundle: trustBundleToProto(trustBundle),
-        };
+        return issued(certificate);
       },
-      getTrustBundle: () => Promise.resolve({ trustBundle: trustBundleToProto(authority.get().trustBundle) }),
+      getTrustBundle: async () => {
+        deps.assertCurrent();
+        return { trustBundle: trustBundleToProto(authority.get().trustBundle) };
+      },
       getCertificate: async (request) => {
         const serialNumber = requireSerialNumber(request.serialNumber);
         return { certificate: recordToProto(found(await certificates.find(serialNumber), serialNumber)) };

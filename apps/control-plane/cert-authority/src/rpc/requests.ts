@@ -14,6 +14,8 @@ const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 const serialPattern = /^[0-9a-f]{2,40}$/;
 const fingerprintPattern = /^[0-9a-f]{64}$/;
 const longestSpiffeId = 2_048;
+const replicaPattern = /^[A-Za-z0-9._-]{1,128}$/;
+const pinPattern = /^[A-Za-z0-9_-]{43}$/;
 const longestReason = 200;
 const pageSize = { default: 100, maximum: 500 };
 
@@ -80,6 +82,24 @@ export function listQueryFromProto(request: ListCertificatesRequest, now: Date):
     pageSize: request.pageSize === 0 ? pageSize.default : request.pageSize,
     pageToken: request.pageToken,
   };
+}
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function requireText(field: string, value: string, longest: number): string {
+  if (value.length <= longest) return value;
+  throw invalid(field, `must have at most ${longest} characters`);
+}
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function requireReplica(value: string): string {
+  if (replicaPattern.test(value)) return value;
+  throw invalid("replica", "must be 1 to 128 letters, digits, dots, hyphens and underscores");
+}
+
+/** @throws DrawbridgeError `REQUEST_INVALID` (invalid_argument) */
+export function requireSpkiPins(field: string, pins: readonly string[]): readonly string[] {
+  if (pins.length > 0 && pins.length <= 8 && pins.every((pin) => pinPattern.test(pin))) return pins;
+  throw invalid(field, "must be 1 to 8 SHA-256, base64url");
 }
 
 function profileFromProto(profile: FabricProfile): FabricNameRequest["profile"] {

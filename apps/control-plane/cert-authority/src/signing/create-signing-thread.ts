@@ -3,13 +3,12 @@ import { extname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Component } from "@drawbridge/lifecycle";
-import type { SigningCa } from "@drawbridge/pki";
 import type { SignedLeaf, SignLeaf, SignRequest } from "../domain/sign-leaf.ts";
-import { packRequests, unpackResults, type SignedBatch } from "./signing-batch.ts";
+import { packRequests, unpackResults, type NamedCa, type SignedBatch } from "./signing-batch.ts";
 
 export interface SigningThreadOptions {
-  /** Asked whenever a thread starts. */
-  readonly ca: () => SigningCa;
+  /** The CAs that may sign now, the same array for as long as they are the same: asked before each batch. */
+  readonly cas: () => readonly NamedCa[];
   readonly logger: { error(fields: object, message: string): void };
 }
 
@@ -40,17 +39,15 @@ export function createSigningThread(options: SigningThreadOptions): SigningThrea
   const waiting: Waiting[] = [];
   const inFlight = new Map<number, readonly Waiting[]>();
   let worker: Worker | undefined;
+  /** What the thread was told. */
+  let given: readonly NamedCa[] = [];
   let batches = 0;
   let isScheduled = false;
   let isStopped = false;
 
   function startWorker(): Worker {
-    const { certificateDer, privateKey } = options.ca();
-    const started = new Worker(program, {
-      name: "signing",
-      env: {},
-      workerData: { certificateDer: new Uint8Array(certificateDer), privateKey } satisfies SigningCa,
-    });
+    const started = new Worker(program, { name: "signing", env: {} });
+    given = [];
     started.on("message", (message: "ready" | SignedBatch) => {
       if (message !== "ready") settle(message);
     });
@@ -96,15 +93,30 @@ export function createSigningThread(options: SigningThreadOptions): SigningThrea
     inFlight.set(number, batch);
     try {
       if (isStopped) throw signerLost();
-      const message = packRequests(
-        number,
-        batch.map(({ request }) => request),
-      );
-      (worker ?? startWorker()).postMessage(message, [message.csrs.buffer]);
+      const thread = worker ?? startWorker();
+      const requests = batch.map(({ request }) => request);
+      const message = packRequests(number, { ...news(), requests });
+      thread.postMessage(message, [message.csrs.buffer]);
     } catch (error) {
       inFlight.delete(number);
       for (const { reject } of batch) reject(error);
     }
+  }
+
+  /** What the thread has to know before it signs: a new CA needs no new thread, and no request waits for one. */
+  function news(): { readonly cas: readonly NamedCa[]; readonly forget: readonly string[] } {
+    const [before, now] = [given, options.cas()];
+    if (before === now) return { cas: [], forget: [] };
+    given = now;
+    const added = now.filter(({ id }) => !before.some((ca) => ca.id === id));
+    return {
+      cas: added.map(({ id, certificateDer, privateKey }) => ({
+        id,
+        certificateDer: new Uint8Array(certificateDer), // a copy: Node's small buffers share their memory
+        privateKey,
+      })),
+      forget: before.map(({ id }) => id).filter((id) => !now.some((ca) => ca.id === id)),
+    };
   }
 
   return {

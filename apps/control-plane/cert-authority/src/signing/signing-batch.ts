@@ -1,9 +1,19 @@
 import { DrawbridgeError, type ErrorKind } from "@drawbridge/errors";
+import type { SigningCa } from "@drawbridge/pki";
 import type { SignedLeaf, SignRequest } from "../domain/sign-leaf.ts";
+
+/** A CA and the name by which requests ask for it. */
+export interface NamedCa extends SigningCa {
+  readonly id: string;
+}
 
 /** What goes to the signing thread: many requests in one message. The bytes of all CSRs travel as one piece. */
 export interface SigningBatch {
   readonly number: number;
+  /** CAs that the thread has not been given yet. */
+  readonly cas: readonly NamedCa[];
+  /** CAs that are retired by now. */
+  readonly forget: readonly string[];
   readonly csrs: Uint8Array<ArrayBuffer>;
   readonly requests: readonly (Omit<SignRequest, "csrDer"> & { readonly bytes: number })[];
 }
@@ -29,9 +39,14 @@ type SigningResult =
   /** A fault of ours. */
   | { readonly outcome: "failed"; readonly message: string };
 
-export function packRequests(number: number, requests: readonly SignRequest[]): SigningBatch {
+export function packRequests(
+  number: number,
+  { cas, forget, requests }: Pick<SigningBatch, "cas" | "forget"> & { readonly requests: readonly SignRequest[] },
+): SigningBatch {
   return {
     number,
+    cas,
+    forget,
     csrs: join(requests.map(({ csrDer }) => csrDer)),
     requests: requests.map(({ csrDer, ...request }) => ({ ...request, bytes: csrDer.length })),
   };

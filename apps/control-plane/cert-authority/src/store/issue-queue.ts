@@ -1,6 +1,5 @@
 import type { Store } from "@drawbridge/store";
 import type { Metrics } from "@drawbridge/telemetry";
-import type { Authority } from "../ca/authority.ts";
 import type { SignedCertificate } from "../domain/certificate.ts";
 import { createGroupCommit, type GroupCommit } from "../domain/group-commit.ts";
 import type { RecordOutcome } from "../domain/issue-certificate.ts";
@@ -9,7 +8,6 @@ import type { CertAuthorityDb } from "./schema.ts";
 
 export interface IssueQueueOptions {
   readonly store: Pick<Store<CertAuthorityDb>, "transaction">;
-  readonly authority: Pick<Authority, "get">;
   readonly limit: number;
   readonly metrics: Metrics;
 }
@@ -20,7 +18,7 @@ const retryAfterMs = 250;
 
 /** The queue between signing and answering: nothing leaves it that is not in the table. */
 export function createIssueQueue(options: IssueQueueOptions): GroupCommit<SignedCertificate, RecordOutcome> {
-  const { store, authority, metrics } = options;
+  const { store, metrics } = options;
   const issued = metrics.counter("certificates_issued", { description: "certificates recorded" });
   const groupSize = metrics.histogram("issue_group_certificates", {
     description: "certificates written in one transaction",
@@ -31,7 +29,7 @@ export function createIssueQueue(options: IssueQueueOptions): GroupCommit<Signed
     maxGroup,
     retryAfterMs,
     write: async (certificates) => {
-      const outcomes = await recordCertificates(store, { issuerId: authority.get().issuing.id, certificates });
+      const outcomes = await recordCertificates(store, certificates);
       groupSize.record(certificates.length);
       issued.add(outcomes.filter(({ outcome }) => outcome === "recorded").length);
       return outcomes;

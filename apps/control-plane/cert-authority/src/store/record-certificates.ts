@@ -5,15 +5,16 @@ import type { CertAuthorityDb } from "./schema.ts";
 
 /**
  * Record a group of certificates and their events in one transaction: three statements, however many there are. A
- * request id that was used before keeps what it got then.
+ * request id that was used before keeps what it got then. The rows of the CAs are locked (FOR KEY SHARE) until the
+ * commit, and whoever retires a CA locks its row FOR UPDATE first: so no certificate is recorded, and none handed out,
+ * under a CA that is retired, however far behind this replica is.
  */
 export async function recordCertificates(
   store: Pick<Store<CertAuthorityDb>, "transaction">,
-  options: { readonly issuerId: string; readonly certificates: readonly SignedCertificate[] },
+  certificates: readonly SignedCertificate[],
 ): Promise<readonly RecordOutcome[]> {
-  const { certificates, issuerId } = options;
   return store.transaction(async (tx) => {
-    const inserted = await insertNew(tx, issuerId, certificates);
+    const inserted = await insertNew(tx, certificates);
     const recorded = certificates.filter(({ serialNumber }) => inserted.has(serialNumber));
     await enqueueEvents(
       tx,
@@ -36,15 +37,13 @@ export async function recordCertificates(
     return certificates.map(({ serialNumber, requestId }): RecordOutcome => {
       if (inserted.has(serialNumber)) return { outcome: "recorded" };
       const certificate = replayed.get(requestId);
-      if (!certificate) throw new Error("a certificate was neither recorded nor found");
-      return { outcome: "replayed", certificate };
+      return certificate ? { outcome: "replayed", certificate } : { outcome: "issuer_retired" };
     });
   });
 }
 
 async function insertNew(
   tx: Transaction<CertAuthorityDb>,
-  issuerId: string,
   rows: readonly SignedCertificate[],
 ): Promise<ReadonlySet<string>> {
   // All certificates as one binary value: in an array each would travel as text, escaped and twice as long.
@@ -52,14 +51,20 @@ async function insertNew(
   let end = 0;
   const offsets = rows.map((row) => (end += row.certificateDer.length) - row.certificateDer.length);
   const { rows: inserted } = await sql<{ serial_number: string }>`
+    WITH issuer AS MATERIALIZED (
+      SELECT id FROM ca_key
+      WHERE id = ANY(${[...new Set(rows.map((row) => row.issuerId))]}::uuid[]) AND state IN ('active', 'old')
+      ORDER BY id FOR KEY SHARE
+    )
     INSERT INTO certificate (serial_number, request_id, issuer_id, spiffe_id, fabric_id, spki_sha256, certificate_der,
       not_before, not_after, issued_at)
-    SELECT row.serial_number, row.request_id, ${issuerId}::uuid, row.spiffe_id, row.fabric_id, row.spki_sha256,
+    SELECT row.serial_number, row.request_id, issuer.id, row.spiffe_id, row.fabric_id, row.spki_sha256,
       substring(${certificates}::bytea FROM row.certificate_offset + 1 FOR row.certificate_length),
       row.not_before, row.not_after, row.issued_at
     FROM unnest(
       ${rows.map((row) => row.serialNumber)}::text[],
       ${rows.map((row) => row.requestId)}::uuid[],
+      ${rows.map((row) => row.issuerId)}::uuid[],
       ${rows.map((row) => row.spiffeId)}::text[],
       ${rows.map((row) => row.fabricId ?? null)}::uuid[],
       ${rows.map((row) => row.spkiSha256)}::text[],
@@ -68,8 +73,9 @@ async function insertNew(
       ${rows.map((row) => row.notBefore)}::timestamptz[],
       ${rows.map((row) => row.notAfter)}::timestamptz[],
       ${rows.map((row) => row.issuedAt)}::timestamptz[]
-    ) AS row (serial_number, request_id, spiffe_id, fabric_id, spki_sha256, certificate_offset, certificate_length,
+    ) AS row (serial_number, request_id, issuer_id, spiffe_id, fabric_id, spki_sha256, certificate_offset, certificate_length,
       not_before, not_after, issued_at)
+    JOIN issuer ON issuer.id = row.issuer_id
     ON CONFLICT (request_id) DO NOTHING
     RETURNING serial_number
   `.execute(tx);
@@ -80,7 +86,16 @@ async function readByRequestId(tx: Transaction<CertAuthorityDb>, requestIds: rea
   if (requestIds.length === 0) return new Map<string, never>();
   const rows = await tx
     .selectFrom("certificate")
-    .select(["request_id", "serial_number", "spiffe_id", "spki_sha256", "certificate_der", "not_before", "not_after"])
+    .select([
+      "request_id",
+      "serial_number",
+      "issuer_id",
+      "spiffe_id",
+      "spki_sha256",
+      "certificate_der",
+      "not_before",
+      "not_after",
+    ])
     .where("request_id", "in", [...requestIds])
     .execute();
   return new Map(
@@ -88,6 +103,7 @@ async function readByRequestId(tx: Transaction<CertAuthorityDb>, requestIds: rea
       row.request_id,
       {
         serialNumber: row.serial_number,
+        issuerId: row.issuer_id,
         spiffeId: row.spiffe_id,
         spkiSha256: row.spki_sha256,
         certificateDer: row.certificate_der,

@@ -1,4 +1,5 @@
 import type { Generated, GeneratedAlways } from "kysely";
+import type { CaKeyState, RotationPhase } from "../domain/ca-key.ts";
 
 /** The tables of schema `cert_authority`. bigint is read as text, bytea as Buffer. */
 export interface CertAuthorityDb {
@@ -6,16 +7,45 @@ export interface CertAuthorityDb {
     only_one: Generated<boolean>;
     trust_domain: string;
     sequence: string;
+    version: Generated<string>;
   };
   ca_key: {
     id: string;
     kind: "root" | "issuing";
+    state: CaKeyState;
+    issuer_id: string;
     certificate_der: Buffer;
-    sealed_private_key: Buffer;
+    sealed_private_key: Buffer | null;
     seal_key_id: string;
     not_before: Date;
     not_after: Date;
     created_at: Date;
+    activated_at: Date | null;
+    old_at: Date | null;
+    retired_at: Date | null;
+  };
+  rotation: {
+    only_one: Generated<boolean>;
+    phase: RotationPhase;
+    phase_since: Date;
+    old_root_id: string;
+    new_root_id: string;
+    request_id: string;
+    requested_by: string;
+    reason: string;
+  };
+  trust_succession: {
+    sequence: string;
+    signer_spki_sha256: string;
+    root_spki_sha256: string[];
+    jws: string;
+  };
+  trust_acknowledgement: {
+    service: string;
+    replica: string;
+    trust_bundle_sequence: string;
+    certificate_serial: string;
+    seen_at: Date;
   };
   certificate: {
     position: GeneratedAlways<string>;
