@@ -1,13 +1,20 @@
-import { connectBus } from "@drawbridge/bus";
-import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { ArtefactReferenceServiceClient } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import { EntitlementServiceClient } from "@drawbridge/contracts/runtime/v1/app_service";
-import { type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
+import {
+  createHeadStart,
+  type Clock,
+  type Component,
+  type Health,
+  type IdSource,
+  type Random,
+} from "@drawbridge/lifecycle";
 import {
   createGrpcClient,
   createGrpcServer,
   createHttpServer,
   createOpsServer,
+  createRevocationList,
   createServiceIdentity,
   observeIdentity,
   type GrpcServer,
@@ -19,16 +26,13 @@ import { createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/s
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createFileBlobStore } from "./blobs/file-blob-store.ts";
 import { createReferenceQuestion } from "./clients/artefact-references.ts";
-import { createStandingQuestion } from "./clients/certificate-standing.ts";
 import { createEntitlementQuestion } from "./clients/entitlement-client.ts";
 import type { ConfigResolverConfig } from "./config.ts";
-import { createRevocationWatch } from "./consumers/revocation-watch.ts";
 import type { ArtefactDigest } from "./domain/artefact-digest.ts";
 import { createBundleUploads } from "./domain/bundle-uploads.ts";
 import { createConfigurations } from "./domain/configurations.ts";
 import { createEntitlement } from "./domain/entitlement.ts";
 import { createGarbageCollection } from "./domain/garbage.ts";
-import { createPeerStanding } from "./domain/peer-standing.ts";
 import { createFreedRecord, createHousekeeping } from "./housekeeping.ts";
 import { registerFabricRoutes } from "./http/fabric-routes.ts";
 import { createTransferMetrics } from "./http/transfer-metrics.ts";
@@ -91,10 +95,14 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     random,
   });
   const peer = { identity: identity.holder, logger, clock, random };
-  const certAuthority = createGrpcClient(CertificateAuthorityServiceClient, {
-    ...peer,
-    address: config.CERT_AUTHORITY_ADDRESS,
-    expectedServer: "/cp/cert-authority",
+  const startOfBus = createHeadStart(bus);
+  const revocations = createRevocationList({
+    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
+    news: createRevocationNews(bus),
+    clock,
+    random,
+    logger,
+    metrics,
   });
   const runtimeManager = {
     ...peer,
@@ -129,17 +137,14 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     onFreed,
   });
   const entitlement = createEntitlement({ ask: createEntitlementQuestion(entitlements.call), clock });
-  const standing = createPeerStanding({ ask: createStandingQuestion(certAuthority.call), clock });
   // inbound
-  const common = { identity: identity.holder, clientCertificate: "required" as const, logger, metrics, clock, ids };
+  const mutualTls = { identity: identity.holder, clientCertificate: "required" as const, revocations };
+  const common = { ...mutualTls, logger, metrics, clock, ids };
   const fabricServer = createHttpServer({
     ...common,
     name: "fabric",
     listen: config.FABRIC_LISTEN,
     allow: [{ fabric: "agent" }, { fabric: "gateway" }],
-    beforeRequest: async ({ peer: caller }) => {
-      if (caller !== undefined) await standing.assertGood(caller.serialNumber, new AbortController().signal);
-    },
     register: (app) => {
       const readConfiguration = (digest: ArtefactDigest) => configurations.read(digest);
       registerFabricRoutes(app, { entitlement, refusals, blobs, readConfiguration, transfers, clock, logger, idleMs });
@@ -161,13 +166,6 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     services: [createConfigurationRpc({ configurations, bundles })],
     maxMessageBytes,
   });
-  const revocationWatch = createRevocationWatch({
-    bus,
-    standing,
-    connections: () => fabricServer.connections(),
-    clock,
-    logger,
-  });
   const housekeeping = createHousekeeping({
     uploads,
     garbage,
@@ -182,14 +180,17 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
   observeIdentity(metrics, identity.holder);
   health.register("identity", identity.health);
   health.register("database", store.health);
+  health.register("revocations", revocations.health);
+  health.register("revocation list age", revocations.freshness, "degraded");
   health.register("listeners", listening(fabricServer, uploadServer, internalServer));
   health.register("bus", bus.health, "degraded");
   return {
     components: [
       ops,
+      startOfBus.begin,
       identity,
       store,
-      certAuthority,
+      revocations,
       entitlements,
       references,
       blobs,
@@ -200,10 +201,9 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
       internalServer,
       uploadServer,
       fabricServer,
-      // The bus comes last: artefacts are served without it too, what is to be announced waits in the outbox.
-      bus,
+      // Nothing waits for the bus but what needs it: artefacts are served without it too, announcements wait in the outbox.
+      startOfBus.rest,
       outbox,
-      revocationWatch,
     ],
     fabricServer,
     uploadServer,

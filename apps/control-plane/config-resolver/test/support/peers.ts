@@ -1,11 +1,7 @@
-import {
-  CertificateAuthorityServiceService,
-  CertificateState,
-} from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { RevocationServiceService, type Revocation } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { ArtefactReferenceServiceService } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import { EntitlementServiceService } from "@drawbridge/contracts/runtime/v1/app_service";
-import { DrawbridgeError } from "@drawbridge/errors";
-import { IdentityHolder } from "@drawbridge/pki";
+import { IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService } from "@drawbridge/rpc";
 import { createTestLogger, type TestCa } from "@drawbridge/testkit";
 
@@ -15,8 +11,8 @@ export interface Peers extends AsyncDisposable {
   readonly runtimeManager: string;
   /** "<fabricId> <digest>" of what is deployed. */
   readonly deployed: Set<string>;
-  /** Serial numbers. */
-  readonly revoked: Set<string>;
+  revoke(identity: IdentitySnapshot): void;
+  stopCertAuthority(): Promise<void>;
   /** Digests that apps refer to. */
   readonly referenced: Set<string>;
   /** Questions that runtime-manager was asked. */
@@ -27,12 +23,10 @@ export interface Peers extends AsyncDisposable {
 export async function startPeers(ca: TestCa): Promise<Peers> {
   const { logger } = createTestLogger();
   const deployed = new Set<string>();
-  const revoked = new Set<string>();
+  const revoked: Revocation[] = [];
   const referenced = new Set<string>();
   const questions: string[] = [];
   const configResolver = [{ service: "config-resolver" }] as const;
-  const unused = () =>
-    Promise.reject(new DrawbridgeError({ kind: "unimplemented", code: "NOT_HERE", message: "not here" }));
 
   const entitlement = defineGrpcService(EntitlementServiceService, {
     allow: { checkEntitlement: configResolver },
@@ -49,40 +43,15 @@ export async function startPeers(ca: TestCa): Promise<Peers> {
       filterReferenced: async ({ digests }) => ({ referenced: digests.filter((digest) => referenced.has(digest)) }),
     },
   });
-  const certificates = defineGrpcService(CertificateAuthorityServiceService, {
-    allow: {
-      issueFabricCertificate: [],
-      issueServiceCertificate: [],
-      getTrustBundle: [],
-      getCertificate: configResolver,
-      activateCertificate: [],
-      revokeCertificates: [],
-      listCertificates: [],
-    },
+  const certificates = defineGrpcService(RevocationServiceService, {
+    allow: { listRevocations: configResolver },
     handlers: {
-      issueFabricCertificate: unused,
-      issueServiceCertificate: unused,
-      getTrustBundle: unused,
-      getCertificate: async ({ serialNumber }) => ({
-        certificate: {
-          serialNumber,
-          spiffeId: "",
-          fabricId: "",
-          state: revoked.has(serialNumber)
-            ? CertificateState.CERTIFICATE_STATE_REVOKED
-            : CertificateState.CERTIFICATE_STATE_ACTIVE,
-          notBefore: undefined,
-          notAfter: undefined,
-          fingerprintSha256: "",
-          issuerId: "",
-          issuedAt: undefined,
-          spkiSha256: "",
-          revocationReason: "",
-        },
+      listRevocations: async ({ afterPosition }) => ({
+        revocations: revoked.slice(Number(afterPosition)),
+        nextPosition: BigInt(revoked.length),
+        more: false,
+        listId: "list-1",
       }),
-      activateCertificate: unused,
-      revokeCertificates: unused,
-      listCertificates: unused,
     },
   });
   const start = async (name: string, services: readonly (typeof entitlement)[]) => {
@@ -104,7 +73,18 @@ export async function startPeers(ca: TestCa): Promise<Peers> {
     certAuthority: certAuthority.address,
     runtimeManager: runtimeManager.address,
     deployed,
-    revoked,
+    revoke: ({ serialNumber, spiffeId, notAfter }) =>
+      void revoked.push({
+        position: BigInt(revoked.length + 1),
+        serialNumber,
+        fingerprintSha256: "",
+        spiffeId,
+        fabricId: "",
+        revokedAt: new Date(),
+        notAfter,
+        reason: "key leaked",
+      }),
+    stopCertAuthority: certAuthority.stop,
     referenced,
     questions,
     stopRuntimeManager: runtimeManager.stop,
