@@ -56,7 +56,15 @@ test("the migrate job makes the schema, the service becomes ready, and SIGTERM e
   }
   expect(await ready?.json(), service.output()).toEqual({
     ready: true,
-    checks: { identity: "ok", database: "ok", listeners: "ok", bus: "ok", outbox: "ok" },
+    checks: {
+      identity: "ok",
+      database: "ok",
+      listeners: "ok",
+      bus: "ok",
+      outbox: "ok",
+      revocations: "ok",
+      "revocation list age": "ok",
+    },
   });
   expect(await (await fetch(`http://${ops}/metrics`)).text()).toContain(
     'drawbridge_activation_connections{listener="fabric"} 0',
