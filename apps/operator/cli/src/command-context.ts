@@ -1,7 +1,9 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
+import type { Confirmation } from "./ask-confirmation.ts";
 import { type ApiClient, createApiClient } from "./api/client.ts";
 import type { Context, ContextFile } from "./context/context-file.ts";
+import { followTrustBundle } from "./context/follow-trust-bundle.ts";
 import { createOutput, type Output, type Stream } from "./output/output.ts";
 
 /** The world as the commands see it; made once in main.ts. */
@@ -12,6 +14,8 @@ export interface CommandWorld {
   readonly stderr: Stream;
   /** Ask the person at the terminal for a secret; rejects where there is no terminal. */
   readonly askSecret: (question: string) => Promise<string>;
+  /** Ask the person at the terminal for a yes. */
+  readonly confirm: (question: string) => Promise<Confirmation>;
   /** Everything on standard input, at most 64 KiB. */
   readonly readInput: () => Promise<string>;
   readonly workingDirectory: string;
@@ -27,13 +31,19 @@ export function outputOf(world: CommandWorld, options: OutputOptions): Output {
   return createOutput(options.output ?? "table", world.stdout, world.stderr);
 }
 
+export interface Connection {
+  readonly context: Context;
+  /** Take over the control plane's trust bundle if there is a newer one. */
+  readonly refreshTrust: () => Promise<void>;
+}
+
 /**
  * Do `work` with the login of this machine.
  * @throws DrawbridgeError `NOT_LOGGED_IN` | `LOGIN_EXPIRED` (unauthenticated)
  */
 export async function withApi<T>(
   world: CommandWorld,
-  work: (api: ApiClient, context: Context) => Promise<T>,
+  work: (api: ApiClient, connection: Connection) => Promise<T>,
 ): Promise<T> {
   const context = await world.contextFile.read();
   if (!context) {
@@ -51,8 +61,14 @@ export async function withApi<T>(
     });
   }
   const api = createApiClient(context);
+  let kept = context;
+  const refreshTrust = async (): Promise<void> => {
+    kept = await followTrustBundle(world, api, kept);
+  };
   try {
-    return await work(api, context);
+    const result = await work(api, { context, refreshTrust });
+    await refreshTrust();
+    return result;
   } finally {
     await api.close();
   }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "@drawbridge/lifecycle";
 import password from "@inquirer/password";
 import packageJson from "../package.json" with { type: "json" };
+import { askConfirmation } from "./ask-confirmation.ts";
 import { createContextFile } from "./context/context-file.ts";
 import { readStandardInput } from "./read-input.ts";
 import { runCli } from "./run-cli.ts";
@@ -27,6 +28,8 @@ process.exitCode = await runCli(
     stdout: process.stdout,
     stderr: process.stderr,
     askSecret: (message) => password({ message }),
+    confirm: (question) =>
+      askConfirmation(question, { input: process.stdin, output: process.stderr, signal: aborting.signal }),
     readInput: () => readStandardInput(process.stdin),
     workingDirectory: process.cwd(),
     signal: aborting.signal,

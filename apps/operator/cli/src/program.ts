@@ -3,6 +3,8 @@ import type { CommandWorld } from "./command-context.ts";
 import { administrationCommands } from "./commands/administration.ts";
 import { appCommand } from "./commands/app.ts";
 import { bundleCommand } from "./commands/bundle.ts";
+import { caCommand } from "./commands/ca.ts";
+import { certCommand } from "./commands/cert.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { fabricCommand } from "./commands/fabric.ts";
@@ -34,6 +36,8 @@ export function createProgram(
     fabricCommand(world),
     bundleCommand(world),
     appCommand(world),
+    certCommand(world),
+    caCommand(world),
     ...administrationCommands(world),
     doctorCommand(world),
     completionCommand(world),

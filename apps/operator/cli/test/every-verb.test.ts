@@ -9,7 +9,7 @@ import type { CommandWorld } from "../src/command-context.ts";
 import { createContextFile } from "../src/context/context-file.ts";
 import { createProgram } from "../src/program.ts";
 import { runCli } from "../src/run-cli.ts";
-import { type StandInApi, startStandInApi } from "./support/stand-in-api.ts";
+import { anAuthority, type StandInApi, startStandInApi } from "./support/stand-in-api.ts";
 
 let api: StandInApi;
 let folder: string;
@@ -34,6 +34,7 @@ afterEach(async () => {
   api.failNextUpload = undefined;
   api.failDeployWith = undefined;
   api.phase = "running";
+  api.authorities.splice(0, api.authorities.length, anAuthority());
   api.requests.length = 0;
   await rm(folder, { recursive: true, force: true });
 });
@@ -61,6 +62,7 @@ async function run(args: readonly string[], answers: string[] = []): Promise<Ran
     stdout: { write: (text) => void (written.stdout += text) },
     stderr: { write: (text) => void (written.stderr += text) },
     askSecret: async () => answers.shift() ?? "typed",
+    confirm: async () => "nobody",
     readInput: async () => "from standard input\n",
     workingDirectory: folder,
     signal: new AbortController().signal,
@@ -78,7 +80,15 @@ const calls: Readonly<Record<string, readonly string[]>> = {
   "fabric token revoke": ["t-1"],
   "fabric list": [],
   "fabric show": ["edge"],
+  "fabric recover": ["edge"],
   "fabric delete": ["edge"],
+  "cert list": [],
+  "cert show": ["0a"],
+  "cert revoke": ["0a", "--reason", "it leaked"],
+  "ca status": [],
+  "ca rotate": [],
+  "ca advance": [],
+  "ca rollback": [],
   "bundle init": ["empty"],
   "bundle build": ["app"],
   "bundle inspect": ["built.tgz"],
@@ -132,6 +142,7 @@ describe("every verb", () => {
   });
 
   test.each(Object.keys(calls))("%s answers with JSON and nothing else", async (verb) => {
+    if (verb === "ca advance") api.authorities.splice(0, 1, anAuthority({ phase: "init" }));
     if (verb === "bundle inspect") await run(["bundle", "build", "app", "--out", "built.tgz"]);
     const ran = await run(argsOf(verb));
     expect(ran).toMatchObject({ exitCode: 0, stderr: "" });
@@ -221,7 +232,7 @@ describe("user password", () => {
   test("asks for the present one and twice for the new one, and ends this machine's login", async () => {
     const ran = await run(["user", "password"], ["old", "new one", "new one"]);
     expect(ran.exitCode).toBe(0);
-    expect(sent()).toEqual({
+    expect(sent()).toMatchObject({
       line: "PUT /v1/users/admin/password",
       body: { currentPassword: "old", newPassword: "new one" },
     });
@@ -230,7 +241,7 @@ describe("user password", () => {
 
   test("of somebody else needs no present one and leaves this login", async () => {
     await run(["user", "password", "ann", "--password-file", "-"]);
-    expect(sent()).toEqual({ line: "PUT /v1/users/ann/password", body: { newPassword: "from standard input" } });
+    expect(sent()).toMatchObject({ line: "PUT /v1/users/ann/password", body: { newPassword: "from standard input" } });
     expect(await createContextFile(join(folder, "config")).read()).toMatchObject({ username: "admin" });
   });
 

@@ -35,6 +35,10 @@ export interface ApiClient {
       readonly allow?: readonly number[];
     },
   ): Promise<Dispatcher.ResponseData>;
+  /** Sequence of the control plane's trust bundle as its last answer told it; undefined before, and of an earlier server. */
+  trustBundleSequence(): number | undefined;
+  /** Trust by this bundle (trust-bundle.json) from the next request on; those that run end on their connections. */
+  trust(trustBundle: string): void;
   close(): Promise<void>;
 }
 
@@ -47,9 +51,14 @@ const headersTimeoutMs = 30_000;
 export function createApiClient(
   context: Pick<Context, "url" | "trustBundle"> & { readonly token?: string },
 ): ApiClient {
-  const trustBundle = parseTrustBundleJson(context.trustBundle);
-  const tls = clientTlsOptions({ trustBundle }, { expectedServer: managementApiPath, alpnProtocols: ["http/1.1"] });
-  return createClientOver(context.url, createTlsAgent(tls), context.token);
+  return createClientOver(context.url, agentTrusting(context.trustBundle), context.token);
+}
+
+function agentTrusting(text: string): Agent {
+  const trustBundle = parseTrustBundleJson(text);
+  return createTlsAgent(
+    clientTlsOptions({ trustBundle }, { expectedServer: managementApiPath, alpnProtocols: ["http/1.1"] }),
+  );
 }
 
 /** A connection pool that trusts as `tls` says. */
@@ -64,7 +73,9 @@ export function createTlsAgent(tls: ConnectionOptions): Agent {
 }
 
 /** A client over a dispatcher that already knows whom to trust. */
-export function createClientOver(baseUrl: string, dispatcher: Agent, token?: string): ApiClient {
+export function createClientOver(baseUrl: string, trusted: Agent, token?: string): ApiClient {
+  let dispatcher = trusted;
+  let trustBundleSequence: number | undefined;
   const open: ApiClient["open"] = async (path, options) => {
     const url = new URL(path, baseUrl);
     for (const [name, value] of Object.entries(options.query ?? {})) {
@@ -93,6 +104,8 @@ export function createClientOver(baseUrl: string, dispatcher: Agent, token?: str
       options.signal?.throwIfAborted();
       throw transportError(error, baseUrl);
     }
+    const told = Number(response.headers["drawbridge-trust-bundle-sequence"]);
+    if (Number.isSafeInteger(told)) trustBundleSequence = told;
     if (response.statusCode >= 400 && !(options.allow ?? []).includes(response.statusCode)) {
       throw errorFromResponse(response.statusCode, await response.body.text());
     }
@@ -113,6 +126,12 @@ export function createClientOver(baseUrl: string, dispatcher: Agent, token?: str
     send: async (path, options = {}) => {
       const response = await open(path, options);
       await response.body.dump();
+    },
+    trustBundleSequence: () => trustBundleSequence,
+    trust: (trustBundle) => {
+      const old = dispatcher;
+      dispatcher = agentTrusting(trustBundle);
+      old.close().catch(() => undefined); // its requests report their own errors
     },
     close: () => dispatcher.destroy(),
   };

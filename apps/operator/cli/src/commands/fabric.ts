@@ -3,7 +3,6 @@ import { Command } from "commander";
 import { listAll } from "../api/paging.ts";
 import {
   deletedFabricSchema,
-  type Fabric,
   fabricSchema,
   fabricTokenSchema,
   type NewFabricToken,
@@ -11,8 +10,11 @@ import {
 } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { writeNewPrivateFile } from "../files/new-private-file.ts";
-import { formatBytes, formatDuration, formatTime } from "../output/format.ts";
+import { formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
+import { fabricPath } from "./fabric-path.ts";
+import { fabricRecoverCommand } from "./fabric-recover.ts";
+import { fabricShowCommand } from "./fabric-show.ts";
 import { outputOption, wholeNumber } from "./options.ts";
 
 interface OutputChoice {
@@ -42,15 +44,8 @@ export function fabricCommand(world: CommandWorld): Command {
         { empty: 'no fabrics yet; "drawbridge fabric token create <name>" begins one' },
       );
     });
-  fabric
-    .command("show")
-    .description("show one fabric")
-    .argument("<fabric>", "name or id")
-    .addOption(outputOption())
-    .action(async (name: string, options: OutputChoice) => {
-      const found = await withApi(world, (api) => api.call(`/v1/fabrics/${encodeURIComponent(name)}`, fabricSchema));
-      outputOf(world, options).fields(fabricFields(found), found);
-    });
+  fabric.addCommand(fabricShowCommand(world));
+  fabric.addCommand(fabricRecoverCommand(world));
   fabric
     .command("delete")
     .description(
@@ -61,7 +56,7 @@ export function fabricCommand(world: CommandWorld): Command {
     .addOption(outputOption())
     .action(async (name: string, options: OutputChoice & { force?: boolean }) => {
       const deleted = await withApi(world, (api) =>
-        api.call(`/v1/fabrics/${encodeURIComponent(name)}`, deletedFabricSchema, {
+        api.call(fabricPath(name), deletedFabricSchema, {
           method: "DELETE",
           query: { force: options.force },
         }),
@@ -69,47 +64,6 @@ export function fabricCommand(world: CommandWorld): Command {
       outputOf(world, options).done(`fabric ${name} is deleted`, deleted);
     });
   return fabric;
-}
-
-function fabricFields(fabric: Fabric): [string, string][] {
-  const { cluster } = fabric;
-  return [
-    ["Name", fabric.name],
-    ["Id", fabric.fabricId],
-    ["State", fabric.state],
-    ["Environments", fabric.environments.join(", ")],
-    ["Region", fabric.region || "-"],
-    ["Agent", cluster ? `${cluster.agentVersion} (${fabric.agentId})` : "not activated yet"],
-    [
-      "Cluster",
-      cluster
-        ? `${cluster.driver}, ${cluster.clusterVersion}${cluster.kubernetesVersion ? `, Kubernetes ${cluster.kubernetesVersion}` : ""}`
-        : "-",
-    ],
-    ["Runtime", cluster?.containerRuntimeVersion || "-"],
-    [
-      "Capacity",
-      cluster
-        ? `${cluster.nodes} node(s), ${cluster.cpuMillicores / 1000} CPU, ${formatBytes(cluster.memoryBytes)}`
-        : "-",
-    ],
-    ["Logs readable", cluster ? (cluster.logsAllowed ? "yes, by choice of the fabric's owner" : "no") : "-"],
-    ["Generation", `${fabric.observedGeneration} observed, ${fabric.desiredGeneration} desired`],
-    ["Apps", String(fabric.appCount)],
-    ["Last seen", formatTime(fabric.lastSeenAt)],
-    ["Clock skew", cluster ? formatDuration(fabric.clockSkewMs) : "-"],
-    [
-      "Certificate",
-      fabric.certificateSerial
-        ? `${fabric.certificateSerial}, valid until ${formatTime(fabric.certificateNotAfter)}`
-        : "-",
-    ],
-    ["Tunnel on", fabric.tunnelReplica || "-"],
-    ...fabric.alerts.map((alert): [string, string] => [
-      "Alert",
-      `${alert.reason}: ${alert.message} (since ${formatTime(alert.since)})`,
-    ]),
-  ];
 }
 
 interface TokenCreateOptions extends OutputChoice {

@@ -95,7 +95,7 @@ function passwordCommand(world: CommandWorld): Command {
 
 async function changePassword(world: CommandWorld, name: string | undefined, options: PasswordOptions): Promise<void> {
   if (options.passwordFile === "-" && options.currentPasswordFile === "-") throw oneInput();
-  await withApi(world, async (api, context) => {
+  await withApi(world, async (api, { context }) => {
     const username = name ?? context.username;
     const isOwn = username === context.username;
     const currentPassword = isOwn

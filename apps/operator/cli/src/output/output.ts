@@ -1,4 +1,4 @@
-import { type Column, formatFields, formatTable } from "./table.ts";
+import { type Column, type Field, formatFields, formatTable } from "./table.ts";
 
 /** Where a command writes; `format` is the user's `-o`. */
 export interface Output {
@@ -6,7 +6,9 @@ export interface Output {
   /** Data: a table for people, `json` exactly as the server sent it for scripts. */
   list<Row>(columns: readonly Column<Row>[], rows: readonly Row[], options: { readonly empty: string }): void;
   /** One thing: named fields for people. */
-  fields(fields: readonly (readonly [name: string, value: string])[], json: unknown): void;
+  fields(fields: readonly Field[], json: unknown): void;
+  /** One more table for people, below what was shown; nothing in json. */
+  table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void;
   /** A line of data for people; nothing in json. */
   text(line: string): void;
   /** A line for people that is not data: stderr, so that it never gets into a pipe. Nothing in json. */
@@ -38,12 +40,15 @@ export function createOutput(format: "table" | "json", stdout: Stream, stderr: S
       clear();
       if (format === "json") json(rows);
       else if (rows.length === 0) stderr.write(`${empty}\n`);
-      else stdout.write(`${formatTable(columns, rows, stdout.isTTY === true ? stdout.columns : undefined)}\n`);
+      else stdout.write(`${formatTable(columns, rows, widthOf(stdout))}\n`);
     },
     fields: (fields, value) => {
       clear();
       if (format === "json") json(value);
-      else stdout.write(`${formatFields(fields)}\n`);
+      else stdout.write(`${formatFields(fields, widthOf(stdout))}\n`);
+    },
+    table: (columns, rows) => {
+      if (format === "table") stdout.write(`\n${formatTable(columns, rows, widthOf(stdout))}\n`);
     },
     text: (line) => {
       clear();
@@ -69,4 +74,9 @@ export function createOutput(format: "table" | "json", stdout: Stream, stderr: S
       shown = "";
     },
   };
+}
+
+/** A pipe has no width: nothing is cut or broken there. */
+function widthOf(stream: Stream): number | undefined {
+  return stream.isTTY === true ? stream.columns : undefined;
 }

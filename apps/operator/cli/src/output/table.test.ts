@@ -33,3 +33,9 @@ test("aligns the values of named fields", () => {
     ]),
   ).toBe("A:     1\nLong:  2");
 });
+
+test("breaks long values between words when the output is a terminal, and cuts none", () => {
+  const text = formatFields([["Alert", "the clock of this fabric is five minutes ahead of ours"]], 40);
+  expect(text.split("\n").every((line) => line.length <= 40)).toBe(true);
+  expect(text.replaceAll(/\s+/g, " ")).toBe("Alert: the clock of this fabric is five minutes ahead of ours");
+});

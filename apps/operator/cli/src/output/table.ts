@@ -1,3 +1,5 @@
+import { wrapText } from "./wrap.ts";
+
 /** One column of a table. */
 export interface Column<Row> {
   readonly title: string;
@@ -7,6 +9,7 @@ export interface Column<Row> {
 
 const gap = "  ";
 const narrowest = 8;
+const narrowestValue = 30;
 
 /**
  * Rows as text that fits `width` columns of a terminal: the widest left-aligned columns are cut with "…" until it does.
@@ -44,8 +47,16 @@ function fit(text: string, width: number, align: "left" | "right"): string {
   return align === "right" ? cut.padStart(width) : cut.padEnd(width);
 }
 
-/** "Name:  value" lines, values aligned. */
-export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
-  const width = Math.max(...fields.map(([name]) => name.length)) + 1;
-  return fields.map(([name, value]) => `${`${name}:`.padEnd(width)}  ${value}`.trimEnd()).join("\n");
+/** A name and its value. */
+export type Field = readonly [name: string, value: string];
+
+/** "Name:  value" lines, values aligned; with `width` long values go on in further lines, and none is cut. */
+export function formatFields(fields: readonly Field[], width?: number): string {
+  const indent = Math.max(...fields.map(([name]) => name.length)) + 1 + gap.length;
+  const room = width === undefined ? Number.POSITIVE_INFINITY : Math.max(narrowestValue, width - indent);
+  return fields
+    .flatMap(([name, value]) =>
+      wrapText(value, room).map((line, index) => `${(index === 0 ? `${name}:` : "").padEnd(indent)}${line}`.trimEnd()),
+    )
+    .join("\n");
 }

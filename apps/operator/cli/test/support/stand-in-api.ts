@@ -9,7 +9,7 @@ export interface StandInApi extends AsyncDisposable {
   /** trust-bundle.json */
   readonly trustBundle: string;
   /** Every request, as "POST /v1/users". */
-  readonly requests: { readonly line: string; readonly body: unknown }[];
+  readonly requests: { readonly line: string; readonly body: unknown; readonly query: unknown }[];
   /** Thrown by every route while it is set. */
   failWith: DrawbridgeError | undefined;
   /** Thrown by the next upload. */
@@ -18,6 +18,14 @@ export interface StandInApi extends AsyncDisposable {
   failDeployWith: DrawbridgeError | undefined;
   /** Phase of the app's status. */
   phase: "running" | "failed";
+  /** Answers of GET /v1/ca, one after the other; the last one stays. */
+  readonly authorities: unknown[];
+  /** What GET /v1/fabrics/{fabric} has besides the usual. */
+  fabricParts: object;
+  /** Answered to GET /v1/fabrics/{fabric}/recovery and what changes it, besides the usual. */
+  recoveryParts: object;
+  /** trust-bundle.json as it is by now, and its sequence. */
+  newTrustBundle: { readonly text: string; readonly sequence: number } | undefined;
 }
 
 const at = "2026-01-01T00:00:00.000Z";
@@ -39,12 +47,17 @@ export async function startStandInApi(): Promise<StandInApi> {
       app.all("/*", { exposeHeadRoute: false }, async (request, reply) => {
         const path = request.url.split("?")[0] ?? "";
         const line = `${request.method} ${path}`;
-        self.requests.push({ line, body: request.body });
+        self.requests.push({ line, body: request.body, query: request.query });
+        if (self.newTrustBundle) {
+          reply.header("drawbridge-trust-bundle-sequence", String(self.newTrustBundle.sequence));
+          if (path === "/v1/trust-bundle") return reply.type("application/json").send(self.newTrustBundle.text);
+        }
         if (self.failWith) throw self.failWith;
         if (self.failDeployWith && /^PUT .*\/apps\/[^/]+$/.test(line)) throw self.failDeployWith;
         if (request.method === "HEAD") return reply.code(404).header("upload-offset", "0").send();
         if (request.method === "PATCH") return upload(request.headers["upload-length"], reply);
-        const answer = answers(self.phase).find(([pattern]) => pattern.test(line));
+        if (line === "GET /v1/ca") return self.authorities.length > 1 ? self.authorities.shift() : self.authorities[0];
+        const answer = answers(self).find(([pattern]) => pattern.test(line));
         if (!answer) throw new DrawbridgeError({ kind: "not_found", code: "ROUTE_NOT_FOUND", message: line });
         if (answer[1] === undefined) return reply.code(204).send();
         if (path.endsWith("/logs")) return reply.type("application/x-ndjson").send(`${JSON.stringify(answer[1])}\n`);
@@ -72,12 +85,19 @@ export async function startStandInApi(): Promise<StandInApi> {
     failNextUpload: undefined,
     failDeployWith: undefined,
     phase: "running",
+    authorities: [anAuthority()],
+    fabricParts: {},
+    recoveryParts: {},
+    newTrustBundle: undefined,
     [Symbol.asyncDispose]: () => server.stop(AbortSignal.timeout(5_000)),
   };
   return self;
 }
 
-function answers(phase: "running" | "failed"): readonly (readonly [RegExp, unknown])[] {
+function answers(
+  self: Pick<StandInApi, "phase" | "fabricParts" | "recoveryParts">,
+): readonly (readonly [RegExp, unknown])[] {
+  const { phase } = self;
   const token = { tokenId: "t-1", fabricId: "f-1", fabric: "edge", expiresAt: at };
   const user = { username: "ann", bindings: [{ role: "viewer", environment: "*" }], createdAt: at };
   return [
@@ -94,7 +114,15 @@ function answers(phase: "running" | "failed"): readonly (readonly [RegExp, unkno
     [/^GET \/v1\/environments$/, page({ name: "production", createdAt: at })],
     [/^POST \/v1\/environments$/, { name: "test", createdAt: at }],
     [/^GET \/v1\/fabrics$/, page(fabric)],
-    [/^GET \/v1\/fabrics\//, fabric],
+    [/^POST .*\/recovery\/token$/, { ...token, token: "fat1.x.y", revoked: ["0a", "0b"] }],
+    [/\/recovery(\/allow|\/mode)?$/, { ...aRecovery, ...self.recoveryParts }],
+    [/^GET \/v1\/fabrics\//, { ...fabric, ...fabricParts, ...self.fabricParts }],
+    [/^GET \/v1\/certificates$/, page(aCertificate)],
+    [/^GET \/v1\/certificates\//, aCertificate],
+    [/^POST \/v1\/certificates\/revoke$/, { revoked: ["0a"], certificate: { ...aCertificate, state: "revoked" } }],
+    [/^POST \/v1\/ca\/rotation\/advance$/, { authority: anAuthority({ phase: "update_clients" }), stranded: [] }],
+    [/^POST \/v1\/ca\/rotation\/rollback$/, anAuthority({ phase: "rollback" })],
+    [/^POST \/v1\/ca\/rotation$/, anAuthority({ phase: "init", nextPhaseAt: at })],
     [/^DELETE \/v1\/fabrics\//, { fabricId: "f-1" }],
     [/^POST \/v1\/fabric-tokens$/, { ...token, token: "fat1.x.y", created: true, environments: ["production"] }],
     [/^GET \/v1\/fabric-tokens$/, page({ ...token, state: "unused", createdAt: at, createdBy: "ann", refusedUses: 0 })],
@@ -141,6 +169,91 @@ const fabric = {
   appCount: 1,
   createdAt: at,
 };
+
+const serial = "4".repeat(40);
+
+export const fabricParts = {
+  certificates: [
+    { purpose: "tunnel", serialNumber: serial, state: "active", notAfter: at, renewAt: at, lastFailure: "" },
+    { purpose: "monitoring", serialNumber: serial, state: "issued", notAfter: at, renewAt: null, lastFailure: "X" },
+  ],
+  trustBundle: { state: "current", acknowledgedSequence: 2, currentSequence: 2 },
+  clock: "ok",
+  lock: null,
+  collector: {
+    lastSeenAt: at,
+    certificateSerial: serial,
+    certificateNotAfter: at,
+    version: "0.1.0",
+    clockSkewMs: 0,
+    certificatesSeen: 3,
+  },
+  recovery: {
+    mode: "standard",
+    recentRecoveries: 1,
+    lastRecoveryAt: at,
+    allowedUntil: null,
+    lastRefusal: "",
+    joinSequence: 2,
+  },
+  unknown: [],
+};
+
+const aRecovery = {
+  fabricId: "f-1",
+  fabric: "edge",
+  agentId: "a-1",
+  state: "connected",
+  lastSeenAt: at,
+  certificateNotAfter: at,
+  lock: null,
+  recovery: fabricParts.recovery,
+};
+
+export const aCertificate = {
+  serialNumber: serial,
+  subject: "agent of edge-berlin",
+  kind: "agent",
+  spiffeId: "spiffe://drawbridge.local/org/default/fabric/f/agent/a",
+  fabric: "edge-berlin",
+  state: "active",
+  issuedAt: at,
+  activatedAt: at,
+  notBefore: at,
+  notAfter: at,
+  renewAt: at,
+  lastRenewalFailure: "",
+  revokedAt: null,
+  revocationReason: "",
+  fingerprintSha256: `sha256:${"f".repeat(64)}`,
+  issuerId: "i",
+};
+
+/** The authority in standby, unless it is said otherwise. */
+export function anAuthority(parts: object = {}) {
+  const key = { serialNumber: serial, notAfter: at, liveCertificates: 12_345 };
+  return {
+    phase: "standby",
+    phaseSince: at,
+    nextPhaseAt: null,
+    trustBundleSequence: 2,
+    roots: 1,
+    keys: [
+      { ...key, id: "i", kind: "issuing", state: "prepared" },
+      { ...key, id: "r", kind: "root", state: "active" },
+    ],
+    issuingPrepareAt: at,
+    issuingActivateAt: at,
+    followers: [],
+    waitingFor: 0,
+    alerts: [],
+    ...parts,
+  };
+}
+
+export function aFollower(name: string, parts: object = {}) {
+  return { kind: "agent", name, missing: ["trust-bundle", "certificate"], lastSeenAt: at, live: true, ...parts };
+}
 
 function anApp(phase: "running" | "failed") {
   const failed = { type: "Failed", status: "True", reason: "CrashLoop", message: "exit 1; revision 1 goes on serving" };
