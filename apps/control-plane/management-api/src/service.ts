@@ -150,6 +150,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
         routes,
         authenticate: createAuthenticator({ tokens, clock }),
         trail,
+        trustBundleSequence: () => holder.get().trustBundle.sequence,
         rates: {
           perAddress: config.RATE_PER_ADDRESS,
           perToken: config.RATE_PER_TOKEN,

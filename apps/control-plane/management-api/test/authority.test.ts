@@ -98,3 +98,11 @@ test("without cert-authority the answer says so", async () => {
     await world.startPeer("cert-authority");
   }
 });
+
+test("every answer tells which trust bundle is current, errors too (R8)", async () => {
+  const sequence = String(world.ca.trustBundle.sequence);
+  for (const path of ["/v1/ca", "/v1/trust-bundle", "/v1/nowhere"]) {
+    const { headers } = await call("GET", path);
+    expect(headers["drawbridge-trust-bundle-sequence"]).toBe(sequence);
+  }
+});

@@ -33,6 +33,7 @@ async function registered(): Promise<readonly string[]> {
   await registerRoutes(app, {
     routes,
     rates,
+    trustBundleSequence: unused,
     authenticate: unused,
     trail: unused,
     clock: unused,

@@ -64,7 +64,7 @@ export function buildOpenApi(routes: readonly Route[], version: string): Json {
       title: "Drawbridge management API",
       version,
       description:
-        "What operators do: fabrics, apps, users. Errors are problem+json (RFC 9457); programs branch on `code`. Writes take an Idempotency-Key: the same key again is the same request, not a second one.",
+        "What operators do: fabrics, apps, users. Errors are problem+json (RFC 9457); programs branch on `code`. Writes take an Idempotency-Key: the same key again is the same request, not a second one. Every answer has the header Drawbridge-Trust-Bundle-Sequence: a client that keeps the trust bundle asks for it again when the number has grown, and so outlives a rotation of the root.",
     },
     servers: [{ url: "/" }],
     paths,

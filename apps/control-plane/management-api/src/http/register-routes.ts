@@ -19,6 +19,8 @@ export interface RegisterOptions {
   readonly authenticate: Authenticate;
   readonly trail: AuditTrail;
   readonly rates: RequestRates;
+  /** Told with every answer, so that clients who keep the bundle ask for a newer one before they need it. */
+  readonly trustBundleSequence: () => bigint;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
@@ -38,6 +40,9 @@ export async function registerRoutes(app: FastifyInstance, options: RegisterOpti
   const audit = createRequestAudit({ trail: options.trail, logger: options.logger });
   const states = new WeakMap<FastifyRequest, RequestState>();
 
+  app.addHook("onRequest", async (_request, reply) => {
+    reply.header("drawbridge-trust-bundle-sequence", String(options.trustBundleSequence()));
+  });
   app.addHook("onRequest", (request) => limits.admitAddress(request));
 
   function add(scope: FastifyInstance, route: Route): void {

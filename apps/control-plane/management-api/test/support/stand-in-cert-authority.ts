@@ -85,6 +85,7 @@ export function standInCertAuthority(): StandInCertAuthority {
     handlers: {
       getTrustSuccession: unused,
       acknowledgeTrustBundle: unused,
+      listOutdatedCertificates: unused,
       getAuthorityStatus: async () => self.status,
       startRotation: async (request) => {
         self.steps.push(request);
