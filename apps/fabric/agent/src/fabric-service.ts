@@ -5,6 +5,7 @@ import { createConfigurationStore } from "./artefacts/configuration-store.ts";
 import { createGarbageCollector } from "./artefacts/garbage-collector.ts";
 import { createResolverClient } from "./artefacts/resolver-client.ts";
 import { createClockSkew } from "./clock/clock-skew.ts";
+import { createClockWatch } from "./clock/clock-watch.ts";
 import type { ClusterDriver, ClusterFacts } from "./cluster/cluster-driver.ts";
 import type { AgentConfig } from "./config.ts";
 import { createAppExecutor } from "./control/app-executor.ts";
@@ -19,11 +20,15 @@ import type { EgressLedger } from "./egress/egress-ledger.ts";
 import { createAgentCredentials, type AgentCredentials } from "./identity/agent-credentials.ts";
 import type { IdentityStore } from "./identity/identity-store.ts";
 import type { AgentIdentity } from "./identity/load-agent-identity.ts";
+import type { Recovery } from "./identity/recovery-port.ts";
+import { createTrustAdopter } from "./identity/trust-adopter.ts";
 import type { TrustStore } from "./identity/trust-store.ts";
 import { createLogsSender } from "./logs/logs-sender.ts";
+import { createRenewal, type Renewal } from "./renewal/create-renewal.ts";
 import { createStatusReporter } from "./report/status-reporter.ts";
 import type { AgentStateStore } from "./state/agent-state.ts";
 import type { StateLayout } from "./state/state-layout.ts";
+import { createHealer } from "./tunnel/create-healer.ts";
 import { createEventRouter } from "./tunnel/event-router.ts";
 import { clusterInfoOf, makeHeartbeat, makeHello, type Standing } from "./tunnel/make-hello.ts";
 import { highestEpochIn } from "./tunnel/highest-epoch.ts";
@@ -42,7 +47,9 @@ export interface FabricDeps {
   readonly state: AgentStateStore;
   readonly ledger: EgressLedger;
   readonly driver: ClusterDriver;
-  readonly monitoring: Pick<IdentityStore, "load">;
+  readonly monitoring: IdentityStore;
+  /** The way back when the certificate is not accepted any more; undefined where there is none. */
+  readonly recovery: Recovery | undefined;
   readonly onRestartNeeded: () => void;
   readonly alerts: AlertBoard;
   readonly logger: Logger;
@@ -59,7 +66,9 @@ export interface FabricService {
   readonly tunnel: Pick<TunnelClient, "state">;
   readonly desired: Pick<DesiredSync, "current" | "announced">;
   readonly loop: Pick<ControlLoop, "report">;
+  readonly renewal: Pick<Renewal, "held" | "forceAll">;
   readonly skewMs: () => number | undefined;
+  readonly isClockSynced: () => boolean;
 }
 
 /** Wire the parts of an activated agent; reads from the wish to the tunnel that brings it. */
@@ -81,12 +90,18 @@ export function createFabricService(deps: FabricDeps): FabricService {
     identities: deps.identities,
     trust: deps.trust,
     clock,
+    possibleNows: () => skew.possibleNows(),
     measuredSkewMs: () => skew.measuredMs(),
     logger,
   });
 
   async function save(change: Parameters<AgentStateStore["update"]>[0]): Promise<void> {
     await state.update(change).catch((error: unknown) => logger.warn({ err: error }, "state.json cannot be written"));
+  }
+
+  async function reloadIdentity(): Promise<void> {
+    await credentials.reload();
+    await renewal.reload();
   }
 
   const propagation = metrics.histogram("propagation_seconds", {
@@ -180,12 +195,31 @@ export function createFabricService(deps: FabricDeps): FabricService {
     logger,
   });
 
+  // what keeps the certificates young
+  const adoptTrustBundle = createTrustAdopter({
+    credentials,
+    onAdopted: () => {
+      desired.forgetRefusals(); // it may have been signed under the new root
+      renewal.trustChanged();
+    },
+    alerts,
+    logger,
+  });
+  const renewal = createRenewal({
+    ...deps,
+    credentials,
+    skew,
+    adoptTrustBundle,
+    tunnel: () => tunnel,
+  });
+
   // who is told and who says it
   let facts: ClusterFacts | undefined;
   const standing = (): Standing => ({
     generation: desired.current()?.generation ?? 0n,
     digest: desired.current()?.digest ?? "",
     trustBundleSequence: credentials.trustBundle().sequence,
+    certificates: renewal.heldForProto(),
     now: clock.now(),
   });
   const tunnel = createTunnelClient({
@@ -198,8 +232,12 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
     open: async (address, hello, handlers, signal) => {
       try {
-        const identity = credentials.snapshot();
-        return await openSession({ address, hello, handlers, identity, egress, proxy, clock, logger }, signal);
+        const choice = renewal.choose();
+        const identity = credentials.snapshot(choice);
+        const about = { address, hello, handlers, identity, egress, proxy, clock, logger };
+        const session = await openSession(about, signal);
+        if (choice === "candidate") await renewal.candidateWorked();
+        return session;
       } catch (error) {
         const seen = highestEpochIn(error);
         if (seen !== undefined) await save((current) => ({ ...current, epoch: Math.max(current.epoch, seen) }));
@@ -207,16 +245,23 @@ export function createFabricService(deps: FabricDeps): FabricService {
       }
     },
     heartbeat: () => {
-      alertOnExpiry(credentials, alerts, clock.now());
+      renewal.refreshAlerts();
       return makeHeartbeat(standing(), alerts.list());
     },
-    reloadCredentials: () => credentials.reload(),
+    heal: createHealer({
+      recovery: deps.recovery,
+      lastChoice: () => renewal.lastChoice(),
+      reload: reloadIdentity,
+      alerts,
+      logger,
+    }),
+    reloadCredentials: reloadIdentity,
     diagnose: (address, signal) =>
       diagnoseEndpoint(
         { address, credentials, proxy, ledger: deps.ledger, clock, measuredSkewMs: () => skew.measuredMs() },
         signal,
       ),
-    handlers: createEventRouter({ desired, reporter, skew, logs, credentials, alerts, logger }),
+    handlers: createEventRouter({ desired, reporter, skew, logs, renewal, adoptTrustBundle, alerts }),
     clock,
     random,
     logger,
@@ -225,7 +270,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
 
   registerAgentMetrics(metrics, {
     meta: () => credentials.meta(),
-    monitoringNotAfter: () => monitoringNotAfter,
+    monitoringNotAfter: () => renewal.held().find(({ purpose }) => purpose === "monitoring")?.meta.notAfter,
     rootsDer: () => credentials.trustBundle().rootsDer,
     trustBundleSequence: () => credentials.trustBundle().sequence,
     desired,
@@ -245,13 +290,21 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
     clock,
   });
-  let monitoringNotAfter: string | undefined;
+  const clockWatch = createClockWatch({
+    onJump: (jumpMs) => {
+      logger.warn({ jump_ms: Math.round(jumpMs) }, "the machine was suspended or its clock was set: looking anew");
+      skew.noteJump(jumpMs);
+      tunnel.session()?.beat(); // its answer says which of the two it was
+      renewal.loop.wake();
+    },
+    clock,
+  });
   const preparation: Component = {
     name: "preparation",
     start: async () => {
       await bundles.open();
       await desired.load();
-      monitoringNotAfter = (await deps.monitoring.load())?.meta.notAfter;
+      await renewal.resume();
     },
     stop: async () => {
       stopping.abort(new Error("the agent is stopping"));
@@ -260,12 +313,14 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
   };
   return {
-    components: [resolver, preparation, loop, tunnel, watch],
+    components: [resolver, preparation, loop, tunnel, watch, clockWatch, renewal.loop],
     credentials,
     tunnel,
+    renewal,
     desired,
     loop,
     skewMs: () => skew.measuredMs(),
+    isClockSynced: () => skew.isSynced(),
   };
 }
 
@@ -276,16 +331,3 @@ const unknownFacts: ClusterFacts = {
   clusterVersion: "",
   containerRuntimeVersion: "",
 };
-
-/** Design R6: alert at a quarter of the certificate's life left. */
-function alertOnExpiry(credentials: AgentCredentials, alerts: AlertBoard, now: Date): void {
-  const { notBefore, notAfter } = credentials.meta();
-  const end = new Date(notAfter).getTime();
-  const quarterMs = (end - new Date(notBefore).getTime()) / 4;
-  if (end - now.getTime() > quarterMs) alerts.clear("CertificateExpiring");
-  else
-    alerts.raise(
-      "CertificateExpiring",
-      `the tunnel certificate ends at ${notAfter}: activate again with a new token before then`,
-    );
-}

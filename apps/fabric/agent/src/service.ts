@@ -92,6 +92,7 @@ export function createAgentService(deps: AgentDeps): AgentService {
         ledger,
         driver,
         monitoring: createIdentityStore({ directory: layout.monitoring, ...files }),
+        recovery: undefined,
         onRestartNeeded: deps.onRestartNeeded,
         alerts,
         logger,

@@ -4,6 +4,7 @@ import { parseTrustBundleJson } from "@drawbridge/pki";
 import { createTestCa, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, test } from "vitest";
 import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
+import { supersededMs } from "../src/tunnel/reconnect-policy.ts";
 import { agentId, fabricId, openFabric } from "./support/test-fabric.ts";
 
 let ca: TestCa;
@@ -154,14 +155,33 @@ test("takes over a newer trust bundle that holds its own root, and refuses one t
   expect(stored).toMatchObject({ sequence: 8n, rootsDer: { length: 2 } });
 });
 
-test("comes back with a higher epoch when it was kicked for an older one", async () => {
+test("waits and tells when another process with its identity took the tunnel: two never fight over it (R7)", async () => {
   await using manager = await startScriptedRuntimeManager({ ca, fabricId });
   await using fabric = await openFabric(ca);
   await fabric.activate({ tunnel: [manager.address] });
-  await fabric.startAgent();
+  const agent = await fabric.startAgent();
   const session = await manager.session(0);
-  const first = (await session.next("hello")).value.epoch;
+  await agent.status(({ tunnel }) => tunnel.status === "connected");
+  const kickedAt = Date.now();
   session.send({ $case: "kick", value: { reason: "EPOCH_SUPERSEDED" } });
-  const second = (await (await manager.session(1)).next("hello")).value.epoch;
-  expect(second).toBeGreaterThan(first);
+  const { tunnel } = await agent.status(({ tunnel }) => tunnel.status === "refused");
+  expect(tunnel).toMatchObject({
+    code: "EPOCH_SUPERSEDED",
+    message: expect.stringContaining("copy of the state folder"),
+  });
+  // Longer than any replaced process lives: whoever comes back after it proves that there are two.
+  expect(new Date(tunnel.retryAt ?? 0).getTime() - kickedAt).toBeGreaterThanOrEqual(supersededMs);
+  expect(manager.sessions).toHaveLength(1);
+});
+
+test("a locked agent goes on, asks again every minute, and says who can lift the lock (R7)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  manager.refuseNext = new DrawbridgeError({ kind: "permission_denied", code: "AGENT_LOCKED", message: "locked" });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const agent = await fabric.startAgent();
+  const { tunnel, alerts } = await agent.status((status) => status.tunnel.status === "refused");
+  expect(tunnel).toMatchObject({ code: "AGENT_LOCKED", message: expect.stringContaining("fabric recover") });
+  expect(alerts.map(({ reason }) => reason)).toEqual(["AgentLocked"]);
+  expect(new Date(tunnel.retryAt ?? 0).getTime() - new Date(tunnel.since).getTime()).toBeLessThan(120_000);
 });

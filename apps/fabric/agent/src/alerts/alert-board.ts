@@ -15,6 +15,9 @@ export type AlertReason =
   | "SnapshotRefused"
   | "TrustBundleRefused"
   | "CertificateExpiring"
+  | "CertificateExpiryCritical"
+  | "RenewalFailing"
+  | "AgentLocked"
   | "AppsNotInSnapshot"
   | "ClusterUnavailable";
 

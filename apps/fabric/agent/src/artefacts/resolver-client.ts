@@ -29,7 +29,7 @@ export interface ResolverClient extends Component {
 export interface ResolverClientOptions {
   /** "https://host:port" */
   readonly baseUrl: string;
-  /** Taken anew for every connection. */
+  /** Taken anew for every request. */
   readonly identity: () => IdentitySnapshot;
   readonly proxy: HttpProxy | undefined;
   readonly egress: EgressGate;
@@ -66,24 +66,33 @@ export function createResolverClient(options: ResolverClientOptions): ResolverCl
   const target = parseHostPort(base.port === "" ? `${base.host}:443` : base.host);
   const stopping = new AbortController();
 
-  const dispatcher = new Agent({
-    connections: 8,
-    keepAliveTimeout: 10_000,
-    headersTimeout: silenceTimeoutMs,
-    bodyTimeout: silenceTimeoutMs,
-    connect: createTlsConnector(
-      () => ({
-        peer,
-        target,
-        proxy,
-        timeoutMs: connectTimeoutMs,
-        tlsOptions: clientTlsOptions(identity(), { expectedServer, alpnProtocols: ["http/1.1"] }),
-        now: () => clock.now(),
-        measuredSkewMs: options.measuredSkewMs,
-      }),
-      stopping.signal,
-    ),
-  });
+  let pool: { readonly serialNumber: string; readonly dispatcher: Agent } | undefined;
+
+  /** Connections of one certificate: after a renewal new ones are opened, and the old ones end with what runs on them. */
+  function dispatcherFor(presented: IdentitySnapshot): Agent {
+    if (pool?.serialNumber === presented.serialNumber) return pool.dispatcher;
+    void pool?.dispatcher.close();
+    const dispatcher = new Agent({
+      connections: 8,
+      keepAliveTimeout: 10_000,
+      headersTimeout: silenceTimeoutMs,
+      bodyTimeout: silenceTimeoutMs,
+      connect: createTlsConnector(
+        () => ({
+          peer,
+          target,
+          proxy,
+          timeoutMs: connectTimeoutMs,
+          tlsOptions: clientTlsOptions(identity(), { expectedServer, alpnProtocols: ["http/1.1"] }),
+          now: () => clock.now(),
+          measuredSkewMs: options.measuredSkewMs,
+        }),
+        stopping.signal,
+      ),
+    });
+    pool = { serialNumber: presented.serialNumber, dispatcher };
+    return dispatcher;
+  }
 
   return {
     name: "resolver-client",
@@ -98,7 +107,7 @@ export function createResolverClient(options: ResolverClientOptions): ResolverCl
       const url = new URL(path, base);
       let answer: Dispatcher.ResponseData;
       try {
-        answer = await request(url, { dispatcher, headers, signal });
+        answer = await request(url, { dispatcher: dispatcherFor(identity()), headers, signal });
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof DrawbridgeError) throw error;
@@ -110,7 +119,7 @@ export function createResolverClient(options: ResolverClientOptions): ResolverCl
     },
     async stop() {
       stopping.abort(new Error("the agent is stopping"));
-      await dispatcher.destroy();
+      await pool?.dispatcher.destroy();
     },
   };
 }

@@ -86,11 +86,19 @@ async function checkActivated(context: CommandContext, ledger: EgressLedger): Pr
   const state = createAgentStateStore({ path: layout.state, ...files });
   await state.load();
   const measuredSkewMs = state.get().clockSkewMs;
+  // The clock may have been set right since the skew was measured, so either time will do.
+  const possibleNows = () => [clock.now(), new Date(clock.now().getTime() - (measuredSkewMs ?? 0))];
   let credentials: AgentCredentials;
   let identity: IdentitySnapshot;
   try {
     const loaded = await loadAgentIdentity({ identities, trust });
-    credentials = createAgentCredentials(loaded, { identities, trust, measuredSkewMs: () => measuredSkewMs, ...files });
+    credentials = createAgentCredentials(loaded, {
+      identities,
+      trust,
+      measuredSkewMs: () => measuredSkewMs,
+      possibleNows,
+      ...files,
+    });
     identity = credentials.snapshot();
   } catch (error) {
     return [failed("identity", error)];

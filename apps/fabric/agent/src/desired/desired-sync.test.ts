@@ -3,6 +3,7 @@ import { createTestCa, createTestLogger, FakeClock, type TestCa } from "@drawbri
 import { setImmediate as settled } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { createAlertBoard } from "../alerts/alert-board.ts";
+import { createTrustAdopter } from "../identity/trust-adopter.ts";
 import { createEventRouter } from "../tunnel/event-router.ts";
 import type { TunnelSession } from "../tunnel/tunnel-session.ts";
 import { createDesiredSync } from "./desired-sync.ts";
@@ -46,11 +47,16 @@ function aSession(answer: TunnelSession["getSnapshot"]) {
       heartbeatMs: 15_000,
       deadAfterMs: 45_000,
       reconnectWindowMs: 0,
+      clockSkew: { warnMs: 60_000, failMs: 300_000 },
       desired: mark,
     },
     openedAtMs: 0,
     send: () => undefined,
     drained: () => Promise.resolve(),
+    beat: () => undefined,
+    serverChainDer: () => [],
+    occupy: () => () => undefined,
+    idle: () => Promise.resolve(),
     getSnapshot: (haveDigest, signal) => {
       asked.times += 1;
       return answer(haveDigest, signal);
@@ -124,14 +130,23 @@ test("looks at a refused snapshot at once when a new trust bundle was adopted (R
   const { session, asked } = aSession(untrusted);
   const outcomes = ["not newer", "adopted"] as const;
   let bundles = 0;
+  const adoptTrustBundle = createTrustAdopter({
+    credentials: { adoptTrustBundle: () => Promise.resolve(outcomes[bundles++] ?? "adopted") },
+    onAdopted: () => sync.forgetRefusals(),
+    alerts,
+    logger,
+  });
   const router = createEventRouter({
     desired: sync,
     reporter: { restart: () => undefined, acknowledge: () => undefined },
-    skew: { observe: () => undefined },
+    skew: { observe: () => undefined, setThresholds: () => undefined },
     logs: { begin: () => undefined, cancel: () => undefined },
-    credentials: { adoptTrustBundle: () => Promise.resolve(outcomes[bundles++] ?? "adopted") },
+    renewal: {
+      hear: () => undefined,
+      loop: { name: "", start: () => Promise.resolve(), stop: () => Promise.resolve(), wake: () => undefined },
+    },
+    adoptTrustBundle,
     alerts,
-    logger,
   });
   router.onWelcome(session);
   await settled();

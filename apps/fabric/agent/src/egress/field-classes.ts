@@ -40,6 +40,11 @@ export const fieldClasses: FieldClasses = {
       message: "drawbridge.tunnel.v1.Goodbye",
       oneof: "frame",
     },
+    renew: {
+      dataClass: "IDENTITY",
+      message: "drawbridge.tunnel.v1.Renew",
+      oneof: "frame",
+    },
   },
   "drawbridge.tunnel.v1.Hello": {
     agentId: {
@@ -73,6 +78,11 @@ export const fieldClasses: FieldClasses = {
     agentTime: {
       dataClass: "METADATA",
     },
+    certificates: {
+      dataClass: "IDENTITY",
+      message: "drawbridge.tunnel.v1.HeldCertificate",
+      isRepeated: true,
+    },
   },
   "drawbridge.runtime.v1.ClusterInfo": {
     driver: {
@@ -103,6 +113,23 @@ export const fieldClasses: FieldClasses = {
       dataClass: "METADATA",
     },
   },
+  "drawbridge.tunnel.v1.HeldCertificate": {
+    purpose: {
+      dataClass: "METADATA",
+    },
+    serialNumber: {
+      dataClass: "IDENTITY",
+    },
+    notAfter: {
+      dataClass: "METADATA",
+    },
+    renewAt: {
+      dataClass: "METADATA",
+    },
+    lastFailure: {
+      dataClass: "METADATA",
+    },
+  },
   "drawbridge.tunnel.v1.Heartbeat": {
     agentTime: {
       dataClass: "METADATA",
@@ -119,6 +146,11 @@ export const fieldClasses: FieldClasses = {
     alerts: {
       dataClass: "METADATA",
       message: "drawbridge.runtime.v1.HealthAlert",
+      isRepeated: true,
+    },
+    certificates: {
+      dataClass: "IDENTITY",
+      message: "drawbridge.tunnel.v1.HeldCertificate",
       isRepeated: true,
     },
   },
@@ -257,6 +289,20 @@ export const fieldClasses: FieldClasses = {
   "drawbridge.tunnel.v1.Goodbye": {
     reason: {
       dataClass: "METADATA",
+    },
+  },
+  "drawbridge.tunnel.v1.Renew": {
+    requestId: {
+      dataClass: "IDENTITY",
+    },
+    purpose: {
+      dataClass: "METADATA",
+    },
+    csrDer: {
+      dataClass: "IDENTITY",
+    },
+    currentSerial: {
+      dataClass: "IDENTITY",
     },
   },
   "drawbridge.tunnel.v1.GetSnapshotRequest": {

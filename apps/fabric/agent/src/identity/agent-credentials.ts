@@ -5,13 +5,15 @@ import {
   parseCertificate,
   pemToDerAll,
   validateIdentity,
+  type IdentityMaterial,
   type IdentitySnapshot,
   type TrustBundle,
 } from "@drawbridge/pki";
 import type { Logger } from "@drawbridge/telemetry";
 import { describeValidity } from "../clock/describe-skew.ts";
+import { assertAdoptable } from "./assert-adoptable.ts";
 import type { IdentityMeta } from "./identity-meta.ts";
-import type { IdentityStore } from "./identity-store.ts";
+import type { IdentityStore, StoredIdentity } from "./identity-store.ts";
 import { loadAgentIdentity, type AgentIdentity } from "./load-agent-identity.ts";
 import type { TrustStore } from "./trust-store.ts";
 
@@ -20,23 +22,34 @@ export interface AgentCredentials {
   meta(): IdentityMeta;
   trustBundle(): TrustBundle;
   /**
-   * The identity, checked for this moment: take it anew for every connection.
+   * The identity, checked for this moment: take it anew for every connection. `candidate` is a renewed one that was not
+   * used yet.
    * @throws DrawbridgeError `AGENT_CERTIFICATE_NOT_VALID_NOW` (failed_precondition) that names the clock where it is the cause
    */
-  snapshot(): IdentitySnapshot;
+  snapshot(which?: "current" | "candidate"): IdentitySnapshot;
   /** Read the files again. What is in memory stays where they cannot be used. */
   reload(): Promise<void>;
+  /** A renewed certificate waits for its first use, which `promote` follows; undefined takes it back. */
+  offer(candidate: StoredIdentity | undefined): void;
+  candidate(): StoredIdentity | undefined;
+  /** The candidate has worked once: it is the identity from now on. */
+  promote(): void;
   /**
-   * Trust what the control plane now says, where it is newer and our own identity still leads to it.
+   * Trust what the control plane now says, where it is newer and would not lock this agent out.
    * @throws DrawbridgeError `TRUST_BUNDLE_REFUSED` (failed_precondition), `TRUST_BUNDLE_INVALID`
    */
-  adoptTrustBundle(next: Pick<TrustBundle, "sequence" | "rootsDer">): Promise<"adopted" | "not newer">;
+  adoptTrustBundle(
+    next: Pick<TrustBundle, "sequence" | "rootsDer">,
+    serverChainDer: readonly Uint8Array[],
+  ): Promise<"adopted" | "not newer">;
 }
 
 export interface AgentCredentialsOptions {
   readonly identities: Pick<IdentityStore, "load">;
   readonly trust: TrustStore;
   readonly clock: Pick<Clock, "now">;
+  /** What time it may be in the control plane: a wrong clock here must not make a good certificate look bad (design R21). */
+  readonly possibleNows: () => readonly Date[];
   readonly measuredSkewMs: () => number | undefined;
   readonly logger: Logger;
 }
@@ -44,18 +57,34 @@ export interface AgentCredentialsOptions {
 export function createAgentCredentials(initial: AgentIdentity, options: AgentCredentialsOptions): AgentCredentials {
   const { clock, trust, logger } = options;
   let { material, meta } = initial;
+  let candidate: StoredIdentity | undefined;
+  let adopting: Promise<unknown> = Promise.resolve();
+
+  async function adopt(
+    { sequence, rootsDer }: Pick<TrustBundle, "sequence" | "rootsDer">,
+    serverChainDer: readonly Uint8Array[],
+  ): Promise<"adopted" | "not newer"> {
+    const { trustBundle } = material;
+    if (sequence <= trustBundle.sequence) return "not newer";
+    const next = createTrustBundle({ ...trustBundle, sequence, rootsDer });
+    assertAdoptable({ present: trustBundle, next, serverChainDer, possibleNows: options.possibleNows() });
+    await trust.save(next);
+    material = { ...material, trustBundle: next };
+    logger.info({ sequence: sequence.toString(), roots: rootsDer.length }, "trust bundle replaced");
+    return "adopted";
+  }
 
   return {
     meta: () => meta,
     trustBundle: () => material.trustBundle,
-    snapshot() {
-      const now = clock.now();
+    snapshot(which = "current") {
+      const chosen = which === "candidate" && candidate ? { ...material, ...pairOf(candidate) } : material;
       try {
-        return validateIdentity(material, now);
+        return validateAtAny(chosen, options.possibleNows());
       } catch (error) {
         if (!isDrawbridgeError(error, "CERTIFICATE_EXPIRED")) throw error;
-        throw notValidNow(material.certificateChainPem, {
-          now,
+        throw notValidNow(chosen.certificateChainPem, {
+          now: clock.now(),
           measuredSkewMs: options.measuredSkewMs(),
           cause: error,
         });
@@ -65,33 +94,48 @@ export function createAgentCredentials(initial: AgentIdentity, options: AgentCre
       const loaded = await loadAgentIdentity(options);
       material = loaded.material;
       meta = loaded.meta;
+      if (candidate !== undefined && candidate.meta.generation <= meta.generation) candidate = undefined;
     },
-    async adoptTrustBundle({ sequence, rootsDer }) {
-      const { trustBundle } = material;
-      if (sequence <= trustBundle.sequence) return "not newer";
-      const next = createTrustBundle({ ...trustBundle, sequence, rootsDer });
-      try {
-        validateIdentity({ ...material, trustBundle: next }, clock.now());
-      } catch (cause) {
-        throw new DrawbridgeError({
-          kind: "failed_precondition",
-          code: "TRUST_BUNDLE_REFUSED",
-          message: `the trust bundle ${sequence} would lock this agent out: its own certificate does not lead to a root in it`,
-          cause,
-        });
-      }
-      await trust.save(next);
-      material = { ...material, trustBundle: next };
-      logger.info({ sequence: sequence.toString(), roots: rootsDer.length }, "trust bundle replaced");
-      return "adopted";
+    offer: (next) => void (candidate = next),
+    candidate: () => candidate,
+    promote() {
+      if (candidate === undefined) return;
+      material = { ...material, ...pairOf(candidate) };
+      meta = candidate.meta;
+      candidate = undefined;
+    },
+    adoptTrustBundle(next, serverChainDer) {
+      const adopted = adopting.then(() => adopt(next, serverChainDer)); // one after the other: sequences only grow
+      adopting = adopted.catch(() => undefined); // the caller hears of it
+      return adopted;
     },
   };
+}
+
+function pairOf(stored: StoredIdentity): Pick<IdentityMaterial, "certificateChainPem" | "privateKeyPem"> {
+  return { certificateChainPem: stored.certificateChainPem, privateKeyPem: stored.privateKeyPem };
+}
+
+/** Validate for the first instant at which it holds. @throws what `validateIdentity` throws for the last one */
+export function validateAtAny(material: IdentityMaterial, possibleNows: readonly Date[]): IdentitySnapshot {
+  const earlier = possibleNows.slice(0, -1);
+  for (const now of earlier) {
+    try {
+      return validateIdentity(material, now);
+    } catch (error) {
+      if (!isDrawbridgeError(error, "CERTIFICATE_EXPIRED")) throw error;
+    }
+  }
+  const last = possibleNows.at(-1);
+  if (last === undefined) throw new Error("there is always some time that it may be");
+  return validateIdentity(material, last);
 }
 
 function notValidNow(
   certificateChainPem: string,
   about: { readonly now: Date; readonly measuredSkewMs: number | undefined; readonly cause: unknown },
 ): DrawbridgeError {
+  const correctedNow = new Date(about.now.getTime() - (about.measuredSkewMs ?? 0));
   const chain = pemToDerAll(certificateChainPem).map((der) => parseCertificate(der));
   const invalid = chain.find(({ validFromDate, validToDate }) => about.now < validFromDate || about.now >= validToDate);
   const leaf = chain[0];
@@ -101,7 +145,8 @@ function notValidNow(
     code: "AGENT_CERTIFICATE_NOT_VALID_NOW",
     message: invalid
       ? describeValidity({ subject, notBefore: invalid.validFromDate, notAfter: invalid.validToDate, ...about })
-      : `a root of the trust bundle is not valid at ${about.now.toISOString()}, this machine's time: check the clock`,
+      : `the chain of this agent's certificate is not valid at ${correctedNow.toISOString()}: check the clock`,
+    details: { isEarly: String(leaf !== undefined && correctedNow < leaf.validFromDate) },
     cause: about.cause,
   });
 }

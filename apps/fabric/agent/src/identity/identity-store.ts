@@ -31,6 +31,8 @@ export interface StoredIdentity {
 export interface IdentityStore {
   /** The generation in use; an older one where the newest is unusable; undefined where there is none. */
   load(): Promise<StoredIdentity | undefined>;
+  /** A generation by its number, in use or staged; undefined where it is not there or unusable. */
+  read(generation: number): Promise<StoredIdentity | undefined>;
   /** Whether an activation was begun and not finished. */
   hasNextKey(): Promise<boolean>;
   /** The key that waits for its certificate: the one made before, else a new one, durable before this resolves. */
@@ -108,6 +110,7 @@ export function createIdentityStore(options: {
       }
       return undefined;
     },
+    read,
     hasNextKey: async () => (await readFileIfPresent(nextKeyPath)) !== undefined,
     async nextKey() {
       const pem = await readFileIfPresent(nextKeyPath);
@@ -135,6 +138,7 @@ export function createIdentityStore(options: {
     },
     async commit(generation) {
       const previous = await currentGeneration();
+      if (previous === generation) return; // the one before it stays
       await link(generation);
       await removeTemporaryFiles(directory);
       const old = (await generations()).filter((number) => number !== generation && number !== previous);

@@ -60,6 +60,7 @@ export function createLogsSender(options: LogsSenderOptions): LogsSender {
       if (!options.isKnown(order.appId)) return refuse(order, session, "APP_NOT_FOUND");
       if (orders.size >= maxOrders || orders.has(order.correlationId)) return refuse(order, session, "LOGS_OVERLOADED");
       const controller = new AbortController();
+      const release = session.occupy();
       void session.ended.then(() => controller.abort(new Error("the session has ended")));
       const done = serve(order, session, controller.signal)
         .catch((error: unknown) => {
@@ -67,7 +68,10 @@ export function createLogsSender(options: LogsSenderOptions): LogsSender {
           logger.warn({ err: error, [field.appId]: order.appId }, "logs cannot be sent");
           refuse(order, session, "LOGS_FAILED");
         })
-        .finally(() => orders.delete(order.correlationId));
+        .finally(() => {
+          orders.delete(order.correlationId);
+          release();
+        });
       orders.set(order.correlationId, { controller, done });
       logger.info({ [field.appId]: order.appId, follow: order.follow }, "sending logs");
     },

@@ -13,7 +13,9 @@ export interface RunStatusSources {
   readonly logsAllowed: boolean;
   readonly alerts: readonly Alert[];
   /** undefined before activation. */
-  readonly fabric: Pick<FabricService, "tunnel" | "desired" | "loop" | "skewMs"> | undefined;
+  readonly fabric:
+    | Pick<FabricService, "tunnel" | "desired" | "loop" | "skewMs" | "isClockSynced" | "renewal" | "credentials">
+    | undefined;
 }
 
 /** What a running agent says of itself. */
@@ -40,6 +42,15 @@ export function readRunStatus(sources: RunStatusSources): RunStatus {
       digest: desired?.digest ?? "",
     },
     ...(skewMs === undefined ? {} : { clockSkewMs: skewMs }),
+    clockSynced: fabric?.isClockSynced() ?? true,
+    trustBundleSequence: fabric?.credentials.trustBundle().sequence.toString() ?? "",
+    certificates: (fabric?.renewal.held() ?? []).map(({ purpose, meta, renewAt, lastFailure }) => ({
+      purpose,
+      serialNumber: meta.serialNumber,
+      notAfter: meta.notAfter,
+      renewAt: renewAt.toISOString(),
+      lastFailure,
+    })),
     alerts: sources.alerts.map(({ reason, message, since }) => ({ reason, message, since: since.toISOString() })),
     apps: (fabric?.loop.report()?.apps ?? []).map((app) => {
       const wish = wishes.get(app.appId);

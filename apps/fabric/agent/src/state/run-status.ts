@@ -23,6 +23,19 @@ export const runStatusSchema = z.object({
   }),
   generation: z.object({ desired: z.string(), observed: z.string(), digest: z.string() }),
   clockSkewMs: z.number().optional(),
+  clockSynced: z.boolean().default(true),
+  trustBundleSequence: z.string().default(""),
+  certificates: z
+    .array(
+      z.object({
+        purpose: z.enum(["tunnel", "monitoring"]),
+        serialNumber: z.string(),
+        notAfter: z.string(),
+        renewAt: z.string(),
+        lastFailure: z.string(),
+      }),
+    )
+    .default([]),
   alerts: z.array(z.object({ reason: z.string(), message: z.string(), since: z.string() })),
   apps: z.array(
     z.object({

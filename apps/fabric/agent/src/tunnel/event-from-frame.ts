@@ -1,5 +1,5 @@
 import type { ConnectResponse } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
-import { boundedWaitMs } from "./session-terms.ts";
+import { boundedRenewalWaitMs, boundedWaitMs } from "./session-terms.ts";
 import type { TunnelEvent } from "./tunnel-events.ts";
 
 type Frame = NonNullable<ConnectResponse["frame"]>;
@@ -31,9 +31,17 @@ export function eventsFromFrame(frame: Frame, correlationId: string): readonly T
       return [{ event: "trustBundle", sequence: frame.value.sequence, rootsDer: frame.value.rootsDer }];
     case "welcome":
       return frame.value.serverTime ? [{ event: "serverTime", serverTime: frame.value.serverTime }] : [];
+    case "renewResult": {
+      const { trustBundle, certificatesDer, errorCode, errorMessage, retryAfterMs } = frame.value;
+      const offer = trustBundle && trustBundle.sequence > 0n ? trustBundle : undefined;
+      const answer = { correlationId, certificatesDer, trustBundle: offer, errorCode, errorMessage, retryAfterMs };
+      return [{ event: "renewed", answer }];
+    }
+    case "renewNow": {
+      const { withinMs, serialNumbers } = frame.value;
+      return [{ event: "renewNow", withinMs: boundedRenewalWaitMs(withinMs), serialNumbers }];
+    }
     case "kick":
-    case "renewResult":
-    case "renewNow":
       return [];
   }
 }

@@ -1,5 +1,5 @@
 import type { ClusterInfo } from "@drawbridge/contracts/runtime/v1/fabric_service";
-import type { Heartbeat, Hello } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { Heartbeat, HeldCertificate, Hello } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { agentVersion, protocolVersions } from "../agent-version.ts";
 import type { Alert } from "../alerts/alert-board.ts";
 import type { ClusterDriver, ClusterFacts } from "../cluster/cluster-driver.ts";
@@ -9,6 +9,7 @@ export interface Standing {
   readonly generation: bigint;
   readonly digest: string;
   readonly trustBundleSequence: bigint;
+  readonly certificates: readonly HeldCertificate[];
   readonly now: Date;
 }
 
@@ -31,7 +32,7 @@ export function makeHello(about: {
     observedGeneration: standing.generation,
     snapshotDigest: standing.digest,
     agentTime: standing.now,
-    certificates: [],
+    certificates: [...standing.certificates],
   };
 }
 
@@ -42,7 +43,7 @@ export function makeHeartbeat(standing: Standing, alerts: readonly Alert[]): Hea
     snapshotDigest: standing.digest,
     trustBundleSequence: standing.trustBundleSequence,
     alerts: alerts.map((alert) => ({ ...alert })),
-    certificates: [],
+    certificates: [...standing.certificates],
   };
 }
 

@@ -1,4 +1,5 @@
 import { TunnelServiceClient, type Hello } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { ConnectionOptions, DetailedPeerCertificate, PeerCertificate } from "node:tls";
 import type { Clock } from "@drawbridge/lifecycle";
 import { clientTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
 import { createGrpcClient } from "@drawbridge/rpc";
@@ -32,16 +33,24 @@ const maxMessageBytes = 16 * 1024 * 1024;
 export async function openSession(options: OpenSessionOptions, signal: AbortSignal): Promise<TunnelSession> {
   signal.throwIfAborted();
   const { address, identity, clock, egress, handlers } = options;
+  const server = watchServerChain(clientTlsOptions(identity, { expectedServer }));
   const client = createGrpcClient(TunnelServiceClient, {
     address,
-    identity: { tlsOptions: clientTlsOptions(identity, { expectedServer }) },
+    identity: { tlsOptions: server.tlsOptions },
     expectedServer,
     logger: options.logger,
     maxMessageBytes,
     proxy: options.proxy ?? "none",
     clock,
   });
-  const connection = new TunnelConnection({ address, client, clock, egress, handlers });
+  const connection = new TunnelConnection({
+    address,
+    client,
+    clock,
+    egress,
+    handlers,
+    serverChainDer: server.chainDer,
+  });
   const onAbort = (): void => connection.finish({ end: "left" });
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -49,4 +58,36 @@ export async function openSession(options: OpenSessionOptions, signal: AbortSign
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
+}
+
+/** Leaf and issuing CA are what our chains have; the root is the trust bundle's. */
+const chainLength = 2;
+
+/** Remember the verified certificates that the server shows: a new trust bundle is measured against them. */
+function watchServerChain(tlsOptions: ConnectionOptions): {
+  readonly tlsOptions: ConnectionOptions;
+  readonly chainDer: () => readonly Uint8Array[];
+} {
+  let chainDer: readonly Uint8Array[] = [];
+  const check = tlsOptions.checkServerIdentity;
+  return {
+    tlsOptions: {
+      ...tlsOptions,
+      checkServerIdentity(host, certificate) {
+        chainDer = chainOf(certificate);
+        return check?.(host, certificate);
+      },
+    },
+    chainDer: () => chainDer,
+  };
+}
+
+function chainOf(certificate: PeerCertificate): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let next: PeerCertificate | DetailedPeerCertificate | undefined = certificate;
+  while (next?.raw && chain.length < chainLength) {
+    chain.push(next.raw);
+    next = "issuerCertificate" in next ? next.issuerCertificate : undefined;
+  }
+  return chain;
 }

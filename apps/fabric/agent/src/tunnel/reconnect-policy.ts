@@ -13,6 +13,13 @@ export const rebuildAfterFailures = 5;
 /** How long to wait after a refusal that only a person can lift. */
 const refusedMinMs = 60_000;
 const refusedMaxMs = 600_000;
+/** A lock is lifted by a person who is watching; a fifth more spreads those of one site. */
+const lockedMs = 60_000;
+/**
+ * A replaced pod is gone by then (Kubernetes gives it 30 s), so it never comes back to fight its successor; a process that still
+ * lives proves by coming back that there are two, and is locked by the control plane.
+ */
+export const supersededMs = 120_000;
 
 /** Why there is no tunnel. */
 export type LossCause =
@@ -21,7 +28,16 @@ export type LossCause =
   /** An attempt did not end in a welcome. */
   | { readonly cause: "failed"; readonly retryAfterMs?: number }
   /** The control plane does not want this agent: revoked, unknown, deleted, incompatible. */
-  | { readonly cause: "refused" };
+  | { readonly cause: "refused" }
+  /** Two processes were seen with this identity: it is locked until an operator decides. */
+  | { readonly cause: "locked" }
+  /** Another process with this identity has come. */
+  | { readonly cause: "superseded" };
+
+/** Waiting alone will not help; a person may. */
+export function isRefusal({ cause }: LossCause): boolean {
+  return cause === "refused" || cause === "locked" || cause === "superseded";
+}
 
 export interface ReconnectState {
   /** Failed attempts since the last healthy session. */
@@ -84,6 +100,12 @@ export function decideReconnect(state: ReconnectState, loss: LossCause, random: 
       const failures = state.failures + 1;
       const delayMs = refusedMinMs + random.next() * (refusedMaxMs - refusedMinMs);
       return { state: { ...state, failures }, delayMs, isRebuildDue: true };
+    }
+    case "locked":
+    case "superseded": {
+      const failures = state.failures + 1;
+      const leastMs = loss.cause === "locked" ? lockedMs : supersededMs;
+      return { state: { ...state, failures }, delayMs: leastMs * (1 + random.next() / 5), isRebuildDue: true };
     }
   }
 }

@@ -15,6 +15,11 @@ export function boundedWaitMs(askedMs: number): number {
   return within(askedMs, { least: 0, most: longestWaitMs });
 }
 
+/** A rotation of the CA may spread its renewals over a day. */
+export function boundedRenewalWaitMs(askedMs: number): number {
+  return within(askedMs, { least: 0, most: 86_400_000 });
+}
+
 export function termsFromWelcome(welcome: Welcome): SessionTerms {
   const heartbeatMs = within(welcome.heartbeatMs || bounds.heartbeatMs.standard, bounds.heartbeatMs);
   const deadAfterMs = within(welcome.deadAfterMs || bounds.deadAfterMs.standard, bounds.deadAfterMs);
@@ -26,6 +31,10 @@ export function termsFromWelcome(welcome: Welcome): SessionTerms {
     // Dead must come after at least two heartbeats, or every session would die between two of them.
     deadAfterMs: Math.max(deadAfterMs, 2 * heartbeatMs),
     reconnectWindowMs: within(welcome.reconnectWindowMs, bounds.reconnectWindowMs),
+    clockSkew: {
+      warnMs: (welcome.clockSkewWarnSeconds || 60) * 1_000,
+      failMs: (welcome.clockSkewFailSeconds || 300) * 1_000,
+    },
     desired: { generation: welcome.desiredGeneration, digest: welcome.desiredDigest },
   };
 }

@@ -1,9 +1,15 @@
 import type { Heartbeat, Hello } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
-import { DrawbridgeError, toError } from "@drawbridge/errors";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { fullJitterDelayMs, type Clock, type Component, type Random } from "@drawbridge/lifecycle";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
-import { decideReconnect, initialReconnectState, type LossCause, type ReconnectState } from "./reconnect-policy.ts";
-import { explainRefusal } from "./refusal.ts";
+import {
+  decideReconnect,
+  initialReconnectState,
+  isRefusal,
+  type LossCause,
+  type ReconnectState,
+} from "./reconnect-policy.ts";
+import { asDrawbridgeError, errorOfEnd, lossOf } from "./tunnel-errors.ts";
 import type { SessionEnd, TunnelEvent } from "./tunnel-events.ts";
 import type { SessionHandlers, TunnelSession } from "./tunnel-session.ts";
 import { nameOfEnd, type TunnelState } from "./tunnel-state.ts";
@@ -24,6 +30,8 @@ export interface TunnelClientOptions {
     handlers: SessionHandlers,
     signal: AbortSignal,
   ) => Promise<TunnelSession>;
+  /** After a failed attempt: what may help instead of the wait, for example a recovery. True when it is worth trying at once. */
+  readonly heal: (error: DrawbridgeError, failures: number, signal: AbortSignal) => Promise<HealOutcome>;
   /** Makes Hello; counts the epoch and stores it before it resolves. */
   readonly hello: () => Promise<Hello>;
   readonly heartbeat: () => Heartbeat;
@@ -38,7 +46,21 @@ export interface TunnelClientOptions {
   readonly metrics: Metrics;
 }
 
+/** Whether something was done about a failure, and what to tell people if not. */
+export type HealOutcome =
+  | { readonly outcome: "healed" }
+  /** Something else is tried, after the usual backoff. */
+  | { readonly outcome: "retry" }
+  | { readonly outcome: "nothing to do" }
+  | { readonly outcome: "failed"; readonly error: DrawbridgeError };
+
 export interface TunnelClient extends Component {
+  /**
+   * Open a second tunnel and go over to it (make before break, design R6): the old session is closed when nobody works with it any
+   * more, after 30 s at the latest. On a failure it stays.
+   * @throws DrawbridgeError why the second tunnel was not opened | `TUNNEL_CLOSED` (unavailable): there is no first one
+   */
+  changeOver(reason: string): Promise<void>;
   state(): TunnelState;
   /** The session in use; undefined while there is none. */
   session(): TunnelSession | undefined;
@@ -49,18 +71,31 @@ interface Drain {
   readonly reason: string;
 }
 
+interface ChangeOver {
+  readonly reason: string;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+/** A session that was replaced may finish what it has begun within this time (design R6). */
+const retireWithinMs = 30_000;
+
 /** An unreachable address is looked into at the first failure and at every so many after it. */
 const diagnoseEvery = 5;
 
 /**
- * Keeps one tunnel up for ever (design R11 to R13). Invariants: at most two sessions exist, and two only during a
- * hand-over; every attempt has an epoch higher than all before it; when `stop` resolves no session is left.
+ * Keeps one tunnel up for ever (design R11 to R13). Invariants: one session is in use, and a second one exists
+ * only during a hand-over, for at most 30 s after it; every attempt has an epoch higher than all before it; when `stop` resolves no session is left.
  */
 export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
   const { addresses, clock, random, handlers, metrics } = options;
   const logger = options.logger.child({ [field.component]: "tunnel" });
   const stopping = new AbortController();
   const drains = new WeakMap<TunnelSession, PromiseWithResolvers<Drain>>();
+  const epochs = new WeakMap<TunnelSession, bigint>();
+  const retiring = new Set<TunnelSession>();
+  let changes: ChangeOver[] = [];
+  let changeAsked = Promise.withResolvers<void>();
+  let highestEpoch = 0n;
   const reconnects = metrics.counter("tunnel_reconnects", { description: "connection attempts by cause" });
   const sessions = metrics.counter("tunnel_sessions", { description: "sessions that were welcomed" });
   /** Why each address could not be reached in this outage. */
@@ -97,7 +132,11 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     if (!active) state = { status: "connecting", since: clock.now(), address };
     reconnects.add(1, { reason: cause });
     try {
-      return await options.open(address, await options.hello(), sessionHandlers, stopping.signal);
+      const hello = await options.hello();
+      highestEpoch = hello.epoch;
+      const session = await options.open(address, hello, sessionHandlers, stopping.signal);
+      epochs.set(session, hello.epoch);
+      return session;
     } catch (error) {
       addressIndex += 1;
       throw error;
@@ -138,20 +177,65 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     }
   }
 
+  /** Let a replaced session finish, then close it. At most one does so at a time. */
+  async function retire(old: TunnelSession): Promise<void> {
+    for (const earlier of retiring) void earlier.leave("handover");
+    retiring.add(old);
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, stopping.signal]);
+    const late = clock.sleep(retireWithinMs, signal).catch(() => undefined); // ended sooner
+    await Promise.race([old.idle(), late]);
+    over.abort(new Error("idle"));
+    await old.leave("handover");
+    retiring.delete(old);
+  }
+
+  async function takeOver(old: TunnelSession, change: ChangeOver): Promise<TunnelSession> {
+    try {
+      const successor = await connect(change.reason);
+      activate(successor);
+      change.done.resolve();
+      void retire(old);
+      return successor;
+    } catch (error) {
+      change.done.reject(asDrawbridgeError(error));
+      return old;
+    }
+  }
+
+  function refuseChanges(): void {
+    for (const { done } of changes)
+      done.reject(
+        new DrawbridgeError({
+          kind: "unavailable",
+          code: "TUNNEL_CLOSED",
+          message: "there is no tunnel to go over from",
+        }),
+      );
+    changes = [];
+  }
+
   /** Stay with a session, and with those that follow it by hand-over. Answers how the last one ended. */
   async function hold(first: TunnelSession): Promise<{ readonly end: SessionEnd; readonly session: TunnelSession }> {
     let session = first;
     for (;;) {
       const ended = session.ended.then((end) => ({ what: "ended", end }) as const);
       const drained = drainOf(session).promise.then((drain) => ({ what: "drain", drain }) as const);
-      const next = await Promise.race([ended, drained]);
+      const changed = changeAsked.promise.then(() => ({ what: "change" }) as const);
+      const next = await Promise.race([ended, drained, changed]);
       if (next.what === "ended") return { end: next.end, session };
+      if (next.what === "change") {
+        const change = changes.shift();
+        if (changes.length === 0) changeAsked = Promise.withResolvers<void>();
+        if (change) session = await takeOver(session, change);
+        continue;
+      }
       const successor = await handOver(session, next.drain);
       if (successor === undefined) return { end: (await ended).end, session };
       const old = session;
       session = successor;
       activate(successor);
-      void old.leave("handover");
+      void retire(old);
     }
   }
 
@@ -160,13 +244,12 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     const retryAt = new Date(clock.now().getTime() + decision.delayMs);
     const since = outage?.since ?? clock.now();
     const about = { retryAt, code: error.code, message: error.message, since };
-    state =
-      loss.cause === "refused"
-        ? { status: "refused", ...about }
-        : { status: "waiting", ...about, failures: decision.state.failures };
+    state = isRefusal(loss)
+      ? { status: "refused", ...about }
+      : { status: "waiting", ...about, failures: decision.state.failures };
     if (outage?.code !== error.code) {
       const facts = { err: error, [field.delayMs]: Math.round(decision.delayMs) };
-      if (loss.cause === "refused") logger.error(facts, "the control plane refuses this agent, apps go on");
+      if (isRefusal(loss)) logger.error(facts, "the control plane refuses this agent, apps go on");
       else logger.warn(facts, "no tunnel, apps go on");
     }
     outage = { since, code: error.code };
@@ -190,6 +273,16 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     return findings.get(failed) ?? failure;
   }
 
+  function lossOfSession(end: SessionEnd, session: TunnelSession): LossCause {
+    const livedMs = clock.monotonicMs() - session.openedAtMs;
+    const lost: LossCause = { cause: "lost", livedMs, reconnectWindowMs: session.terms.reconnectWindowMs };
+    if (end.end !== "kicked") return lost;
+    // Superseded by an attempt of our own, whose Welcome was lost, is a lost session; otherwise somebody else has come.
+    if (end.reason === "EPOCH_SUPERSEDED") return epochs.get(session) === highestEpoch ? { cause: "superseded" } : lost;
+    const loss = lossOf(errorOfEnd(end));
+    return isRefusal(loss) ? loss : lost;
+  }
+
   async function run(): Promise<void> {
     let reconnect = initialReconnectState;
     let cause = "start";
@@ -200,23 +293,22 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
       } catch (thrown) {
         if (stopping.signal.aborted) return;
         const error = await explain(asDrawbridgeError(thrown), reconnect);
-        reconnect = await wait(reconnect, lossOf(error), error);
-        cause = "failed";
+        const healing = await options.heal(error, reconnect.failures + 1, stopping.signal);
+        if (stopping.signal.aborted) return;
+        cause = healing.outcome === "healed" ? "recovered" : "failed";
+        const told = healing.outcome === "failed" ? healing.error : error;
+        const isWorthTrying = healing.outcome === "healed" || healing.outcome === "retry";
+        const loss: LossCause = isWorthTrying ? { cause: "failed" } : lossOf(told);
+        reconnect = await wait(healing.outcome === "healed" ? { ...reconnect, failures: 0 } : reconnect, loss, told);
         continue;
       }
       activate(session);
       const { end, session: last } = await hold(session);
       active = undefined;
+      refuseChanges();
       if (stopping.signal.aborted) return;
       cause = nameOfEnd(end);
-      const livedMs = clock.monotonicMs() - last.openedAtMs;
-      const error = errorOfEnd(end);
-      const refusal = end.end === "kicked" ? explainRefusal(end.reason) : undefined;
-      const loss: LossCause =
-        refusal === undefined
-          ? { cause: "lost", livedMs, reconnectWindowMs: last.terms.reconnectWindowMs }
-          : { cause: "refused" };
-      reconnect = await wait(reconnect, loss, error);
+      reconnect = await wait(reconnect, lossOfSession(end, last), errorOfEnd(end));
     }
   }
 
@@ -224,6 +316,13 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     name: "tunnel",
     state: () => state,
     session: () => active,
+    changeOver(reason) {
+      const change: ChangeOver = { reason, done: Promise.withResolvers<void>() };
+      changes.push(change);
+      if (active === undefined) refuseChanges();
+      else changeAsked.resolve();
+      return change.done.promise;
+    },
     start: () => {
       running = run();
       return Promise.resolve();
@@ -231,48 +330,9 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     stop: async () => {
       const session = active;
       stopping.abort(new Error("the tunnel is stopping"));
-      await session?.leave("shutdown");
+      await Promise.all([session?.leave("shutdown"), ...[...retiring].map((old) => old.leave("shutdown"))]);
+      refuseChanges();
       await running;
     },
   };
-}
-
-function lossOf(error: DrawbridgeError): LossCause {
-  if (explainRefusal(error.code) !== undefined) return { cause: "refused" };
-  return error.retryAfterMs === undefined ? { cause: "failed" } : { cause: "failed", retryAfterMs: error.retryAfterMs };
-}
-
-function errorOfEnd(end: SessionEnd): DrawbridgeError {
-  switch (end.end) {
-    case "broken":
-      return end.error;
-    case "kicked":
-      return new DrawbridgeError({
-        kind: "permission_denied",
-        code: end.reason,
-        message: explainRefusal(end.reason) ?? `the control plane ended the session (${end.reason})`,
-      });
-    case "dead":
-      return new DrawbridgeError({
-        kind: "unavailable",
-        code: "TUNNEL_DEAD",
-        message: `the control plane said nothing for ${Math.round(end.silentMs / 1_000)} s: the connection was cut`,
-      });
-    case "left":
-      return new DrawbridgeError({ kind: "unavailable", code: "TUNNEL_CLOSED", message: "the tunnel was closed" });
-  }
-}
-
-function asDrawbridgeError(thrown: unknown): DrawbridgeError {
-  if (thrown instanceof DrawbridgeError) {
-    const refusal = explainRefusal(thrown.code);
-    if (refusal === undefined) return thrown;
-    return new DrawbridgeError({ kind: thrown.kind, code: thrown.code, message: refusal, cause: thrown });
-  }
-  return new DrawbridgeError({
-    kind: "internal",
-    code: "TUNNEL_ATTEMPT_FAILED",
-    message: "the connection attempt failed for an unexpected reason: see the log",
-    cause: toError(thrown),
-  });
 }

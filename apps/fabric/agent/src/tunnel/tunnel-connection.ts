@@ -24,6 +24,8 @@ export interface TunnelConnectionOptions {
   readonly clock: Clock;
   readonly egress: EgressGate;
   readonly handlers: SessionHandlers;
+  /** Certificates that the server showed, leaf first, DER. */
+  readonly serverChainDer: () => readonly Uint8Array[];
 }
 
 interface Outgoing {
@@ -58,6 +60,7 @@ export class TunnelConnection {
   #isBlocked = false;
   #isLeaving = false;
   #waiters: PromiseWithResolvers<void>[] = [];
+  readonly #occupants = new Set<Promise<void>>();
 
   constructor(options: TunnelConnectionOptions) {
     this.#options = options;
@@ -140,6 +143,10 @@ export class TunnelConnection {
       ended: this.ended,
       send: (frame, options) => this.send(frame, options),
       drained: () => this.#drained(),
+      beat: () => this.#sayAlive(),
+      serverChainDer: this.#options.serverChainDer,
+      occupy: () => this.#occupy(),
+      idle: () => this.#idle(),
       getSnapshot: (haveDigest, signal) => this.#getSnapshot(haveDigest, signal),
       leave: (reason) => this.#leave(reason),
     };
@@ -165,21 +172,42 @@ export class TunnelConnection {
     return { seq, ack: this.#ack, correlationId: options.correlationId ?? "", frame };
   }
 
-  #drained(): Promise<void> {
+  async #drained(): Promise<void> {
     this.#ending.signal.throwIfAborted();
-    if (this.#queue.length === 0 && !this.#isBlocked) return Promise.resolve();
+    if (this.#queue.length === 0 && !this.#isBlocked) return;
     const waiter = Promise.withResolvers<void>();
     this.#waiters.push(waiter);
-    return waiter.promise;
+    await waiter.promise;
   }
 
   async #beat(terms: SessionTerms): Promise<void> {
-    const { clock, handlers } = this.#options;
+    const { clock } = this.#options;
     const { signal } = this.#ending;
     while (!signal.aborted) {
       await clock.sleep(terms.heartbeatMs, signal).catch(() => undefined); // ends with the session
-      if (!signal.aborted) this.send({ $case: "heartbeat", value: handlers.heartbeat() }, { lane: "priority" });
+      this.#sayAlive();
     }
+  }
+
+  #sayAlive(): void {
+    if (this.#ending.signal.aborted) return;
+    this.send({ $case: "heartbeat", value: this.#options.handlers.heartbeat() }, { lane: "priority" });
+  }
+
+  #occupy(): () => void {
+    const work = Promise.withResolvers<void>();
+    this.#occupants.add(work.promise);
+    return () => {
+      this.#occupants.delete(work.promise);
+      work.resolve();
+    };
+  }
+
+  async #idle(): Promise<void> {
+    const ended = this.ended.then(() => undefined);
+    while (this.#occupants.size > 0 && !this.#ending.signal.aborted)
+      await Promise.race([ended, Promise.all(this.#occupants)]);
+    await this.#drained().catch(() => undefined); // ended: nothing waits any more
   }
 
   /** A peer that says nothing is dead, also when the network still takes what we send (half-open). */
@@ -211,7 +239,12 @@ export class TunnelConnection {
       content: { kind: "protobuf", typeName: "drawbridge.tunnel.v1.GetSnapshotRequest", message: request },
     });
     const both = AbortSignal.any([signal, this.#ending.signal]);
-    return this.#options.client.call.getSnapshot(request, { signal: both, timeoutMs: snapshotTimeoutMs });
+    const release = this.#occupy();
+    try {
+      return await this.#options.client.call.getSnapshot(request, { signal: both, timeoutMs: snapshotTimeoutMs });
+    } finally {
+      release();
+    }
   }
 
   async #leave(reason: string): Promise<void> {

@@ -15,6 +15,8 @@ export interface SessionTerms {
   readonly deadAfterMs: number;
   readonly reconnectWindowMs: number;
   readonly desired: DesiredMark;
+  /** From which difference of the clocks on to warn, and to call them not synced. */
+  readonly clockSkew: { readonly warnMs: number; readonly failMs: number };
 }
 
 /** How a session ended. */
@@ -44,4 +46,23 @@ export type TunnelEvent =
   | { readonly event: "logs"; readonly order: LogsOrder }
   | { readonly event: "logsCancel"; readonly correlationId: string }
   | { readonly event: "drain"; readonly withinMs: number; readonly reason: string }
-  | { readonly event: "trustBundle"; readonly sequence: bigint; readonly rootsDer: readonly Uint8Array[] };
+  | ({ readonly event: "trustBundle" } & TrustBundleOffer)
+  | { readonly event: "renewed"; readonly answer: RenewAnswer }
+  | { readonly event: "renewNow"; readonly withinMs: number; readonly serialNumbers: readonly string[] };
+
+export interface TrustBundleOffer {
+  readonly sequence: bigint;
+  readonly rootsDer: readonly Uint8Array[];
+}
+
+/** The answer to `Renew`. */
+export interface RenewAnswer {
+  readonly correlationId: string;
+  /** Leaf first; empty on an error. */
+  readonly certificatesDer: readonly Uint8Array[];
+  readonly trustBundle: TrustBundleOffer | undefined;
+  /** Empty without an error. */
+  readonly errorCode: string;
+  readonly errorMessage: string;
+  readonly retryAfterMs: number;
+}

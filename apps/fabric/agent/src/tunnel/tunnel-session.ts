@@ -23,6 +23,14 @@ export interface TunnelSession {
   /** Resolves when what was queued has been written: for senders of much. Rejects when the session has ended. */
   drained(): Promise<void>;
   getSnapshot(haveDigest: string, signal: AbortSignal): Promise<GetSnapshotResponse>;
+  /** Send a heartbeat now, besides those in their turn: what it says has changed. */
+  beat(): void;
+  /** Certificates that the server showed, leaf first, DER. */
+  serverChainDer(): readonly Uint8Array[];
+  /** Somebody works with this session, until the answer is called: a session that is replaced is not closed under him at once. */
+  occupy(): () => void;
+  /** Resolves when nobody works with it and everything is written, or when it has ended. */
+  idle(): Promise<void>;
   /** Frames that wait to be written. */
   queued(): number;
   readonly ended: Promise<SessionEnd>;

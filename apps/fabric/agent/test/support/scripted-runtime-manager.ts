@@ -5,12 +5,15 @@ import {
   type ConnectRequest,
   type ConnectResponse,
   type GetSnapshotResponse,
+  type Renew,
+  type RenewResult,
   type Welcome,
 } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import type { DrawbridgeError } from "@drawbridge/errors";
 import { IdentityHolder, signJws, type IdentitySnapshot } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService, type HandlerOf } from "@drawbridge/rpc";
 import { createTestLogger, type TestCa } from "@drawbridge/testkit";
+import { createScriptedRenewals, type ScriptedRenewals } from "./scripted-renewals.ts";
 
 type AgentFrame = NonNullable<ConnectRequest["frame"]>;
 type FrameOf<C extends AgentFrame["$case"]> = Extract<AgentFrame, { $case: C }>["value"];
@@ -29,6 +32,8 @@ export interface ScriptedSession {
   /** End the stream with a status. */
   fail(error: DrawbridgeError): void;
   readonly ended: Promise<void>;
+  /** Serial number of the certificate that it was opened with. */
+  readonly serialNumber: string;
 }
 
 /** A runtime-manager that does what the test says: the real service on a real port with real TLS. */
@@ -44,6 +49,10 @@ export interface ScriptedRuntimeManager extends AsyncDisposable {
   /** Answer the next Hello with a kick for this reason. */
   kickNext: string | undefined;
   acknowledgesStatus: boolean;
+  /** Answers `Renew`: by default a certificate of the test's CA, the same one for the same request. */
+  renewals: ScriptedRenewals;
+  /** Kick the sessions of an agent whose newer one has said Hello, as runtime-manager may. */
+  kicksSuperseded: boolean;
   /** Make this the wish, signed, and tell every session. */
   desire(snapshot: Partial<Snapshot>): Promise<{ readonly digest: string; readonly jws: string }>;
   /** The next answers to GetSnapshot are what this makes of the true one. */
@@ -58,6 +67,8 @@ export interface ScriptOptions {
   readonly fabricId: string;
   readonly port?: number;
   readonly signer?: IdentitySnapshot;
+  /** Of renewed certificates. Default 7 days. */
+  readonly leafTtlSeconds?: number;
 }
 
 export async function startScriptedRuntimeManager(options: ScriptOptions): Promise<ScriptedRuntimeManager> {
@@ -81,6 +92,8 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     welcome: {},
     refuseNext: undefined,
     kickNext: undefined,
+    renewals: createScriptedRenewals(options),
+    kicksSuperseded: false,
     acknowledgesStatus: true,
     tamper: (response) => response,
     get snapshotRequests() {
@@ -119,8 +132,9 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
       defineGrpcService(TunnelServiceService, {
         allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
         handlers: {
-          connect: async (call) => {
-            const session = createSession(call, {
+          connect: async (call, { peer }) => {
+            const session = createSession(call, peer?.serialNumber ?? "", {
+              renew: (request) => script.renewals.answer(request),
               welcome: () => ({
                 sessionId: `session-${sessions.length}`,
                 epoch: 1n,
@@ -150,6 +164,9 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
               acknowledges: () => script.acknowledgesStatus,
               desired: () => desired,
               onHello: (arrived) => {
+                if (script.kicksSuperseded)
+                  for (const earlier of sessions)
+                    earlier.send({ $case: "kick", value: { reason: "EPOCH_SUPERSEDED" } });
                 sessions.push(arrived);
                 for (const { index, resolve } of arrivals) if (index === sessions.length - 1) resolve(arrived);
               },
@@ -177,13 +194,14 @@ interface SessionHooks {
   readonly refusal: () => DrawbridgeError | undefined;
   readonly kick: () => string | undefined;
   readonly acknowledges: () => boolean;
+  readonly renew: (request: Renew) => Promise<RenewResult | undefined>;
   readonly desired: () => GetSnapshotResponse;
   readonly onHello: (session: ScriptedSession) => void;
 }
 
 type TunnelCall = Parameters<HandlerOf<(typeof TunnelServiceService)["connect"]>>[0];
 
-function createSession(call: TunnelCall, hooks: SessionHooks) {
+function createSession(call: TunnelCall, serialNumber: string, hooks: SessionHooks) {
   const frames: ConnectRequest[] = [];
   const over = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
@@ -195,6 +213,7 @@ function createSession(call: TunnelCall, hooks: SessionHooks) {
   const session: ScriptedSession = {
     frames,
     ended: ended.promise,
+    serialNumber,
     send(frame, correlationId = "") {
       if (isFrozen) return;
       seq += 1n;
@@ -238,6 +257,10 @@ function createSession(call: TunnelCall, hooks: SessionHooks) {
       const { generation, digest } = hooks.desired();
       const value = { serverTime: new Date(), desiredGeneration: generation, desiredDigest: digest };
       session.send({ $case: "heartbeatAck", value });
+    } else if (request.frame?.$case === "renew") {
+      void hooks.renew(request.frame.value).then((value) => {
+        if (value) session.send({ $case: "renewResult", value }, request.correlationId);
+      });
     } else if (request.frame?.$case === "status" && hooks.acknowledges()) {
       session.send({ $case: "statusAck", value: { statusSeq: request.seq } });
     }

@@ -1,4 +1,5 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { removeUnpackedBundle } from "@drawbridge/bundle";
 import { chainToPem } from "@drawbridge/pki";
 import { cryptoRandom, startComponents, systemClock, uuidV7Ids, type Clock } from "@drawbridge/lifecycle";
@@ -7,6 +8,7 @@ import { createTestCa, createTestLogger, tempDir, type TestCa, type TestLogger }
 import { createProcessDriver } from "../../src/cluster/process/process-driver.ts";
 import { stopEverything } from "../../src/cluster/process/stop-everything.ts";
 import { configSchema, type AgentConfig } from "../../src/config.ts";
+import { identityMetaSchema } from "../../src/identity/identity-meta.ts";
 import { createIdentityStore } from "../../src/identity/identity-store.ts";
 import { createTrustStore } from "../../src/identity/trust-store.ts";
 import { createAgentService, type AgentService } from "../../src/service.ts";
@@ -24,7 +26,12 @@ export interface TestFabric extends AsyncDisposable {
   readonly ca: TestCa;
   readonly layout: StateLayout;
   /** Write an identity as an activation leaves it. */
-  activate(endpoints: { readonly tunnel: readonly string[]; readonly configResolver?: string }): Promise<void>;
+  activate(
+    endpoints: { readonly tunnel: readonly string[]; readonly configResolver?: string },
+    issue?: { readonly ttlSeconds?: number; readonly now?: Date },
+  ): Promise<void>;
+  /** Serial numbers of the certificates in use, as the files say. */
+  serials(): Promise<{ readonly tunnel: string; readonly monitoring: string }>;
   startAgent(options?: StartOptions): Promise<RunningAgent>;
 }
 
@@ -51,13 +58,22 @@ export async function openFabric(ca?: TestCa): Promise<TestFabric> {
   return {
     ca: authority,
     layout,
-    async activate(endpoints) {
+    async serials() {
+      const read = async (kind: "identity" | "monitoring"): Promise<string> => {
+        const meta = identityMetaSchema.parse(
+          JSON.parse(await readFile(join(layout[kind], "current", "meta.json"), "utf8")),
+        );
+        return meta.serialNumber;
+      };
+      return { tunnel: await read("identity"), monitoring: await read("monitoring") };
+    },
+    async activate(endpoints, issue = {}) {
       const files = { clock: systemClock, logger: createTestLogger().logger };
       for (const kind of ["monitoring", "identity"] as const) {
         const identity =
           kind === "identity"
-            ? await authority.issueAgent({ org, fabricId, agentId })
-            : await authority.issueCollector({ org, fabricId });
+            ? await authority.issueAgent({ org, fabricId, agentId }, issue)
+            : await authority.issueCollector({ org, fabricId }, issue);
         const store = createIdentityStore({ directory: layout[kind], ...files });
         const generation = await store.stage({
           certificateChainPem: chainToPem(identity.chainDer),
@@ -67,7 +83,7 @@ export async function openFabric(ca?: TestCa): Promise<TestFabric> {
             serialNumber: identity.serialNumber,
             notBefore: identity.notBefore.toISOString(),
             notAfter: identity.notAfter.toISOString(),
-            createdAt: new Date().toISOString(),
+            createdAt: (issue.now ?? new Date()).toISOString(),
             fabricId,
             fabricName: "berlin",
             agentId,

@@ -1,0 +1,46 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+import type { Logger } from "@drawbridge/telemetry";
+import type { AlertBoard } from "../alerts/alert-board.ts";
+import { recoveryCauseOf } from "../identity/recovery-cause.ts";
+import type { Recovery } from "../identity/recovery-port.ts";
+import { asDrawbridgeError } from "./tunnel-errors.ts";
+import type { HealOutcome, TunnelClientOptions } from "./tunnel-client.ts";
+
+/**
+ * What is done about an attempt that failed: the other one of two certificates is tried, or the identity is recovered. A recovery
+ * replaces nothing before it has worked.
+ */
+export function createHealer(options: {
+  readonly recovery: Recovery | undefined;
+  /** With which certificate the attempt was made. */
+  readonly lastChoice: () => "current" | "candidate";
+  readonly alerts: Pick<AlertBoard, "raise">;
+  /** Files were replaced: read them again. */
+  readonly reload: () => Promise<void>;
+  readonly logger: Logger;
+}): TunnelClientOptions["heal"] {
+  const { recovery, alerts, logger } = options;
+  const tell = (error: DrawbridgeError): void => {
+    if (error.code === "AGENT_LOCKED") alerts.raise("AgentLocked", error.message);
+  };
+
+  return async (error, failures, signal): Promise<HealOutcome> => {
+    // With a renewed certificate at hand the two take turns, the renewed one first: only when neither works it is serious.
+    if (options.lastChoice() === "candidate") return { outcome: "retry" };
+    tell(error);
+    const cause = recoveryCauseOf(error, failures);
+    if (cause === undefined || recovery === undefined) return { outcome: "nothing to do" };
+    logger.warn({ err: error, cause }, "the certificate is not accepted any more: recovering with the recovery key");
+    try {
+      await recovery.recover(cause, signal);
+      await options.reload();
+      logger.info({ cause }, "identity recovered");
+      return { outcome: "healed" };
+    } catch (thrown) {
+      if (!(thrown instanceof DrawbridgeError)) throw thrown;
+      const refusal = asDrawbridgeError(thrown);
+      tell(refusal);
+      return { outcome: "failed", error: refusal };
+    }
+  };
+}

@@ -1,0 +1,152 @@
+import { X509Certificate } from "node:crypto";
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { createTestCa, type TestCa } from "@drawbridge/testkit";
+import { beforeAll, expect, test } from "vitest";
+import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
+import { fabricId, openFabric, type RunningAgent } from "./support/test-fabric.ts";
+
+let ca: TestCa;
+
+beforeAll(async () => {
+  ca = await createTestCa();
+});
+
+/** A certificate that has passed its renewal point when the agent starts. */
+const dueTtlSeconds = 7 * 86_400;
+const dueSince = (): Date => new Date(Date.now() - 0.65 * dueTtlSeconds * 1_000);
+
+async function dueWorld(options: { readonly leafTtlSeconds?: number } = {}) {
+  const old = await createTestCa({ now: dueSince() });
+  const manager = await startScriptedRuntimeManager({ ca: old, fabricId, ...options });
+  const fabric = await openFabric(old);
+  await fabric.activate({ tunnel: [manager.address] }, { now: dueSince(), ttlSeconds: dueTtlSeconds });
+  return {
+    manager,
+    fabric,
+    [Symbol.asyncDispose]: async () => {
+      await fabric[Symbol.asyncDispose]();
+      await manager[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const bothRenewed = (agent: RunningAgent, before: { readonly tunnel: string; readonly monitoring: string }) =>
+  agent.status(
+    ({ certificates }) =>
+      certificates.length === 2 &&
+      certificates.every(
+        ({ serialNumber, lastFailure }) =>
+          serialNumber !== before.tunnel && serialNumber !== before.monitoring && lastFailure === "",
+      ),
+  );
+
+test("renews tunnel and monitoring certificate over the tunnel, make before break (REN 1, REN 2, R6)", async () => {
+  await using world = await dueWorld();
+  const { manager, fabric } = world;
+  const before = await fabric.serials();
+  const agent = await fabric.startAgent();
+  const first = await manager.session(0);
+  const second = await manager.session(1);
+  const hellos = [await first.next("hello"), await second.next("hello")].map(({ value }) => value);
+  expect((await first.next("goodbye")).value.reason).toBe("handover");
+  await bothRenewed(agent, before);
+
+  const after = await fabric.serials();
+  expect([first.serialNumber, second.serialNumber]).toEqual([before.tunnel, after.tunnel]);
+  expect(hellos[1]?.bootId).toBe(hellos[0]?.bootId);
+  expect(hellos[1]?.epoch).toBeGreaterThan(hellos[0]?.epoch ?? 0n);
+  expect(hellos[0]?.certificates.map(({ serialNumber }) => serialNumber)).toEqual([before.tunnel, before.monitoring]);
+  expect(agent.log.withMessage("no tunnel, apps go on")).toEqual([]);
+
+  // The old generation is kept, the key is a new one, nothing is left half done.
+  for (const kind of ["identity", "monitoring"] as const) {
+    const folder = fabric.layout[kind];
+    expect((await readdir(folder)).toSorted()).toEqual(expect.arrayContaining(["current", "gen-1", "gen-2"]));
+    expect(await readlink(join(folder, "current"))).toBe("gen-2");
+    const keys = await Promise.all(["gen-1", "gen-2"].map((each) => readFile(join(folder, each, "tls.key"), "utf8")));
+    expect(keys[0]).not.toBe(keys[1]);
+    await expect.poll(() => readdir(join(folder, "next"))).toEqual([]);
+  }
+});
+
+test("a lost answer is asked for again with the same request, and gives the same certificate (R6)", async () => {
+  await using world = await dueWorld();
+  const { manager, fabric } = world;
+  manager.renewals.lose = 2; // of both certificates
+  const before = await fabric.serials();
+  const agent = await fabric.startAgent();
+  const session = await manager.session(0);
+  await session.next("renew");
+  await session.next("renew");
+  manager.cut();
+  await bothRenewed(agent, before);
+  expect(manager.renewals.issued).toHaveLength(2);
+  expect(new Set(manager.renewals.requests.map(({ requestId }) => requestId)).size).toBe(2);
+});
+
+test("stays on the old tunnel while renewal fails, and says so (R6)", async () => {
+  await using world = await dueWorld();
+  const { manager, fabric } = world;
+  manager.renewals.errors = Array.from({ length: 100 }, () => "RENEWAL_OVERLOADED");
+  const before = await fabric.serials();
+  const agent = await fabric.startAgent();
+  const { certificates } = await agent.status((status) => status.certificates.some((each) => each.lastFailure !== ""));
+  expect(certificates.map(({ lastFailure }) => lastFailure)).toContain("RENEWAL_OVERLOADED");
+  expect(await fabric.serials()).toEqual(before);
+  expect(manager.sessions).toHaveLength(1);
+  await agent.status(({ tunnel }) => tunnel.status === "connected");
+});
+
+test.for([
+  [
+    "of somebody else",
+    async (other: TestCa) => [...(await other.issueAgent({ org: "acme", fabricId, agentId: fabricId })).chainDer],
+  ],
+  ["nothing at all", () => Promise.resolve([])],
+] as const)("does not use an answer with a certificate %s", async ([, make]) => {
+  await using world = await dueWorld();
+  const { manager, fabric } = world;
+  const chain = (await make(ca)).map((der) => Buffer.from(der));
+  manager.renewals.alter = (result) => ({ ...result, certificatesDer: chain });
+  const before = await fabric.serials();
+  const agent = await fabric.startAgent();
+  const { certificates } = await agent.status(
+    (status) => status.certificates.every((each) => each.lastFailure !== "") && status.certificates.length === 2,
+  );
+  expect(certificates.map(({ lastFailure }) => lastFailure)).toEqual([
+    "RENEWAL_ANSWER_INVALID",
+    "RENEWAL_ANSWER_INVALID",
+  ]);
+  expect(await fabric.serials()).toEqual(before);
+});
+
+test("renews what RenewNow names, and nothing else (R8)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const before = await fabric.serials();
+  const agent = await fabric.startAgent();
+  const session = await manager.session(0);
+  session.send({
+    $case: "renewNow",
+    value: { reason: "ca-rotation", withinMs: 1, serialNumbers: [before.monitoring, "ff"] },
+  });
+  await agent.status(({ certificates }) =>
+    certificates.some(({ purpose, serialNumber }) => purpose === "monitoring" && serialNumber !== before.monitoring),
+  );
+  expect((await fabric.serials()).tunnel).toBe(before.tunnel);
+  expect(manager.renewals.requests.map(({ purpose }) => purpose)).toEqual([2]);
+});
+
+test("ten seconds of life are renewed again and again without losing the tunnel (drill)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId, leafTtlSeconds: 10 });
+  manager.kicksSuperseded = true;
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] }, { now: new Date(), ttlSeconds: 10 });
+  const agent = await fabric.startAgent();
+  for (let index = 0; index < 4; index += 1) await manager.session(index);
+  expect(agent.log.withMessage("no tunnel, apps go on")).toEqual([]);
+  const certificate = new X509Certificate(await readFile(join(fabric.layout.identity, "current", "tls.crt")));
+  expect(certificate.validToDate.getTime()).toBeGreaterThan(Date.now());
+});
