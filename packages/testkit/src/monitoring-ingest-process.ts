@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@drawbridge/local";
+import type { TestNats } from "./backend/test-nats.ts";
 import type { TestDatabase } from "./backend/test-postgres.ts";
 import { untilReady } from "./until-ready.ts";
 
@@ -29,15 +30,20 @@ export async function createMonitoringIngestProcess(options: {
   /** Folder with tls.crt, tls.key and trust-bundle.json. */
   readonly identityDir: string;
   readonly certAuthorityAddress: string;
+  readonly nats: TestNats;
   readonly checkInIntervalMs?: number;
 }): Promise<MonitoringIngestProcess> {
   const [fabricPort, internalPort, opsPort] = [await freePort(), await freePort(), await freePort()];
   const databaseUrlFile = join(options.dir, "ingest-database-url");
   await writeFile(databaseUrlFile, options.database.url, { mode: 0o600 });
+  const natsFile = join(options.dir, "ingest-nats");
+  await writeFile(natsFile, options.nats.credentials, { mode: 0o600 });
   const env = {
     PATH: process.env["PATH"] ?? "",
     DRAWBRIDGE_DATABASE_URL_FILE: databaseUrlFile,
     DRAWBRIDGE_IDENTITY_DIR: options.identityDir,
+    DRAWBRIDGE_NATS_URL: options.nats.url,
+    DRAWBRIDGE_NATS_CREDENTIALS_FILE: natsFile,
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: options.certAuthorityAddress,
     DRAWBRIDGE_FABRIC_LISTEN: `127.0.0.1:${fabricPort}`,
     DRAWBRIDGE_INTERNAL_LISTEN: `127.0.0.1:${internalPort}`,

@@ -1,19 +1,9 @@
 import { listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
 import { z } from "zod";
 
-// No bus: this service says nothing on NATS and hears nothing there.
-const {
-  NATS_URL: _url,
-  NATS_CREDENTIALS_FILE: _credentials,
-  ...common
-} = serviceFields({
-  service: "monitoring-ingest",
-  opsPort: 7640,
-});
-
 /** Of the service. */
 export const configSchema = z.object({
-  ...common,
+  ...serviceFields({ service: "monitoring-ingest", opsPort: 7640 }),
   FABRIC_LISTEN: listenAddress()
     .prefault("127.0.0.1:7440")
     .meta({ description: "HTTPS over mTLS, for monitoring collectors" }),

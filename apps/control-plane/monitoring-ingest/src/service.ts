@@ -1,11 +1,22 @@
+import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
-import { createLoop, type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
+import {
+  createHeadStart,
+  createLoop,
+  type Clock,
+  type Component,
+  type Health,
+  type IdSource,
+  type Random,
+} from "@drawbridge/lifecycle";
 import {
   createGrpcClient,
   createGrpcServer,
   createHttpServer,
   createOpsServer,
+  createRevocationList,
   createServiceIdentity,
+  observeIdentity,
 } from "@drawbridge/rpc";
 import { openStore } from "@drawbridge/store";
 import { field, type Logger, type Telemetry } from "@drawbridge/telemetry";
@@ -61,6 +72,24 @@ export function createMonitoringIngestService(deps: MonitoringIngestDeps): Monit
     clock,
     random,
   });
+  const bus = connectBus({
+    url: config.NATS_URL,
+    credentials: config.NATS_CREDENTIALS_FILE,
+    name: config.REPLICA,
+    service: "monitoring-ingest",
+    logger,
+    clock,
+    random,
+  });
+  const startOfBus = createHeadStart(bus);
+  const revocations = createRevocationList({
+    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
+    news: createRevocationNews(bus),
+    clock,
+    random,
+    logger,
+    metrics,
+  });
   const collectors = createCollectorRepository(store);
   // domain
   const standing = createCertificateStanding({
@@ -74,7 +103,8 @@ export function createMonitoringIngestService(deps: MonitoringIngestDeps): Monit
       ),
   });
   // inbound
-  const common = { identity: identity.holder, clientCertificate: "required" as const, logger, metrics, clock, ids };
+  const mutualTls = { identity: identity.holder, clientCertificate: "required" as const, revocations };
+  const common = { ...mutualTls, logger, metrics, clock, ids };
   const fabricServer = createHttpServer({
     ...common,
     name: "fabric",
@@ -110,7 +140,22 @@ export function createMonitoringIngestService(deps: MonitoringIngestDeps): Monit
 
   health.register("identity", identity.health);
   health.register("database", store.health);
+  health.register("revocations", revocations.health);
+  health.register("revocation list age", revocations.freshness, "degraded");
+  health.register("bus", bus.health, "degraded");
+  observeIdentity(metrics, identity.holder);
   return {
-    components: [ops, identity, store, certAuthority, cleanUp, connectionCheck, internalServer, fabricServer],
+    components: [
+      ops,
+      startOfBus.begin, // nothing waits for it: it tells sooner of revocations, and has them when cert-authority is away
+      identity,
+      store,
+      revocations,
+      certAuthority,
+      cleanUp,
+      connectionCheck,
+      internalServer,
+      fabricServer,
+    ],
   };
 }

@@ -91,7 +91,7 @@ test("refuses a certificate that was revoked before it was first seen", async ()
   const target = { $case: "serialNumber", value: identity.serialNumber } as const;
   await world.authority.revokeCertificates({ target, reason: "lost" });
   const answer = await send(world.ingest.fabricAddress, identity);
-  expect([answer.status, answer.body["code"]]).toEqual([401, "CERTIFICATE_REVOKED"]);
+  expect([answer.status, answer.body["code"]]).toEqual([403, "CERTIFICATE_REVOKED"]);
 });
 
 test("a certificate that was revoked after it was known is refused, with cert-authority away, too", async () => {

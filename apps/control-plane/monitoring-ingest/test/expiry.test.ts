@@ -5,6 +5,7 @@ import {
   createMonitoringIngestProcess,
   createTestCa,
   monitoringIngestMigrations,
+  startTestNats,
   startTestPostgres,
   tempDir,
   type MonitoringIngestProcess,
@@ -36,6 +37,7 @@ beforeAll(async () => {
       database,
       identityDir,
       certAuthorityAddress: authority.address,
+      nats: stack.use(await startTestNats()),
     }),
   );
   await ingest.start();

@@ -42,20 +42,12 @@ function common(name: string, opsPort: number, { layout, logFormat }: ServiceCon
   };
 }
 
-/** What every control-plane service gets that is on the bus. */
+/** What every control-plane service gets. */
 function controlPlane(name: ServiceName, opsPort: number, context: ServiceContext): Record<string, string> {
-  const { nats } = context;
+  const { layout, nats, ports } = context;
   return {
-    ...withoutBus(name, opsPort, context),
     DRAWBRIDGE_NATS_URL: nats.url,
     DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFileOf(name),
-  };
-}
-
-/** What every control-plane service gets. */
-function withoutBus(name: ServiceName, opsPort: number, context: ServiceContext): Record<string, string> {
-  const { layout, ports } = context;
-  return {
     ...common(name, opsPort, context),
     DRAWBRIDGE_DATABASE_URL_FILE: layout.secret(`${name}.database-url`),
     DRAWBRIDGE_IDENTITY_DIR: layout.identity(name),
@@ -132,7 +124,7 @@ export const services: readonly ServiceDefinition[] = [
     hasDatabase: true,
     opsPort: (ports) => ports.ops.monitoringIngest,
     environment: (context) => ({
-      ...withoutBus("monitoring-ingest", context.ports.ops.monitoringIngest, context),
+      ...controlPlane("monitoring-ingest", context.ports.ops.monitoringIngest, context),
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.monitoringIngest),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.monitoringIngest),
     }),

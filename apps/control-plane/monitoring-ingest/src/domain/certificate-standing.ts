@@ -22,7 +22,7 @@ export interface CertificateStanding {
   /**
    * Let a certificate pass or not. Asked at cert-authority when it is seen for the first time and again after 30 s. While
    * cert-authority is away, a certificate that was vouched for before passes and another has to wait.
-   * @throws DrawbridgeError `CERTIFICATE_REVOKED` | `CERTIFICATE_UNKNOWN` (unauthenticated) | `CERTIFICATE_STANDING_UNKNOWN` (unavailable, retry)
+   * @throws DrawbridgeError `CERTIFICATE_REVOKED` (permission_denied) | `CERTIFICATE_UNKNOWN` (unauthenticated) | `CERTIFICATE_STANDING_UNKNOWN` (unavailable, retry)
    */
   assertGood(certificate: ShownCertificate): Promise<void>;
 }
@@ -92,7 +92,7 @@ export function createCertificateStanding(deps: CertificateStandingDeps): Certif
 
 function revoked(): DrawbridgeError {
   return new DrawbridgeError({
-    kind: "unauthenticated",
+    kind: "permission_denied",
     code: "CERTIFICATE_REVOKED",
     message: "the monitoring certificate was revoked; the fabric's agent must get a new one",
   });

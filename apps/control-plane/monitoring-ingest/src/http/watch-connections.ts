@@ -44,7 +44,7 @@ async function cutIfRefused(connection: Connection, standing: CertificateStandin
   try {
     await standing.assertGood(shownCertificate(connection));
   } catch (error) {
-    if (!isDrawbridgeError(error) || error.kind !== "unauthenticated") throw error;
+    if (!isDrawbridgeError(error) || !["unauthenticated", "permission_denied"].includes(error.kind)) throw error;
     connection.close(error.message);
   }
 }

@@ -3,6 +3,7 @@ import {
   CertificateRecord,
   CertificateState,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { RevocationServiceService } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { IdentityHolder } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService } from "@drawbridge/rpc";
@@ -46,12 +47,23 @@ export async function startScriptedAuthority(ca: TestCa): Promise<ScriptedAuthor
       listCertificates: unused,
     },
   });
+  const revocations = defineGrpcService(RevocationServiceService, {
+    allow: { listRevocations: monitoringIngest },
+    handlers: {
+      listRevocations: async ({ afterPosition }) => ({
+        revocations: [],
+        nextPosition: afterPosition,
+        more: false,
+        listId: "list-1",
+      }),
+    },
+  });
   const server = createGrpcServer({
     name: "cert-authority",
     listen: { host: "127.0.0.1", port: 0 },
     identity: new IdentityHolder(await ca.issueService("cert-authority")),
     clientCertificate: "required",
-    services: [service],
+    services: [service, revocations],
     logger: createTestLogger().logger,
   });
   await server.start(new AbortController().signal);

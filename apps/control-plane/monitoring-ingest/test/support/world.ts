@@ -65,6 +65,7 @@ export async function startWorld(): Promise<World> {
       database,
       identityDir: join(identities, "monitoring-ingest"),
       certAuthorityAddress: certAuthority.address,
+      nats,
     }),
   );
   await ingest.start();

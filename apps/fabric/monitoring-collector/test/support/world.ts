@@ -71,6 +71,7 @@ export async function startWorld(): Promise<World> {
       database,
       identityDir: join(certAuthority.identitiesDir, "monitoring-ingest"),
       certAuthorityAddress: certAuthority.address,
+      nats,
     }),
   );
   await ingest.start();
