@@ -47,8 +47,8 @@ function hasCurrent(
   asked: { readonly tags: string | undefined; readonly since: string | undefined },
 ): boolean {
   if (asked.tags !== undefined) {
-    const tags = asked.tags.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-    return tags.includes("*") || tags.includes(crl.etag);
+    const tags = new Set(asked.tags.split(",").map((tag) => tag.trim().replace(/^W\//, "")));
+    return tags.has("*") || tags.has(crl.etag);
   }
   const sinceMs = asked.since === undefined ? Number.NaN : Date.parse(asked.since);
   return Math.floor(crl.thisUpdate.getTime() / 1000) * 1000 <= sinceMs;

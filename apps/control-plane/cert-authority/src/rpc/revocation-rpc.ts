@@ -6,20 +6,25 @@ import {
 } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import type { Revocation } from "../domain/revocation.ts";
+import type { RevocationMirror } from "../revocation/revocation-mirror.ts";
 import type { RevocationRepository } from "../store/revocation-repository.ts";
 import { invalid, requireUuid } from "./requests.ts";
 
 export interface RevocationRpcDeps {
   readonly revocations: Pick<RevocationRepository, "list">;
+  readonly mirror: Pick<RevocationMirror, "compared">;
 }
 
 const highestPosition = 2n ** 63n - 1n;
 
-export function createRevocationRpc({ revocations }: RevocationRpcDeps): GrpcServiceDefinition {
+export function createRevocationRpc({ revocations, mirror }: RevocationRpcDeps): GrpcServiceDefinition {
   return defineGrpcService(RevocationServiceService, {
     allow: { listRevocations: ["any-service"] },
     handlers: {
-      listRevocations: (request) => listRevocations(revocations, request),
+      listRevocations: async (request, { signal }) => {
+        await mirror.compared(signal); // after a restore the list lacks revocations until then
+        return listRevocations(revocations, request);
+      },
     },
   });
 }

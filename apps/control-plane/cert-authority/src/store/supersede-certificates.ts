@@ -49,10 +49,13 @@ export async function supersedeCertificates(
   return { revoked, hasMore: true };
 }
 
-/** Entries whose certificates have been expired for a day leave the list; the record of the revocation stays. */
+/**
+ * Entries whose certificates have been expired for a day leave the list, and need no mirroring; the record of the
+ * revocation stays.
+ */
 export async function unlistExpired(store: Pick<Store<CertAuthorityDb>, "db">, now: Date): Promise<void> {
   await sql`
-    UPDATE revocation SET is_listed = false
+    UPDATE revocation SET is_listed = false, is_mirrored = true
     WHERE position IN (
       SELECT position FROM revocation
       WHERE is_listed AND not_after < ${new Date(now.getTime() - listedAfterExpiryMs)}
