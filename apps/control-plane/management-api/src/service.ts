@@ -7,7 +7,7 @@ import {
   type IdSource,
   type Random,
 } from "@drawbridge/lifecycle";
-import { createHttpServer, createOpsServer, createServiceIdentity, type HttpServer } from "@drawbridge/rpc";
+import { createHttpServer, createOpsServer, createServiceIdentity, observeIdentity, type HttpServer } from "@drawbridge/rpc";
 import { createInboxCleaner, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createAccountService } from "./account/account-service.ts";
@@ -80,6 +80,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
     logger,
   });
   const { holder } = identity;
+  observeIdentity(metrics, holder);
   const peers = createPeers({
     identity: holder,
     logger,
