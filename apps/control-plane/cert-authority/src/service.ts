@@ -17,8 +17,9 @@ import {
   createRevocationList,
   createServiceIdentity,
   listening,
+  observeIdentity,
 } from "@drawbridge/rpc";
-import { createInboxCleaner, createOutboxRelay, openStore } from "@drawbridge/store";
+import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { wireAuthority } from "./ca/wire-authority.ts";
 import { parseKeyEncryptionKey } from "./ca/sealed-key.ts";
@@ -39,7 +40,6 @@ import { createCertificateRepository } from "./store/certificate-repository.ts";
 import { createRevocationRepository } from "./store/revocation-repository.ts";
 import { findCrlIssuer } from "./store/crl-issuer.ts";
 import { createMirrorRepository } from "./store/mirror-repository.ts";
-import { createOutboxAge } from "./store/outbox-age.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
 
 export interface CertAuthorityDeps {
@@ -219,14 +219,13 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     clock,
   });
   const inboxCleaner = createInboxCleaner({ store, clock, logger });
-  const outboxAge = createOutboxAge({ store, metrics, clock });
   const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
   gaugeExpiry(metrics, "issuing_ca", () =>
     authority.isLoaded() ? authority.get().issuingFor("fabric").notAfter : undefined,
   );
   gaugeExpiry(metrics, "root_ca", () => (authority.isLoaded() ? authority.get().rootNotAfter : undefined));
-  gaugeExpiry(metrics, "identity", () => (identity.holder.isLoaded ? identity.holder.get().notAfter : undefined));
+  observeIdentity(metrics, identity.holder);
   for (const [name, check] of Object.entries({
     database: store.health,
     identity: identity.health,
@@ -260,7 +259,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       mirror,
       outbox,
       inboxCleaner,
-      outboxAge,
+      createOutboxMetrics({ store, metrics, clock }),
       runtimeManager,
       fabricDeleted,
     ],

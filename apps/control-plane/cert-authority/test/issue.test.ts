@@ -276,5 +276,5 @@ test("metrics tell requests by profile and result, the time of signing, and what
   expect(text).toMatch(sample('certificate_requests_total\\{profile="agent",result="refused"\\}'));
   expect(text).toMatch(sample("signing_seconds_count"));
   for (const what of ["root_ca", "issuing_ca", "identity"]) expect(text).toMatch(sample(`${what}_not_after_seconds`));
-  expect(text).toMatch(/^drawbridge_cert_authority_outbox_age_seconds \d/m);
+  expect(text).toMatch(/^drawbridge_cert_authority_outbox_oldest_age_seconds \d/m);
 });
