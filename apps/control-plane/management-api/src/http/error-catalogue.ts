@@ -107,6 +107,11 @@ const errors = {
     kind: "failed_precondition",
     meaning: "somebody live has not followed yet; the message names them, and `force` strands them",
   },
+  ROTATION_FOLLOWERS_UNKNOWN: {
+    kind: "unavailable",
+    meaning: "runtime-manager does not say which agents have followed, so that nobody could say whom it strands",
+  },
+  RECOVERY_UNAVAILABLE: { kind: "unavailable", meaning: "the recovery records, or runtime-manager, are away" },
   FABRIC_NAME_INVALID: { kind: "invalid_argument", meaning: "the fabric's name is not valid" },
   FABRIC_HAS_APPS: {
     kind: "failed_precondition",

@@ -6,7 +6,7 @@ import {
   RotationPhase,
 } from "@drawbridge/contracts/certs/v1/authority_service";
 import type { z } from "zod";
-import { followerGapsOf, type RotationPhaseName } from "../../domain/rotation.ts";
+import { followerGapsOf, followerKinds, type RotationPhaseName } from "../../domain/rotation.ts";
 import type { authoritySchema, caKeyStates, followerSchema } from "../schemas/authority.ts";
 import { instantOrNull, required, requiredInstant, safeNumber } from "./values.ts";
 
@@ -45,8 +45,9 @@ export function phaseToProto(phase: RotationPhaseName): RotationPhase {
 export function authorityToJson(message: GetAuthorityStatusResponse | undefined): z.output<typeof authoritySchema> {
   const status = required("status", message);
   const bundle = required("status.trust_bundle", status.trustBundle);
+  const phase = required("status.phase", phaseNames[status.phase]);
   return {
-    phase: required("status.phase", phaseNames[status.phase]),
+    phase,
     phaseSince: instantOrNull(status.phaseSince),
     nextPhaseAt: instantOrNull(status.nextPhaseAt),
     trustBundleSequence: safeNumber("trust_bundle.sequence", bundle.sequence),
@@ -54,7 +55,7 @@ export function authorityToJson(message: GetAuthorityStatusResponse | undefined)
     keys: status.keys.map(caKeyToJson),
     issuingPrepareAt: instantOrNull(status.issuingPrepareAt),
     issuingActivateAt: instantOrNull(status.issuingActivateAt),
-    followers: status.followers.map((follower) => followerToJson(follower, bundle.sequence)),
+    followers: status.followers.map((follower) => followerToJson(follower, { phase, sequence: bundle.sequence })),
     waitingFor: status.waitingFor,
     alerts: [...status.alerts],
   };
@@ -74,19 +75,22 @@ function caKeyToJson(key: CaKey): z.output<typeof authoritySchema>["keys"][numbe
   };
 }
 
-const followerKinds = ["agent", "collector", "service"] as const;
-
-export function followerToJson(follower: Follower, currentSequence: bigint): z.output<typeof followerSchema> {
+/** `now`: what the follower is measured by. */
+export function followerToJson(
+  follower: Follower,
+  now: { readonly phase: RotationPhaseName; readonly sequence: bigint },
+): z.output<typeof followerSchema> {
   const { name, fabricId, trustBundleSequence: acknowledged, certificateCurrent, lastSeenAt, live } = follower;
+  const kind = required(
+    "follower.kind",
+    followerKinds.find((known) => known === follower.kind),
+  );
   return {
-    kind: required(
-      "follower.kind",
-      followerKinds.find((kind) => kind === follower.kind),
-    ),
+    kind,
     name,
     fabricId,
     trustBundleSequence: safeNumber("follower.trust_bundle_sequence", acknowledged),
-    missing: followerGapsOf({ acknowledged, current: currentSequence, certificateCurrent }),
+    missing: followerGapsOf({ kind, acknowledged, certificateCurrent }, now),
     lastSeenAt: instantOrNull(lastSeenAt),
     live,
   };

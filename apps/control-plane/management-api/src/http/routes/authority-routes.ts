@@ -56,16 +56,23 @@ export function authorityRoutes({ authority }: RouteServices): readonly Route[] 
       permission: administrator,
       body: advanceRotationBody,
       responses: { 200: { description: "The authority after the step.", body: advancedSchema } },
-      errors: ["ROTATION_NOT_STARTED", "ROTATION_PHASE_CHANGED", "ROTATION_NOT_ACKNOWLEDGED", "PEER_UNAVAILABLE"],
+      errors: [
+        "ROTATION_NOT_STARTED",
+        "ROTATION_PHASE_CHANGED",
+        "ROTATION_NOT_ACKNOWLEDGED",
+        "ROTATION_FOLLOWERS_UNKNOWN",
+        "PEER_UNAVAILABLE",
+      ],
       handle: async ({ body, caller, signal, note }) => {
         note({ fromPhase: body.fromPhase, force: String(body.force) });
         // from_phase makes a repetition harmless, but its answer would be an error: not repeated.
         const request = { fromPhase: phaseToProto(body.fromPhase), force: body.force, requestedBy: caller.username };
         const answer = await authority.advanceRotation(request, { signal });
         const json = authorityToJson(answer.status);
-        const sequence = required("trust_bundle", answer.status?.trustBundle).sequence;
+        const { sequence } = required("trust_bundle", answer.status?.trustBundle);
+        const measure = { phase: body.fromPhase, sequence };
         note({ phase: json.phase, stranded: namesOf(answer.stranded) });
-        const stranded = answer.stranded.map((follower) => followerToJson(follower, sequence));
+        const stranded = answer.stranded.map((follower) => followerToJson(follower, measure));
         return { status: 200, body: { authority: json, stranded } };
       },
     }),

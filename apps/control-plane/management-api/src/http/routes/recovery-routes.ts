@@ -37,7 +37,7 @@ export function recoveryRoutes(services: RouteServices): readonly Route[] {
       permission: { scope: "any-environment", role: "viewer" },
       params,
       responses: { 200: { description: "The recovery.", body: fabricRecoverySchema } },
-      errors: ["FABRIC_NOT_FOUND", "PERMISSION_DENIED", "PEER_UNAVAILABLE"],
+      errors: ["FABRIC_NOT_FOUND", "PERMISSION_DENIED", "RECOVERY_UNAVAILABLE", "PEER_UNAVAILABLE"],
       handle: async ({ params: { fabric: asked }, caller, signal }) => {
         const fabric = await findVisibleFabric(services, { fabric: asked, caller, signal });
         const recovery = await recoveryOf(services, fabric.agentId, { signal });
@@ -53,7 +53,14 @@ export function recoveryRoutes(services: RouteServices): readonly Route[] {
       params,
       body: allowRecoveryBody,
       responses: changed,
-      errors: ["FABRIC_NOT_FOUND", "FABRIC_NOT_ACTIVATED", "AGENT_UNKNOWN", "FABRIC_DELETED", "PEER_UNAVAILABLE"],
+      errors: [
+        "FABRIC_NOT_FOUND",
+        "FABRIC_NOT_ACTIVATED",
+        "AGENT_UNKNOWN",
+        "FABRIC_DELETED",
+        "RECOVERY_UNAVAILABLE",
+        "PEER_UNAVAILABLE",
+      ],
       handle: async ({ params: { fabric: asked }, body, caller, signal, note }) => {
         const { acceptAnyJoinState } = body;
         note({ acceptAnyJoinState: String(acceptAnyJoinState) });
@@ -73,7 +80,7 @@ export function recoveryRoutes(services: RouteServices): readonly Route[] {
       params,
       body: recoveryModeBody,
       responses: changed,
-      errors: ["FABRIC_NOT_FOUND", "FABRIC_NOT_ACTIVATED", "AGENT_UNKNOWN", "PEER_UNAVAILABLE"],
+      errors: ["FABRIC_NOT_FOUND", "FABRIC_NOT_ACTIVATED", "AGENT_UNKNOWN", "RECOVERY_UNAVAILABLE", "PEER_UNAVAILABLE"],
       handle: async ({ params: { fabric: asked }, body, caller, signal, note }) => {
         note({ mode: body.mode });
         const fabric = activated(await findFabric(asked, signal));

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { followerGaps, rotationPhases } from "../../domain/rotation.ts";
+import { followerGaps, followerKinds, rotationPhases } from "../../domain/rotation.ts";
 import { instant, nullableInstant, plainText } from "./common.ts";
 
 export const caKeyStates = ["prepared", "active", "old", "retired"] as const;
@@ -23,7 +23,7 @@ const caKeySchema = z
 
 export const followerSchema = z
   .object({
-    kind: z.enum(["agent", "collector", "service"]),
+    kind: z.enum(followerKinds),
     name: z.string().meta({ description: "Fabric, or service and replica." }),
     fabricId: z.string().meta({ description: "Empty for services." }),
     trustBundleSequence: z.int(),

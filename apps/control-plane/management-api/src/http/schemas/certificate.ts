@@ -7,7 +7,7 @@ import { fabricRef, flag, instant, nullableInstant, pageSize, pageToken, plainTe
 export const serialNumber = z
   .string()
   .toLowerCase()
-  .regex(/^[0-9a-f]{1,40}$/, "must be the serial number in hex, at most 40 digits")
+  .regex(/^[0-9a-f]{2,40}$/, "must be the serial number in hex, 2 to 40 digits")
   .meta({ description: "Serial number, hex." });
 
 export const fingerprint = z
