@@ -56,6 +56,7 @@ export function showAuthority(output: Output, authority: Authority, now: Date): 
 
 function nextPhase(authority: Authority, now: Date): string {
   if (authority.phase === "standby") return "-";
+  if (authority.phase === "rollback") return "standby, by itself, when nothing chains to the new root any more";
   const waiting = authority.waitingFor > 0 ? `when ${authority.waitingFor} have followed, ` : "";
   return `${waiting}at the earliest ${formatInstant(authority.nextPhaseAt, now)}`;
 }

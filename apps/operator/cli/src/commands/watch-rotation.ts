@@ -53,5 +53,6 @@ async function ask(api: ApiClient, output: Output): Promise<Authority | undefine
 function progressText(authority: Authority, now: Date): string {
   const behind = authority.followers.filter(({ live, missing }) => live && missing.length > 0).map(({ name }) => name);
   if (authority.waitingFor > 0) return `waiting for ${authority.waitingFor}: ${behind.slice(0, 5).join(", ")}`;
+  if (!authority.nextPhaseAt) return "waiting until nothing chains to the new root any more";
   return `everybody who is live has followed; next phase at the earliest ${formatInstant(authority.nextPhaseAt, now)}`;
 }
