@@ -1,5 +1,6 @@
+import { AuthorityServiceClient } from "@drawbridge/contracts/certs/v1/authority_service";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import {
   fullJitterDelayMs,
   retryWithBackoff,
@@ -32,6 +33,13 @@ export interface ServiceIdentityOptions {
   /** Refuse files of another trust domain: they are somebody else's. */
   readonly trustDomain?: string;
   readonly certAuthority: { readonly address: string };
+  /** Name of this replica, for who waits for it in a rotation of the root. Default the name of the service. */
+  readonly replica?: string;
+  /**
+   * Hear `ctl.bundle`: trust bundle or phase have changed. May throw while the bus is away. Without it news comes within a
+   * minute.
+   */
+  readonly trustNews?: (onHint: () => void) => { close(): Promise<void> };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -46,30 +54,42 @@ export interface ServiceIdentity extends Component {
 
 /** How often the wall clock is looked at: a machine that slept renews soon after it wakes (design R21). */
 const longestSleepMs = 15_000;
+/** How often cert-authority is told what we work with (authority_service.proto), and asked what is current. */
+const acknowledgeEveryMs = 60_000;
+/** A certificate that was renewed because cert-authority wants it is not renewed again for this reason before that. */
+const renewedAgainAfterMs = 10_000;
 /** Retry of a failed renewal: 10 s to 10 min, full jitter (design R6). */
 const renewalBackoff = { baseMs: 10_000, capMs: 600_000, floorMs: 1_000 };
+const shortestRetryMs = 250;
 
 /**
  * The certificate of this service: read from its folder (waited for, as long as it takes), renewed at cert-authority at
- * half of its life, swapped while running and saved. The trust bundle is asked for as often as it wants. A renewal
- * that fails changes nothing; it is tried again until it works.
+ * half of its life, or when it should be under another root, swapped while running and saved. At the start, every minute,
+ * after each change and when woken it says which trust bundle and certificate it works with, and takes over a newer
+ * bundle; open connections go on. A renewal that fails changes nothing; it is tried again until it works.
  */
 export function createServiceIdentity(options: ServiceIdentityOptions): ServiceIdentity {
   const { dir, clock, random } = options;
   const ids = options.ids ?? uuidV7Ids;
   const logger = options.logger.child({ [field.component]: "identity" });
   const holder = new IdentityHolder();
-  const client = createGrpcClient(CertificateAuthorityServiceClient, {
+  const peer = {
     address: options.certAuthority.address,
     identity: holder,
     expectedServer: "/cp/cert-authority",
     logger: options.logger,
     clock,
     random,
-  });
+  };
+  const client = createGrpcClient(CertificateAuthorityServiceClient, peer);
+  const authority = createGrpcClient(AuthorityServiceClient, peer);
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let unsaved: IdentityMaterial | undefined;
+  let renewedAgainFromMs = -Infinity;
+  let subscription: { close(): Promise<void> } | undefined;
+  let isWoken = false;
+  let sleeping = new AbortController();
 
   async function load(signal: AbortSignal): Promise<void> {
     let isWaiting = false;
@@ -124,50 +144,105 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     logger.info({ [field.serialNumber]: snapshot.serialNumber, not_after: snapshot.notAfter }, "certificate renewed");
   }
 
-  async function refreshTrustBundle(signal: AbortSignal): Promise<void> {
-    const { trustBundle } = await client.call.getTrustBundle({}, { signal, idempotent: true });
+  /** Say what we work with, and take over what is current. What changed by that is said the next time, at once. */
+  async function acknowledge(signal: AbortSignal): Promise<"current" | "changed"> {
+    const { trustBundle, renewNow } = await askAuthority(signal);
+    // With the certificate comes the bundle that it fits; a bundle alone might not hold our certificate's root any more.
+    if (renewNow && clock.monotonicMs() >= renewedAgainFromMs) {
+      renewedAgainFromMs = clock.monotonicMs() + renewedAgainAfterMs;
+      await renew(signal);
+      return "changed";
+    }
     const current = holder.get();
-    if (!trustBundle || trustBundle.sequence <= current.trustBundle.sequence) return;
+    if (!trustBundle || trustBundle.sequence <= current.trustBundle.sequence) return "current";
     const bundle: TrustBundle = createTrustBundle(trustBundle);
     await adopt({ ...current, trustBundle: bundle });
     logger.info({ sequence: String(bundle.sequence) }, "trust bundle replaced");
+    return "changed";
+  }
+
+  async function askAuthority(signal: AbortSignal) {
+    const { identity, serialNumber, trustBundle } = holder.get();
+    const replica = options.replica ?? (identity.kind === "service" ? identity.service : identity.kind);
+    const request = { replica, trustBundleSequence: trustBundle.sequence, certificateSerial: serialNumber };
+    try {
+      return await authority.call.acknowledgeTrustBundle(request, { signal, idempotent: true });
+    } catch (error) {
+      // A cert-authority of the version before, in the middle of an upgrade: it has a bundle, too.
+      if (!isDrawbridgeError(error) || error.kind !== "unimplemented") throw error;
+      return { ...(await client.call.getTrustBundle({}, { signal, idempotent: true })), renewNow: false };
+    }
+  }
+
+  function wake(): void {
+    isWoken = true;
+    sleeping.abort();
+  }
+
+  function hearNews(): void {
+    try {
+      subscription ??= options.trustNews?.(wake);
+    } catch {
+      // The bus is not there yet, or away: the next round tries again.
+    }
+  }
+
+  /** Sleep until it is time, or until woken. */
+  async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (isWoken) return;
+    sleeping = new AbortController();
+    try {
+      await clock.sleep(ms, AbortSignal.any([signal, sleeping.signal]));
+    } catch {
+      signal.throwIfAborted();
+    }
   }
 
   async function run(signal: AbortSignal): Promise<void> {
     let serialNumber = "";
     let renewAt = clock.now();
-    let nextRefresh = clock.now();
+    let acknowledgeAt = clock.now();
     let failures = 0;
     for (;;) {
+      hearNews();
       const current = holder.get();
       if (current.serialNumber !== serialNumber) {
         serialNumber = current.serialNumber;
         renewAt = renewalInstant({ ...current, jitter: random.next() }); // drawn once per certificate
       }
       const now = clock.now();
-      if (nextRefresh.getTime() - now.getTime() > current.trustBundle.refreshHintSeconds * 1000) nextRefresh = now; // the clock went back
+      if (isWoken || acknowledgeAt.getTime() - now.getTime() > acknowledgeEveryMs) acknowledgeAt = now; // or the clock went back
+      isWoken = false;
       let waitMs = Math.min(
         longestSleepMs,
-        Math.max(0, Math.min(renewAt.getTime(), nextRefresh.getTime()) - now.getTime()),
+        Math.max(0, Math.min(renewAt.getTime(), acknowledgeAt.getTime()) - now.getTime()),
       );
       try {
         await save();
-        if (now >= renewAt) await renew(signal);
-        else if (now >= nextRefresh) {
-          await refreshTrustBundle(signal);
-          nextRefresh = new Date(now.getTime() + current.trustBundle.refreshHintSeconds * 1000);
+        if (now >= renewAt) {
+          await renew(signal);
+          acknowledgeAt = now;
+        } else if (now >= acknowledgeAt) {
+          const outcome = await acknowledge(signal);
+          acknowledgeAt = outcome === "changed" ? now : new Date(now.getTime() + acknowledgeEveryMs);
         }
         failures = 0;
       } catch (error) {
         signal.throwIfAborted();
-        waitMs = fullJitterDelayMs({ ...renewalBackoff, attempt: failures, random });
+        waitMs = retryDelayMs(fullJitterDelayMs({ ...renewalBackoff, attempt: failures, random }));
         if (failures === 0)
           logger.warn({ err: error, [field.delayMs]: waitMs }, "identity cannot be refreshed, will retry");
         failures += 1;
         await adoptNewerFiles();
       }
-      await clock.sleep(waitMs, signal);
+      await sleep(waitMs, signal);
     }
+  }
+
+  /** Never so long that a certificate of a drill, which lives for seconds, runs out in between. */
+  function retryDelayMs(delayMs: number): number {
+    const leftMs = holder.get().notAfter.getTime() - clock.now().getTime();
+    return leftMs > 0 ? Math.min(delayMs, Math.max(shortestRetryMs, leftMs / 4)) : delayMs;
   }
 
   return {
@@ -186,7 +261,9 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     stop: async (deadline) => {
       stopping.abort(new Error("stopping"));
       await running;
+      await subscription?.close();
       await client.stop(deadline);
+      await authority.stop(deadline);
     },
   };
 }

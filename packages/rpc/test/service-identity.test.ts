@@ -1,10 +1,19 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import {
+  AuthorityServiceService,
+  type AcknowledgeTrustBundleRequest,
+} from "@drawbridge/contracts/certs/v1/authority_service";
 import { CertificateAuthorityServiceService } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { cryptoRandom } from "@drawbridge/lifecycle";
 import { IdentityHolder, loadIdentityDir, parseCsr, saveIdentityDir, type TrustBundle } from "@drawbridge/pki";
-import { createGrpcServer, createServiceIdentity, defineGrpcService } from "@drawbridge/rpc";
+import {
+  createGrpcServer,
+  createServiceIdentity,
+  defineGrpcService,
+  type ServiceIdentityOptions,
+} from "@drawbridge/rpc";
 import { createTestCa, createTestLogger, FakeClock, tempDir, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 
@@ -20,17 +29,48 @@ interface AuthorityState {
   isAway: boolean;
   trustBundle: TrustBundle;
   issued: number;
+  renewNow: boolean;
+  readonly acknowledged: AcknowledgeTrustBundleRequest[];
 }
 
 /** cert-authority's contract on a real port, with the test CA behind it. */
-async function startAuthority() {
-  const state: AuthorityState = { isAway: false, trustBundle: ca.trustBundle, issued: 0 };
+async function startAuthority(version: "current" | "before rotations") {
+  const state: AuthorityState = {
+    isAway: false,
+    trustBundle: ca.trustBundle,
+    issued: 0,
+    renewNow: false,
+    acknowledged: [],
+  };
   const refuse = (): Promise<never> => Promise.reject(new Error("not asked for"));
   const bundle = () => ({
     sequence: state.trustBundle.sequence,
     refreshHintSeconds: state.trustBundle.refreshHintSeconds,
     trustDomain: state.trustBundle.trustDomain,
     rootsDer: state.trustBundle.rootsDer.map((der) => Buffer.from(der)),
+  });
+  const authorityService = defineGrpcService(AuthorityServiceService, {
+    allow: {
+      getAuthorityStatus: [],
+      startRotation: [],
+      advanceRotation: [],
+      rollBackRotation: [],
+      getTrustSuccession: [],
+      listOutdatedCertificates: [],
+      acknowledgeTrustBundle: ["any-service"],
+    },
+    handlers: {
+      getAuthorityStatus: refuse,
+      startRotation: refuse,
+      advanceRotation: refuse,
+      rollBackRotation: refuse,
+      getTrustSuccession: refuse,
+      listOutdatedCertificates: refuse,
+      acknowledgeTrustBundle: (request) => {
+        state.acknowledged.push(request);
+        return Promise.resolve({ trustBundle: bundle(), renewNow: state.renewNow });
+      },
+    },
   });
   const server = createGrpcServer({
     name: "internal",
@@ -39,6 +79,7 @@ async function startAuthority() {
     clientCertificate: "required",
     logger: createTestLogger().logger,
     services: [
+      ...(version === "current" ? [authorityService] : []),
       defineGrpcService(CertificateAuthorityServiceService, {
         allow: {
           issueFabricCertificate: [],
@@ -80,10 +121,14 @@ async function startAuthority() {
   return { state, address: `127.0.0.1:${server.address().port}` };
 }
 
-async function setUp(options: { readonly trustDomain?: string } = {}) {
+interface SetUpOptions extends Pick<Partial<ServiceIdentityOptions>, "trustDomain" | "replica" | "trustNews"> {
+  readonly version?: "before rotations";
+}
+
+async function setUp({ version, ...options }: SetUpOptions = {}) {
   const dir = await tempDir();
   onTestFinished(() => dir[Symbol.asyncDispose]());
-  const authority = await startAuthority();
+  const authority = await startAuthority(version ?? "current");
   const clock = new FakeClock(new Date());
   const log = createTestLogger();
   const identity = createServiceIdentity({
@@ -194,6 +239,65 @@ test("an expired certificate is said on /readyz, and a newer one in the folder i
   await saveIdentityDir(dir, newer, clock.now());
   await advanceUntil(clock, () => identity.holder.get().serialNumber === newer.serialNumber);
   expect(identity.health()).toBeUndefined();
+});
+
+async function otherRootToo(sequence: bigint): Promise<TrustBundle> {
+  const { trustBundle } = await createTestCa();
+  return { ...ca.trustBundle, sequence, rootsDer: [...ca.trustBundle.rootsDer, ...trustBundle.rootsDer] };
+}
+
+test("says at its start, and after each change, what it works with (R8)", async () => {
+  const { identity, clock, dir, state } = await setUp({ replica: "activation-1" });
+  const first = await ca.issueService("activation");
+  await saveIdentityDir(dir, first, clock.now());
+  state.trustBundle = await otherRootToo(2n);
+  await identity.start(forever);
+  await clock.waitForSleep();
+  const said = { replica: "activation-1", certificateSerial: first.serialNumber };
+  expect(state.acknowledged).toEqual([
+    { ...said, trustBundleSequence: 1n },
+    { ...said, trustBundleSequence: 2n },
+  ]);
+  await advanceUntil(clock, () => state.acknowledged.length > 2); // every minute
+});
+
+test("takes a new bundle as soon as it hears of it, and keeps its certificate (R8)", async () => {
+  const hints: (() => void)[] = [];
+  const trustNews = (onHint: () => void) => {
+    hints.push(onHint);
+    return { close: () => Promise.resolve() };
+  };
+  const { identity, clock, dir, state } = await setUp({ trustNews });
+  const first = await ca.issueService("activation");
+  await saveIdentityDir(dir, first, clock.now());
+  await identity.start(forever);
+  await clock.waitForSleep();
+  const changed = Promise.withResolvers<bigint>();
+  identity.holder.onChange(({ trustBundle }) => changed.resolve(trustBundle.sequence));
+  state.trustBundle = await otherRootToo(2n);
+  hints[0]?.(); // without any time passing
+  expect(await changed.promise).toBe(2n);
+  expect(identity.holder.get().serialNumber).toBe(first.serialNumber);
+});
+
+test("renews at once when its certificate should be under another root, and not again and again (R8)", async () => {
+  const { identity, clock, dir, state } = await setUp();
+  const first = await ca.issueService("activation");
+  await saveIdentityDir(dir, first, clock.now());
+  state.renewNow = true;
+  await identity.start(forever);
+  await clock.waitForSleep();
+  expect(state.issued).toBe(1);
+  expect(identity.holder.get().serialNumber).not.toBe(first.serialNumber);
+  expect(state.acknowledged.at(-1)?.certificateSerial).toBe(identity.holder.get().serialNumber);
+});
+
+test("gets the bundle also from a cert-authority of the version before", async () => {
+  const { identity, clock, dir, state } = await setUp({ version: "before rotations" });
+  await saveIdentityDir(dir, await ca.issueService("activation"), clock.now());
+  state.trustBundle = await otherRootToo(2n);
+  await identity.start(forever);
+  await advanceUntil(clock, () => identity.holder.get().trustBundle.sequence === 2n);
 });
 
 test("takes a trust bundle with a higher sequence, and never one with a lower", async () => {
