@@ -1,0 +1,113 @@
+// Loaded before a process's own code (--import): ends the process with SIGKILL at the point that the environment names.
+// The built-in modules are wrapped, the program is not: it does what it always does, until it is gone.
+import fs from "node:fs";
+import http2 from "node:http2";
+import { syncBuiltinESMExports } from "node:module";
+import net from "node:net";
+import tls from "node:tls";
+import { type KillPoint, killPointVariable, type Mark } from "./kill-point.ts";
+
+// oxlint-disable-next-line no-restricted-properties -- it is loaded before any main.ts, which must not know of it
+const environment = process.env;
+const text = environment[killPointVariable];
+delete environment[killPointVariable];
+delete environment["NODE_OPTIONS"]; // apps and threads of this process are not meant
+if (text !== undefined) watch(JSON.parse(text) as KillPoint); // written by killEnvironment
+
+function watch({ marks, when }: KillPoint): void {
+  let passed = 0;
+
+  /** Called before the deed; what it answers is called after it. */
+  function pass(does: Mark["does"], what: string): () => void {
+    const mark = marks[passed];
+    if (mark?.does !== does || !new RegExp(mark.matches).test(what)) return () => undefined;
+    const isLast = passed === marks.length - 1;
+    if (!isLast) passed += 1;
+    if (isLast && when === "before") die();
+    return isLast ? die : () => undefined;
+  }
+
+  watchFiles(pass);
+  watchTls(pass);
+  watchGrpc(pass);
+  watchStatements(pass);
+  syncBuiltinESMExports();
+}
+
+type Pass = (does: Mark["does"], what: string) => () => void;
+
+function die(): void {
+  process.kill(process.pid, "SIGKILL");
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // nothing more happens in this thread until it is gone
+}
+
+function watchFiles(pass: Pass): void {
+  const { rename, mkdir, rm } = fs.promises;
+  Object.assign(fs.promises, {
+    rename: async (from: fs.PathLike, to: fs.PathLike) => {
+      const after = pass("rename", String(to));
+      await rename(from, to);
+      after();
+    },
+    mkdir: async (path: fs.PathLike, options?: fs.MakeDirectoryOptions) => {
+      const after = pass("mkdir", String(path));
+      const made = await mkdir(path, options);
+      after();
+      return made;
+    },
+    rm: async (path: fs.PathLike, options?: fs.RmOptions) => {
+      const after = pass("remove", String(path));
+      await rm(path, options);
+      after();
+    },
+  });
+}
+
+function watchTls(pass: Pass): void {
+  const connect = tls.connect;
+  Object.assign(tls, {
+    connect: (...args: Parameters<typeof connect>) => {
+      const [options] = args;
+      const after = pass("connect", typeof options === "object" ? `${options.host ?? ""}:${options.port ?? ""}` : "");
+      const socket = connect(...args);
+      socket.once("secureConnect", after);
+      return socket;
+    },
+  });
+}
+
+function watchGrpc(pass: Pass): void {
+  const connect = http2.connect;
+  Object.assign(http2, {
+    connect: (...args: Parameters<typeof connect>) => {
+      const session = connect(...args);
+      const request = session.request.bind(session);
+      session.request = (headers, options) => {
+        const path = headers && !Array.isArray(headers) ? String(headers[":path"]) : "";
+        const after = pass("call", path);
+        const stream = request(headers, options);
+        after();
+        stream.prependListener("trailers", () => pass("answered", path)());
+        return stream;
+      };
+      return session;
+    },
+  });
+}
+
+function watchStatements(pass: Pass): void {
+  // oxlint-disable-next-line typescript/unbound-method -- called with the socket below
+  const write = net.Socket.prototype.write;
+  Object.assign(net.Socket.prototype, {
+    write(this: net.Socket, ...args: unknown[]): boolean {
+      const [chunk] = args;
+      const statement = this instanceof tls.TLSSocket || !Buffer.isBuffer(chunk) ? "" : chunk.toString("latin1");
+      if (statement === "") return Reflect.apply(write, this, args) as boolean; // of the wrapped method
+      const after = pass("statement", statement);
+      this.prependOnceListener("data", () => pass("statement-answered", statement)());
+      const isDrained = Reflect.apply(write, this, args) as boolean; // of the wrapped method
+      after();
+      return isDrained;
+    },
+  });
+}

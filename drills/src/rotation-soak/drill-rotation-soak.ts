@@ -1,0 +1,104 @@
+import { startTestStack, type TestStack } from "@drawbridge/local/testing";
+import { systemClock } from "@drawbridge/lifecycle";
+import type { Drill, DrillReport } from "../drill.ts";
+import { startEveryPath } from "../load/every-path.ts";
+import { drillSettings } from "../stack/drill-settings.ts";
+import { readMetric } from "../stack/metrics.ts";
+import { showAuthority } from "../stack/rest.ts";
+import { rotateRoot } from "../stack/rotate-root.ts";
+
+const defaultRounds = 20;
+/** Design R26 a. A leaf lives for a sixth of the issuing CA's life at most. */
+const times = {
+  leafSeconds: 10,
+  issuingCaSeconds: 60,
+  supersededGraceSeconds: 5,
+  rotationSeconds: 5,
+};
+const lookEveryMs = 500;
+
+/**
+ * Leaves of ten seconds under issuing CAs of a minute, and a rotation of the root on the way, while every path that uses a
+ * certificate is under load.
+ */
+export const drillRotationSoak: Drill = async ({ rounds = defaultRounds, say }) => {
+  await using stack = await startTestStack({ overrides: drillSettings(times) });
+  const app = await stack.deploy(await stack.hello({ version: "1.0.0" }), "--replicas", "2");
+  const load = await startEveryPath(stack, app);
+  const issuedBefore = await issued(stack);
+  const rollOvers = countRollOvers(stack, say);
+  const half = Math.ceil(rounds / 2);
+  await rollOvers.reached(half);
+  say(`${half} roll-overs: the root is rotated too`);
+  const rotating = rotateRoot(stack, { say });
+  await Promise.all([rotating, rollOvers.reached(rounds)]);
+  const issuedNow = await issued(stack);
+  const counted = await rollOvers.stop();
+  const { paths, tunnel } = await load.stop();
+  say("done; the load has stopped");
+  return {
+    figures: {
+      "roll-overs of the issuing CA": { value: counted, unit: "roll-overs" },
+      "certificates issued": { value: issuedNow - issuedBefore, unit: "certificates" },
+      "tunnel sessions": { value: tunnel.sessions, unit: "sessions" },
+      "longest time without a tunnel": { value: tunnel.longestGapSeconds, unit: "s" },
+      ...Object.fromEntries(paths.map(({ path, answered }) => [path, { value: answered, unit: "requests" }])),
+    },
+    invariants: {
+      ...Object.fromEntries(paths.map(({ path, failures }) => [`nothing fails: ${path}`, failures])),
+      "the fabric is never without a tunnel":
+        tunnel.longestGapSeconds === 0 ? [] : [`for ${tunnel.longestGapSeconds.toFixed(2)} s there was none`],
+      ...(await settled(stack)),
+    },
+  };
+};
+
+async function issued(stack: TestStack): Promise<number> {
+  const port = stack.stack.ports.ops.certAuthority;
+  return (await readMetric(port, "drawbridge_cert_authority_certificates_issued_total")) ?? 0;
+}
+
+/** Looks which issuing CA is in use: each change is a roll-over. */
+function countRollOvers(
+  stack: TestStack,
+  say: (line: string) => void,
+): { reached(count: number): Promise<void>; stop(): Promise<number> } {
+  const stopping = new AbortController();
+  const seen = new Set<string>();
+  const count = (): number => Math.max(0, seen.size - 1);
+  const watching = (async () => {
+    while (!stopping.signal.aborted) {
+      const authority = await showAuthority(stack).catch(() => undefined); // the load on REST counts failures
+      for (const { kind, state, serialNumber } of authority?.keys ?? []) {
+        if (kind !== "issuing" || state !== "active" || seen.has(serialNumber)) continue;
+        seen.add(serialNumber);
+        if (count() > 0) say(`roll-over ${count()}: issuing CA ${serialNumber.slice(0, 8)}`);
+      }
+      await systemClock.sleep(lookEveryMs, stopping.signal).catch(() => undefined); // stopped
+    }
+  })();
+  return {
+    reached: async (wanted) => {
+      while (count() < wanted) await systemClock.sleep(lookEveryMs);
+    },
+    stop: async () => {
+      stopping.abort(new Error("stopped"));
+      await watching;
+      return count();
+    },
+  };
+}
+
+/** How everything stands when it is over. */
+async function settled(stack: TestStack): Promise<DrillReport["invariants"]> {
+  const authority = await showAuthority(stack);
+  const behind = authority.followers.filter(({ live, missing }) => live && missing.length > 0);
+  const active = authority.keys.filter(({ kind, state }) => kind === "issuing" && state === "active");
+  return {
+    "everybody has followed": behind.map(({ kind, name, missing }) => `${kind} ${name} lacks ${missing.join(", ")}`),
+    "one root and one issuing CA are in use":
+      authority.roots === 1 && active.length === 1
+        ? []
+        : [`${authority.roots} roots in the trust bundle, ${active.length} issuing CAs that issue`],
+  };
+}
