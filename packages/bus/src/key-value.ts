@@ -41,9 +41,7 @@ export interface KeyValue {
   /** With a revision: only if the key still has it. */
   delete(key: string, revision?: number): Promise<WriteResult["outcome"]>;
   keys(filter?: string): Promise<readonly string[]>;
-  /** All that is there now. @throws DrawbridgeError `BUS_TIMEOUT` when it does not arrive within 30 s */
-  entries(): Promise<readonly KeyValueEntry[]>;
-  /** What was written after a revision (0: everything) and is there now: for the writer of a bucket, who may not watch. */
+  /** What was written after a revision (0: everything) and is there now; also for the writer of a bucket, who may not watch. */
   scan(afterRevision: number): Promise<KeyValueScan>;
   /** First what is there, then every change, in order. Before server 2.11 expiry is not announced. */
   watch(handle: (change: KeyValueChange) => void, filter?: string): Promise<Subscription>;
@@ -52,7 +50,6 @@ export interface KeyValue {
 /** Server version from which expiry leaves a marker that watchers see. */
 export const markerVersion = { major: 2, minor: 11 };
 const markerMs = 60_000;
-const entriesTimeoutMs = 30_000;
 
 export async function openKeyValue(
   js: JetStreamClient,
@@ -84,7 +81,6 @@ export async function openKeyValue(
       return result.outcome;
     },
     keys: (filter) => translated(() => keys(kv, filter ?? ">")),
-    entries: () => translated(() => entries(kv, bucket)),
     scan: (afterRevision) => translated(() => scanKeyValue(js, bucket, afterRevision)),
     watch: (handle, filter) => translated(() => watch(kv, handle, filter ?? ">", logger)),
   };
@@ -100,30 +96,6 @@ async function keys(kv: KV, filter: string): Promise<readonly string[]> {
   const result: string[] = [];
   for await (const key of await kv.keys(filter)) result.push(key);
   return result;
-}
-
-/** As a watcher sees it, up to the last entry that was there when it began. */
-async function entries(kv: KV, bucket: string): Promise<readonly KeyValueEntry[]> {
-  const result: KeyValueEntry[] = [];
-  if ((await kv.status()).values === 0) return result; // a watcher of nothing is told nothing
-  const seen = await kv.watch();
-  const timeout = AbortSignal.timeout(entriesTimeoutMs);
-  const giveUp = (): void => seen.stop();
-  timeout.addEventListener("abort", giveUp, { once: true });
-  try {
-    for await (const { key, value, revision, created, operation, isUpdate } of seen) {
-      if (operation === "PUT") result.push({ key, value, revision, writtenAt: created });
-      if (isUpdate) return result;
-    }
-  } finally {
-    timeout.removeEventListener("abort", giveUp);
-    seen.stop();
-  }
-  throw new DrawbridgeError({
-    kind: "deadline_exceeded",
-    code: "BUS_TIMEOUT",
-    message: `bucket ${bucket} could not be read in time`,
-  });
 }
 
 async function watch(

@@ -10,6 +10,6 @@ export function createRevocationNews(bus: Pick<Bus, "kv" | "subscribe">) {
   return {
     subscribe: (onHint: () => void) => bus.subscribe("ctl.revoked", () => onHint()),
     readMirror: async (): Promise<readonly KeyValueEntry[]> =>
-      (await bus.kv("revoked", standardBuckets.revoked)).entries(),
+      (await (await bus.kv("revoked", standardBuckets.revoked)).scan(0)).entries,
   };
 }

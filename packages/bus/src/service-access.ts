@@ -55,7 +55,7 @@ export const serviceAccess = {
   "config-resolver": {
     owns: "CONFIG",
     consumes: {},
-    hears: [...trustNews, "drawbridge.certs.certificate.revoked.v1.*"],
+    hears: trustNews,
     says: [],
     buckets: { revoked: "reader" },
   },
@@ -81,7 +81,16 @@ export const serviceAccess = {
   "runtime-manager": {
     owns: "RUNTIME",
     consumes: { CERTS: ["certs.certificate.revoked.v1"] },
-    hears: [...trustNews, "ctl.desired.*", "ctl.session.*", "ctl.kick.*", "ctl.logs.*", "tun.>"],
+    hears: [
+      ...trustNews,
+      "drawbridge.certs.bundle.changed.v1.*",
+      "drawbridge.certs.rotation.changed.v1.*",
+      "ctl.desired.*",
+      "ctl.session.*",
+      "ctl.kick.*",
+      "ctl.logs.*",
+      "tun.>",
+    ],
     says: ["ctl.desired.*", "ctl.session.*", "ctl.kick.*", "ctl.logs.*", "tun.>"],
     buckets: { "tunnel-owner": "writer", revoked: "reader" },
   },

@@ -1,4 +1,4 @@
-import { connectBus, provisionBus, type Bus } from "@drawbridge/bus";
+import { connectBus, createRevocationNews, provisionBus, type Bus, type ServiceName } from "@drawbridge/bus";
 import { startNats } from "@drawbridge/local";
 import { createTestLogger, tempDir } from "@drawbridge/testkit";
 import { readFile } from "node:fs/promises";
@@ -8,6 +8,7 @@ const { logger } = createTestLogger();
 const suite = new AsyncDisposableStack();
 const text = (value: Uint8Array): string => Buffer.from(value).toString();
 let writer: Bus;
+let reader: Bus;
 
 beforeAll(async () => {
   const folder = suite.use(await tempDir());
@@ -17,10 +18,15 @@ beforeAll(async () => {
     provision: (server) => provisionBus({ ...server, logger }, AbortSignal.timeout(30_000)),
   });
   suite.defer(() => nats.stop());
-  const credentials = (await readFile(nats.credentialsFileOf("cert-authority"), "utf8")).trim();
-  writer = connectBus({ url: nats.url, credentials, name: "t", service: "cert-authority", logger });
-  await writer.start(AbortSignal.timeout(30_000));
-  suite.defer(() => writer.stop(AbortSignal.timeout(5_000)));
+  const connect = async (service: ServiceName): Promise<Bus> => {
+    const credentials = (await readFile(nats.credentialsFileOf(service), "utf8")).trim();
+    const bus = connectBus({ url: nats.url, credentials, name: "t", service, logger });
+    await bus.start(AbortSignal.timeout(30_000));
+    suite.defer(() => bus.stop(AbortSignal.timeout(5_000)));
+    return bus;
+  };
+  writer = await connect("cert-authority");
+  reader = await connect("config-resolver");
 }, 120_000);
 afterAll(() => suite.disposeAsync());
 
@@ -47,4 +53,17 @@ test("a later scan reads only what was written since", async () => {
   const revision = await kv.put("serial.new", Buffer.from("new"));
   const { entries } = await kv.scan(lastRevision);
   expect(entries).toMatchObject([{ key: "serial.new", revision, writtenAt: expect.any(Date) }]);
+});
+
+test("a service reads the mirror of the revocation list and hears the hints, with the rights that it has (R17)", async () => {
+  const kv = await writer.kv("revoked");
+  await kv.put("fp.ff", Buffer.from("{}"));
+  const news = createRevocationNews(reader);
+  const found = await news.readMirror();
+  expect(found.map(({ key, value }) => [key, text(value)])).toContainEqual(["fp.ff", "{}"]);
+  const heard = Promise.withResolvers<void>();
+  const subscription = news.subscribe(heard.resolve);
+  await subscription.ready;
+  await writer.broadcast("ctl.revoked", new Uint8Array());
+  await heard.promise;
 });
