@@ -3,6 +3,7 @@ import { createAlertBoard } from "./alerts/alert-board.ts";
 import { agentVersion } from "./agent-version.ts";
 import type { ClusterDriver } from "./cluster/cluster-driver.ts";
 import type { AgentConfig } from "./config.ts";
+import { createEgressGate } from "./egress/egress-gate.ts";
 import { createEgressLedger } from "./egress/egress-ledger.ts";
 import { createFabricService, type FabricService } from "./fabric-service.ts";
 import { createIdentityStore } from "./identity/identity-store.ts";
@@ -10,6 +11,8 @@ import { createTrustStore } from "./identity/trust-store.ts";
 import { waitForActivation } from "./identity/wait-for-activation.ts";
 import { readRunStatus } from "./ops/read-run-status.ts";
 import { createRunStatusWriter } from "./ops/run-status-writer.ts";
+import { createRecovery } from "./recovery/create-recovery.ts";
+import { createRecoveryClient } from "./recovery/recovery-client.ts";
 import { createAgentStateStore } from "./state/agent-state.ts";
 import { createJsonFile } from "./state/json-file.ts";
 import { runStatusSchema } from "./state/run-status.ts";
@@ -82,6 +85,7 @@ export function createAgentService(deps: AgentDeps): AgentService {
       const { fabricId, fabricName, agentId } = identity.meta;
       logger.info({ fabric_id: fabricId, fabric_name: fabricName, agent_id: agentId }, "activated, starting");
       const driver = deps.createDriver(layout.cluster);
+      const monitoring = createIdentityStore({ directory: layout.monitoring, ...files });
       const created = createFabricService({
         config,
         layout,
@@ -91,8 +95,21 @@ export function createAgentService(deps: AgentDeps): AgentService {
         state,
         ledger,
         driver,
-        monitoring: createIdentityStore({ directory: layout.monitoring, ...files }),
-        recovery: undefined,
+        monitoring,
+        recovery: createRecovery({
+          layout,
+          identities,
+          monitoring,
+          trust,
+          client: createRecoveryClient({
+            proxy: config.HTTPS_PROXY,
+            egress: createEgressGate({ ledger, payload: "refused" }),
+            measuredSkewMs: () => fabric?.skewMs(),
+            clock,
+            logger,
+          }),
+          clock,
+        }),
         onRestartNeeded: deps.onRestartNeeded,
         alerts,
         logger,

@@ -36,7 +36,7 @@ export interface EgressLedger extends Component {
 export interface EgressLedgerOptions {
   readonly directory: string;
   /** Which process writes: each has files of its own, so that `activate` and `run` do not overwrite each other. */
-  readonly writer: "run" | "activate" | "doctor";
+  readonly writer: "run" | "activate" | "recover" | "doctor";
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -327,4 +327,41 @@ export const fieldClasses: FieldClasses = {
       dataClass: "METADATA",
     },
   },
+  "drawbridge.activation.v1.BeginRecoveryRequest": {
+    agentId: {
+      dataClass: "METADATA",
+    },
+  },
+  "drawbridge.activation.v1.CompleteRecoveryRequest": {
+    challengeId: {
+      dataClass: "IDENTITY",
+    },
+    agentId: {
+      dataClass: "METADATA",
+    },
+    csrDer: {
+      dataClass: "IDENTITY",
+    },
+    monitoringCsrDer: {
+      dataClass: "IDENTITY",
+    },
+    certificateSerial: {
+      dataClass: "IDENTITY",
+    },
+    joinState: {
+      dataClass: "IDENTITY",
+    },
+    signature: {
+      dataClass: "IDENTITY",
+    },
+    agentVersion: {
+      dataClass: "METADATA",
+    },
+  },
+  "drawbridge.activation.v1.GetTrustSuccessionRequest": {
+    rootSpkiSha256: {
+      dataClass: "METADATA",
+      isRepeated: true,
+    },
+  },
 };

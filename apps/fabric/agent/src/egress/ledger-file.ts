@@ -17,7 +17,7 @@ export type LedgerEntry = Readonly<z.output<typeof entrySchema>>;
 export const ledgerFileSchema = z.object({
   schemaVersion: z.literal(1),
   day: z.string(),
-  writer: z.enum(["run", "activate", "doctor"]),
+  writer: z.enum(["run", "activate", "recover", "doctor"]),
   entries: z.array(entrySchema),
 });
 

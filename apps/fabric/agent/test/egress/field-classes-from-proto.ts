@@ -10,6 +10,9 @@ const roots = [
   "drawbridge.tunnel.v1.ConnectRequest",
   "drawbridge.tunnel.v1.GetSnapshotRequest",
   "drawbridge.activation.v1.ActivateRequest",
+  "drawbridge.activation.v1.BeginRecoveryRequest",
+  "drawbridge.activation.v1.CompleteRecoveryRequest",
+  "drawbridge.activation.v1.GetTrustSuccessionRequest",
 ];
 
 const fieldSchema = z.object({
