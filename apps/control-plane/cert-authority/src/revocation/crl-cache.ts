@@ -3,7 +3,7 @@ import type { Clock } from "@drawbridge/lifecycle";
 import { createRevocationList, type RevocationListReason, type SigningCa } from "@drawbridge/pki";
 import { createHash } from "node:crypto";
 import { fabricDeletedReason, supersededReason } from "../domain/revocation.ts";
-import type { RevocationRepository } from "../store/revocation-repository.ts";
+import type { RevocationRepository, RevokedSerial } from "../store/revocation-repository.ts";
 
 export interface CrlCacheDeps {
   /** The issuing CA that issues now. */
@@ -49,7 +49,7 @@ export function createCrlCache(deps: CrlCacheDeps): CrlCache {
     const der = await createRevocationList({
       issuer,
       number: await deps.revocations.nextCrlNumber(),
-      revoked: revoked.map(({ reason, ...entry }) => ({ ...entry, ...crlReason(reason) })),
+      revoked: revoked.map(toCrlEntry),
       thisUpdate,
       nextUpdate: new Date(thisUpdate.getTime() + validForMs),
     });
@@ -72,10 +72,14 @@ export function createCrlCache(deps: CrlCacheDeps): CrlCache {
 }
 
 /** RFC 5280 5.3.1: an unspecified reason is left out. What an operator wrote cannot be one of the standard's. */
-function crlReason(reason: string): { readonly reason?: RevocationListReason } {
-  if (reason === supersededReason) return { reason: "superseded" };
-  if (reason === fabricDeletedReason) return { reason: "cessationOfOperation" };
-  return {};
+const crlReasons: ReadonlyMap<string, RevocationListReason> = new Map([
+  [supersededReason, "superseded"],
+  [fabricDeletedReason, "cessationOfOperation"],
+]);
+
+function toCrlEntry({ serialNumber, revokedAt, reason }: RevokedSerial) {
+  const standard = crlReasons.get(reason);
+  return standard === undefined ? { serialNumber, revokedAt } : { serialNumber, revokedAt, reason: standard };
 }
 
 function unknownIssuer(): DrawbridgeError {

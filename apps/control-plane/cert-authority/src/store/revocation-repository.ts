@@ -21,6 +21,13 @@ export interface RevocationPage {
   readonly listId: string;
 }
 
+/** What a CRL says of a revoked certificate. */
+export interface RevokedSerial {
+  readonly serialNumber: string;
+  readonly revokedAt: Date;
+  readonly reason: string;
+}
+
 export interface RevocationRepository {
   /** Revoke what is not revoked yet, and tell. Serial numbers that this call revoked. */
   revoke(request: RevocationRequest): Promise<readonly string[]>;
@@ -32,10 +39,7 @@ export interface RevocationRepository {
   /** Entries after a position of the list that the reader has, in order. Index revocation_listed. */
   list(query: { readonly afterPosition: bigint; readonly listId: string }): Promise<RevocationPage>;
   /** Unexpired revoked certificates of one issuer, for its CRL. Index revocation_issuer. */
-  revokedBy(
-    issuerId: string,
-    now: Date,
-  ): Promise<readonly { readonly serialNumber: string; readonly revokedAt: Date; readonly reason: string }[]>;
+  revokedBy(issuerId: string, now: Date): Promise<readonly RevokedSerial[]>;
   nextCrlNumber(): Promise<number>;
 }
 
