@@ -87,6 +87,8 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     dir: config.IDENTITY_DIR,
     trustDomain: config.TRUST_DOMAIN,
     certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    replica: config.REPLICA,
+    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
     clock,
     random,
     ids,
@@ -169,7 +171,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     logger,
     metrics,
   });
-  revocations.onRevoked(refusals.hint);
+  revocations.onRevoked(() => refusals.hint());
 
   // inbound
   const internal = createGrpcServer({

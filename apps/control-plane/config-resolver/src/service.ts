@@ -78,6 +78,8 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     dir: config.IDENTITY_DIR,
     trustDomain: config.TRUST_DOMAIN,
     certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    replica: config.REPLICA,
+    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
     clock,
     random,
     logger,

@@ -7,7 +7,13 @@ import {
   type IdSource,
   type Random,
 } from "@drawbridge/lifecycle";
-import { createHttpServer, createOpsServer, createServiceIdentity, observeIdentity, type HttpServer } from "@drawbridge/rpc";
+import {
+  createHttpServer,
+  createOpsServer,
+  createServiceIdentity,
+  observeIdentity,
+  type HttpServer,
+} from "@drawbridge/rpc";
 import { createInboxCleaner, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createAccountService } from "./account/account-service.ts";
@@ -74,6 +80,8 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
     dir: config.IDENTITY_DIR,
     trustDomain: config.TRUST_DOMAIN,
     certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    replica: config.REPLICA,
+    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
     clock,
     random,
     ids,

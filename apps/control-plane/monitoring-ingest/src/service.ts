@@ -57,6 +57,8 @@ export function createMonitoringIngestService(deps: MonitoringIngestDeps): Monit
     dir: config.IDENTITY_DIR,
     trustDomain: config.TRUST_DOMAIN,
     certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    replica: config.REPLICA,
+    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
     clock,
     random,
     logger,
