@@ -1,14 +1,6 @@
-import { request as httpsRequest } from "node:https";
 import { FabricProfile } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { uuidV7Ids } from "@drawbridge/lifecycle";
-import {
-  chainToPem,
-  clientTlsOptions,
-  createCsr,
-  generateKeyPair,
-  parseTrustBundleJson,
-  validateIdentity,
-} from "@drawbridge/pki";
+import { chainToPem, createCsr, generateKeyPair, validateIdentity } from "@drawbridge/pki";
 import { openStore } from "@drawbridge/store";
 import { createTestLogger, startTestNats, startTestPostgres } from "@drawbridge/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -242,30 +234,6 @@ test("revokes all certificates of a fabric and of no other; pages list newest fi
   expect(all.certificates.filter(({ revocationReason }) => revocationReason === "the fabric is gone")).toEqual([]);
 });
 
-test("publishes trust bundle and revocation list over HTTPS (R9)", async () => {
-  const { serialNumber } = await authority.identityOf("activation");
-  const target = { $case: "serialNumber", value: serialNumber } as const;
-  await managementApi.revokeCertificates({ target, reason: "test" });
-  const { trustBundle } = await authority.identityOf("activation");
-  const fetch = (path: string) =>
-    new Promise<Buffer>((resolve, reject) => {
-      const tls = clientTlsOptions(
-        { trustBundle },
-        { expectedServer: "/cp/cert-authority", alpnProtocols: ["http/1.1"] },
-      );
-      httpsRequest(`${authority.publicUrl}${path}`, tls, (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk)).on("end", () => resolve(Buffer.concat(chunks)));
-      })
-        .on("error", reject)
-        .end();
-    });
-  const bundle = parseTrustBundleJson((await fetch("/v1/trust-bundle")).toString());
-  expect(bundle).toMatchObject({ sequence: 1n, trustDomain: "drawbridge.local" });
-  const list = await fetch("/v1/crl");
-  expect(list.includes(Buffer.from(serialNumber, "hex"))).toBe(true);
-});
-
 test("metrics tell requests by profile and result, the time of signing, and what expires when", async () => {
   await activation.issueFabricCertificate(await agentRequest());
   const csrDer = new Uint8Array(3);
@@ -275,6 +243,6 @@ test("metrics tell requests by profile and result, the time of signing, and what
   expect(text).toMatch(sample('certificate_requests_total\\{profile="agent",result="issued"\\}'));
   expect(text).toMatch(sample('certificate_requests_total\\{profile="agent",result="refused"\\}'));
   expect(text).toMatch(sample("signing_seconds_count"));
-  for (const what of ["root_ca", "issuing_ca", "identity"]) expect(text).toMatch(sample(`${what}_not_after_seconds`));
+  for (const what of ["root_ca", "issuing_ca", "certificate"]) expect(text).toMatch(sample(`${what}_not_after_seconds`));
   expect(text).toMatch(/^drawbridge_cert_authority_outbox_oldest_age_seconds \d/m);
 });
