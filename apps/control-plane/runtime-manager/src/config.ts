@@ -44,6 +44,34 @@ export const configSchema = z
     DRAIN_WINDOW_MS: milliseconds({ fallback: defaults.drainWindowMs, atLeast: 0 }).meta({
       description: "agents that must move spread their return over this time",
     }),
+    DUPLICATE_AGENT_GRACE_SECONDS: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(defaults.bootGraceMs / 1_000)
+      .meta({
+        description:
+          "a process that another one of the same agent took over from is one of two, and the agent locked, if it is back this long after it was told",
+      }),
+    PUBLIC_MONITORING_URL: z
+      .url({ protocol: /^https$/ })
+      .optional()
+      .meta({ description: "base URL of monitoring-ingest as agents reach it" }),
+    CLOCK_SKEW_WARN_SECONDS: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(defaults.clockSkewWarnSeconds)
+      .meta({ description: "a fabric whose clock differs by more has an alert" }),
+    CLOCK_SKEW_FAIL_SECONDS: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(defaults.clockSkewFailSeconds)
+      .meta({ description: "an agent whose clock differs by more reports ClockSynced=False" }),
     HANDSHAKES_PER_SECOND: z.coerce
       .number()
       .int()
@@ -70,6 +98,10 @@ export const configSchema = z
   .refine((config) => config.DEAD_AFTER_MS >= 2 * config.HEARTBEAT_MS, {
     message: "must be at least twice HEARTBEAT_MS, or one late heartbeat ends a tunnel",
     path: ["DEAD_AFTER_MS"],
+  })
+  .refine((config) => config.CLOCK_SKEW_FAIL_SECONDS >= config.CLOCK_SKEW_WARN_SECONDS, {
+    message: "must be at least CLOCK_SKEW_WARN_SECONDS",
+    path: ["CLOCK_SKEW_FAIL_SECONDS"],
   })
   .refine((config) => config.DISCONNECTED_AFTER_MS > config.DEAD_AFTER_MS, {
     message: "must be more than DEAD_AFTER_MS",

@@ -8,6 +8,8 @@ import type { CertificateRepository } from "./store/certificates.ts";
 import type { DutyRepository } from "./store/duties.ts";
 import type { FabricRepository } from "./store/fabrics.ts";
 import type { SessionRepository } from "./store/sessions.ts";
+import type { AskToRenew } from "./tunnel/ask-to-renew.ts";
+import type { TrustBundleKeeper } from "./tunnel/trust-bundle-keeper.ts";
 import type { TunnelSettings } from "./tunnel/settings.ts";
 import type { Supervisor } from "./tunnel/supervise.ts";
 
@@ -20,6 +22,9 @@ export interface LoopDeps {
   readonly duties: DutyRepository;
   readonly certificateAuthority: Pick<CertificateAuthority, "revoke">;
   readonly certificates: Pick<CertificateRepository, "forgetExpired">;
+  readonly reviewAlerts: () => Promise<number>;
+  readonly trustBundle: Pick<TrustBundleKeeper, "refresh">;
+  readonly askToRenew: AskToRenew;
   readonly forgetRequests: (before: Date) => Promise<number>;
   readonly onAgentsCounted: (agents: number) => void;
   readonly settings: TunnelSettings;
@@ -30,6 +35,13 @@ export interface LoopDeps {
 /** Answers to requests are kept for a day: no client retries for longer. */
 const requestLifeMs = 86_400_000;
 const dutiesPerPass = 100;
+/** A lock reaches its tunnel by the bus at once; without the bus within this. */
+const lockCheckMs = 2_000;
+const alertReviewMs = 1_000;
+export const alertsPerPass = 200;
+/** Hints come by the bus; this is for when they do not. */
+const trustBundleMs = 10_000;
+const rotationMs = 15_000;
 
 /** Everything that runs again and again. */
 export function createLoops(deps: LoopDeps): readonly Component[] {
@@ -64,6 +76,11 @@ export function createLoops(deps: LoopDeps): readonly Component[] {
     }
   }
 
+  /** Until nothing is due: after an outage of the whole there may be much. */
+  async function reviewAlerts(): Promise<void> {
+    while ((await deps.reviewAlerts()) === alertsPerPass);
+  }
+
   async function forgetOld(): Promise<void> {
     const now = clock.now();
     await deps.forgetRequests(new Date(now.getTime() - requestLifeMs));
@@ -75,6 +92,10 @@ export function createLoops(deps: LoopDeps): readonly Component[] {
     loop("liveness", Math.min(settings.seenFlushMs, settings.deadAfterMs / 4), flushThenSweep),
     loop("reconcile", settings.heartbeatMs, () => deps.hints.reconcile()),
     loop("identity check", settings.identityCheckMs, () => supervisor.checkIdentities()),
+    loop("locks", lockCheckMs, () => supervisor.endLocked()),
+    loop("alerts", alertReviewMs, reviewAlerts),
+    loop("trust bundle", Math.min(trustBundleMs, settings.heartbeatMs), () => deps.trustBundle.refresh()),
+    loop("rotation", rotationMs, () => deps.askToRenew()),
     loop("tunnel owners", refreshIntervalMs, () => deps.owners.refresh()),
     loop("agent count", 30_000, async () => deps.onAgentsCounted(await deps.fabrics.countAgents())),
     loop("revocation duties", 5_000, doDuties),

@@ -1,4 +1,5 @@
 import { connectBus, createRevocationNews } from "@drawbridge/bus";
+import { AuthorityServiceClient } from "@drawbridge/contracts/certs/v1/authority_service";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import {
   createHealth,
@@ -29,10 +30,12 @@ import { createDesiredHints } from "./control/desired-hints.ts";
 import { createKick } from "./control/kick.ts";
 import { createControlListener } from "./control/listen-control.ts";
 import { createOwnerDirectory } from "./control/owner-directory.ts";
+import type { FabricId } from "./domain/ids.ts";
 import { reconnectWindowMs } from "./domain/reconnect-window.ts";
 import { createLogStreams } from "./logs/log-streams.ts";
 import { createLogsRelay } from "./logs/logs-relay.ts";
-import { createLoops } from "./loops.ts";
+import { alertsPerPass, createLoops } from "./loops.ts";
+import { createAgentRpc } from "./rpc/agent-rpc.ts";
 import { createAppRpc } from "./rpc/app-rpc.ts";
 import { createArtefactReferenceRpc } from "./rpc/artefact-reference-rpc.ts";
 import { createEntitlementRpc } from "./rpc/entitlement-rpc.ts";
@@ -40,6 +43,8 @@ import { createFabricExistenceRpc } from "./rpc/fabric-existence-rpc.ts";
 import { createFabricRpc } from "./rpc/fabric-rpc.ts";
 import { createStreamLogs } from "./rpc/stream-logs.ts";
 import { createSnapshotCache } from "./snapshot/snapshot-cache.ts";
+import { createAgentRepository } from "./store/agents.ts";
+import { createAlertRepository } from "./store/alerts.ts";
 import { createArtefactReferences } from "./store/artefact-references.ts";
 import { createAppRepository } from "./store/apps.ts";
 import { createCertificateRepository } from "./store/certificates.ts";
@@ -50,6 +55,7 @@ import type { RuntimeDatabase } from "./store/schema.ts";
 import { createSessionRepository } from "./store/sessions.ts";
 import { createSnapshotRepository } from "./store/snapshots.ts";
 import { createStatusRepository } from "./store/statuses.ts";
+import { createAskToRenew } from "./tunnel/ask-to-renew.ts";
 import { createCheckCertificate } from "./tunnel/check-certificate.ts";
 import { createConnections } from "./tunnel/connections.ts";
 import { createDrainOnStop } from "./tunnel/drain-on-stop.ts";
@@ -62,7 +68,7 @@ import { createRenewCertificate } from "./tunnel/renew-certificate.ts";
 import type { TunnelSettings } from "./tunnel/settings.ts";
 import { createSupervisor } from "./tunnel/supervise.ts";
 import { createTellRevoked } from "./tunnel/tell-revoked.ts";
-import { createTrustBundleFrame } from "./tunnel/trust-bundle-frame.ts";
+import { createTrustBundleKeeper } from "./tunnel/trust-bundle-keeper.ts";
 import { createTunnelRpc } from "./tunnel/tunnel-rpc.ts";
 
 export interface RuntimeManagerDeps {
@@ -94,6 +100,8 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     dir: config.IDENTITY_DIR,
     trustDomain: config.TRUST_DOMAIN,
     certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
+    replica: config.REPLICA,
+    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
     logger,
     clock,
     random,
@@ -116,15 +124,17 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     clock,
     random,
   });
-  const authorityClient = createGrpcClient(CertificateAuthorityServiceClient, {
+  const toAuthority = {
     address: config.CERT_AUTHORITY_ADDRESS,
     identity: identity.holder,
     expectedServer: "/cp/cert-authority",
     logger,
     clock,
     random,
-  });
-  const certificateAuthority = createCertificateAuthority(authorityClient.call);
+  };
+  const authorityClient = createGrpcClient(CertificateAuthorityServiceClient, toAuthority);
+  const rotationClient = createGrpcClient(AuthorityServiceClient, toAuthority);
+  const certificateAuthority = createCertificateAuthority(authorityClient.call, rotationClient.call);
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   const fabrics = createFabricRepository(store);
   const apps = createAppRepository(store);
@@ -153,6 +163,18 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     random,
   });
   let agents = 0;
+  const agentRows = createAgentRepository(store);
+  const trustBundle = createTrustBundleKeeper({
+    identity: identity.holder,
+    certificateAuthority,
+    registry,
+    note: (sequence) => agentRows.noteBundle(sequence),
+    clock,
+  });
+  const askToRenew = createAskToRenew({ certificateAuthority, registry, agents: () => agents, clock });
+  const onLocked = ({ agentId, fabricId }: { readonly agentId: string; readonly fabricId: FabricId }): void =>
+    kick(agentId, { fabricId, code: "AGENT_LOCKED", serialNumber: "" });
+  const alerts = createAlertRepository(store, { clockSkewWarnMs: config.CLOCK_SKEW_WARN_SECONDS * 1_000 });
   const openSession = createOpenSession({
     sessions,
     checkCertificate: createCheckCertificate({ certificates, certificateAuthority }),
@@ -166,6 +188,8 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
         )
         .catch((error: unknown) => logger.debug({ err: error }, "session not announced, left to the identity check"));
     },
+    onLocked,
+    offerTrustBundle: (session) => trustBundle.offer(session),
     reconnectWindowMs: () => reconnectWindowMs(Math.max(agents, registry.size)),
     settings,
     clock,
@@ -188,7 +212,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     },
     statuses,
     logs: logStreams,
-    trustBundle: createTrustBundleFrame(identity.holder),
+    offerTrustBundle: (session) => trustBundle.offer(session),
     onDesiredChanged: (fabricId, generation) => hints.announce(fabricId, generation),
     clock,
     logger,
@@ -264,6 +288,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       createEntitlementRpc(apps),
       createArtefactReferenceRpc(createArtefactReferences(store)),
       createFabricExistenceRpc(fabrics),
+      createAgentRpc({ agents: agentRows, onLocked, clock }),
     ],
     maxMessageBytes: internalMessageBytes,
     logger,
@@ -282,6 +307,13 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
         replica,
         registry,
         hints,
+        onTrustNews: () => {
+          for (const follow of [() => trustBundle.refresh(), askToRenew]) {
+            follow().catch((error: unknown) =>
+              logger.debug({ err: error }, "trust news not followed, left to the loops"),
+            );
+          }
+        },
         runCommand: createLogsRelay({ bus, streams: logStreams, clock, logger }),
       }),
     ],
@@ -296,6 +328,9 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     duties: createDutyRepository(store),
     certificateAuthority,
     certificates,
+    reviewAlerts: () => alerts.review(alertsPerPass),
+    trustBundle,
+    askToRenew,
     forgetRequests: (before) => forgetRequests(store, before),
     onAgentsCounted: (count) => {
       agents = count;
@@ -324,6 +359,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       store,
       releaseEarlierTunnels(() => sessions.releaseAll(replica)),
       authorityClient,
+      rotationClient,
       outbox,
       background,
       refusals,
@@ -356,5 +392,9 @@ function tunnelSettings(config: RuntimeManagerConfig): TunnelSettings {
     connectionAgeMs: config.CONNECTION_AGE_MS,
     identityCheckMs: config.IDENTITY_CHECK_MS,
     drainWindowMs: config.DRAIN_WINDOW_MS,
+    bootGraceMs: config.DUPLICATE_AGENT_GRACE_SECONDS * 1_000,
+    monitoringUrl: config.PUBLIC_MONITORING_URL ?? "",
+    clockSkewWarnSeconds: config.CLOCK_SKEW_WARN_SECONDS,
+    clockSkewFailSeconds: config.CLOCK_SKEW_FAIL_SECONDS,
   };
 }

@@ -1,3 +1,4 @@
+import type { AuthorityServiceService } from "@drawbridge/contracts/certs/v1/authority_service";
 import {
   CertificateState,
   FabricProfile,
@@ -41,6 +42,8 @@ export interface CertificateAuthority {
   renew(order: RenewalOrder): Promise<RenewedCertificate>;
   /** Whose monitoring certificate a serial number is: "unknown" to an authority that was restored from a backup. */
   findCollector(serialNumber: string): Promise<{ readonly fabricId: string } | "unknown" | "another kind">;
+  /** Which of these a rotation of the CA wants renewed. */
+  listOutdated(serialNumbers: readonly string[]): Promise<readonly string[]>;
   trustBundle(): Promise<Pick<TrustBundle, "sequence" | "rootsDer">>;
   /** What the authority knows of a certificate that is used for the first time; unless it was revoked, it is active now. */
   introduce(serialNumber: string): Promise<AuthorityRecord>;
@@ -63,6 +66,7 @@ export function createCertificateAuthority(
     Calls,
     "getCertificate" | "activateCertificate" | "revokeCertificates" | "issueFabricCertificate" | "getTrustBundle"
   >,
+  authority: Pick<GrpcClient<typeof AuthorityServiceService>["call"], "listOutdatedCertificates">,
 ): CertificateAuthority {
   return {
     renew: async ({ purpose, agentId, csrDer, ...order }) => {
@@ -87,6 +91,10 @@ export function createCertificateAuthority(
         if (isDrawbridgeError(error, "CERTIFICATE_NOT_FOUND")) return "unknown";
         throw error;
       }
+    },
+    listOutdated: async (serialNumbers) => {
+      const found = await authority.listOutdatedCertificates({ serialNumbers: [...serialNumbers] }, patience);
+      return found.serialNumbers;
     },
     trustBundle: async () => {
       const { trustBundle } = await calls.getTrustBundle({}, patience);

@@ -24,15 +24,19 @@ export function createCertificateRevokedConsumer(deps: {
     logger: deps.logger,
     clock: deps.clock,
     handle: async ({ payload, occurredAt }) => {
-      const { serialNumber } = payload;
+      const { serialNumber, reason } = payload;
       const identity = fabricIdentity(payload.spiffeId);
       if (!identity) return;
-      await deps.certificates.revoke({ serialNumber, fabricId: identity.fabricId, at: occurredAt });
-      if (identity.kind !== "agent") return;
+      await deps.certificates.revoke({ serialNumber, fabricId: identity.fabricId, reason, at: occurredAt });
+      // One that was superseded has a newer one, and is no ban: the listener cuts it.
+      if (identity.kind !== "agent" || reason === superseded) return;
       deps.kick(identity.agentId, { fabricId: identity.fabricId, code: "AGENT_REVOKED", serialNumber });
     },
   });
 }
+
+/** As cert-authority gives it for a certificate that was followed by a newer one. */
+const superseded = "superseded";
 
 /** Certificates of services never come to the tunnel. */
 function fabricIdentity(spiffeId: string): Exclude<SpiffeIdentity, { kind: "service" }> | undefined {

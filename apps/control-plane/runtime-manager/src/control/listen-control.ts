@@ -1,9 +1,17 @@
 import type { Bus, BusMessage, Subscription } from "@drawbridge/bus";
+import { eventSubject } from "@drawbridge/contracts";
 import type { Component } from "@drawbridge/lifecycle";
 import { agentId, fabricId } from "../domain/ids.ts";
 import type { SessionRegistry } from "../tunnel/session-registry.ts";
 import { controlMessages, decodeMessage, subjects, type KickMessage } from "./control-messages.ts";
 import type { DesiredHints } from "./desired-hints.ts";
+
+/** The hint, and the events behind it: whoever comes first. */
+const trustSubjects = [
+  "ctl.bundle",
+  eventSubject("certs.bundle.changed.v1", "*"),
+  eventSubject("certs.rotation.changed.v1", "*"),
+];
 
 /** What other replicas say, turned into effects on the tunnels that this one holds. */
 export function createControlListener(deps: {
@@ -11,6 +19,8 @@ export function createControlListener(deps: {
   readonly replica: string;
   readonly registry: SessionRegistry;
   readonly hints: Pick<DesiredHints, "receive">;
+  /** The trust bundle may have changed, or the phase of a rotation. */
+  readonly onTrustNews: () => void;
   readonly runCommand: (agentId: string, data: Uint8Array) => void;
 }): Component {
   const { bus, registry } = deps;
@@ -36,6 +46,7 @@ export function createControlListener(deps: {
         bus.subscribe(subjects.kick("*"), ({ subject, data }) =>
           kickHere(registry, lastToken(subject), decodeMessage(controlMessages.kick, data)),
         ),
+        ...trustSubjects.map((subject) => bus.subscribe(subject, deps.onTrustNews)),
         bus.respond(subjects.command(deps.replica, "*"), async ({ subject, data }) => {
           deps.runCommand(lastToken(subject), data);
           return new Uint8Array();

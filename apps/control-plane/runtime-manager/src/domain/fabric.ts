@@ -1,4 +1,5 @@
 import type { AgentId, FabricId } from "./ids.ts";
+import type { CertificatePurpose } from "./renewal.ts";
 
 export type FabricState = "pending" | "connected" | "unreachable" | "disconnected";
 
@@ -21,6 +22,27 @@ export interface HealthAlert {
   readonly since: Date;
 }
 
+/** A certificate that an agent says it holds. */
+export interface HeldCertificate {
+  readonly purpose: CertificatePurpose;
+  readonly serialNumber: string;
+  readonly notAfter: Date;
+  /** When it means to renew it. */
+  readonly renewAt: Date;
+  /** Code of the last failed attempt; empty if it worked. */
+  readonly lastFailure: string;
+}
+
+export type LockReason = "DUPLICATE_AGENT" | "STALE_JOIN_STATE";
+
+/** Refused until an operator decides. */
+export interface AgentLock {
+  readonly reason: LockReason;
+  /** One sentence. */
+  readonly message: string;
+  readonly at: Date;
+}
+
 /** The agent that speaks for a fabric, and its tunnel. */
 export interface FabricAgent {
   readonly agentId: AgentId;
@@ -33,6 +55,10 @@ export interface FabricAgent {
   readonly certificateNotAfter: Date;
   /** Empty while nobody holds the tunnel. */
   readonly tunnelReplica: string;
+  readonly certificates: readonly HeldCertificate[];
+  /** Trust bundle that it acknowledged. */
+  readonly trustBundleSequence: bigint;
+  readonly lock: AgentLock | undefined;
 }
 
 export interface Fabric {
@@ -59,5 +85,7 @@ export interface AgentReport {
   readonly snapshotDigest: string;
   readonly trustBundleSequence: bigint;
   readonly clockSkewMs: number;
+  /** Its own. */
   readonly alerts: readonly HealthAlert[];
+  readonly certificates: readonly HeldCertificate[];
 }

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { clockSkewMs, withClockAlert } from "./clock-skew.ts";
 import { agentId, appId } from "./ids.ts";
 import { assertName } from "./names.ts";
 import { negotiateProtocol } from "./protocol.ts";
@@ -92,15 +91,6 @@ test("a prune token is bound to its tombstones, whatever their order", () => {
   const token = (ids: readonly string[]) => pruneToken({ ...record, liveApps: 0, deleted: deleted(ids) });
   expect(token(["a", "b", "c"])).toBe(token(["c", "a", "b"]));
   expect(token(["a", "b", "c"])).not.toBe(token(["a", "b", "d"]));
-});
-
-test("a clock that is a minute off raises an alert that keeps its beginning (R21)", () => {
-  const now = late;
-  const skewMs = clockSkewMs(new Date(now.getTime() + 61_000), now);
-  const first = withClockAlert({ alerts: [], previous: [], skewMs, now: early });
-  expect(first).toMatchObject([{ reason: "ClockSkew", since: early }]);
-  expect(withClockAlert({ alerts: [], previous: first, skewMs, now })).toMatchObject([{ since: early }]);
-  expect(withClockAlert({ alerts: [], previous: first, skewMs: 60_000, now })).toEqual([]);
 });
 
 test.each(["a", "a-1", "x".repeat(63)])("%s is a name", (name) => {

@@ -28,9 +28,10 @@ export function fabricToProto({ agent, ...fabric }: Fabric): FabricProto {
     tunnelReplica: agent?.tunnelReplica ?? "",
     createdAt: fabric.createdAt,
     appCount: fabric.appCount,
-    certificates: [],
-    trustBundleSequence: 0n,
-    lockReason: "",
-    lockMessage: "",
+    certificates: agent?.certificates.map((certificate) => ({ ...certificate })) ?? [],
+    trustBundleSequence: agent?.trustBundleSequence ?? 0n,
+    lockReason: agent?.lock?.reason ?? "",
+    lockMessage: agent?.lock?.message ?? "",
+    lockedAt: agent?.lock?.at,
   };
 }

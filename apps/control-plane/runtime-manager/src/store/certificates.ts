@@ -11,6 +11,8 @@ export interface KnownCertificate {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly revokedAt: Date | undefined;
+  /** Empty if it was not revoked, or if nobody said why. */
+  readonly revocationReason: string;
 }
 
 export interface OwnersFirst {
@@ -26,6 +28,7 @@ export interface CertificateRepository {
   revoke(revocation: {
     readonly serialNumber: string;
     readonly fabricId: string | undefined;
+    readonly reason: string;
     readonly at: Date;
   }): Promise<void>;
   /** Forget what expired: TLS refuses it anyway. Answers how many. */
@@ -48,6 +51,7 @@ export function createCertificateRepository(store: Store<RuntimeDatabase>): Cert
           not_before: certificate.notBefore,
           not_after: certificate.notAfter,
           revoked_at: certificate.revokedAt ?? null,
+          revocation_reason: certificate.revocationReason.slice(0, 200),
         })
         .onConflict((conflict) =>
           conflict.column("serial_number").doUpdateSet({
@@ -56,15 +60,20 @@ export function createCertificateRepository(store: Store<RuntimeDatabase>): Cert
             not_before: sql`excluded.not_before`,
             not_after: sql`excluded.not_after`,
             revoked_at: sql`COALESCE(certificate.revoked_at, excluded.revoked_at)`,
+            revocation_reason: sql`CASE WHEN certificate.revoked_at IS NULL
+              THEN excluded.revocation_reason ELSE certificate.revocation_reason END`,
           }),
         )
         .execute();
     },
-    revoke: async ({ serialNumber, fabricId, at }) => {
+    revoke: async ({ serialNumber, fabricId, reason, at }) => {
       await sql`
-        INSERT INTO certificate (serial_number, fabric_id, not_before, not_after, revoked_at)
-        VALUES (${serialNumber}, ${fabricId ?? null}, ${at}, ${at}::timestamptz + ${longestLife}::interval, ${at})
-        ON CONFLICT (serial_number) DO UPDATE SET revoked_at = COALESCE(certificate.revoked_at, excluded.revoked_at)
+        INSERT INTO certificate (serial_number, fabric_id, not_before, not_after, revoked_at, revocation_reason)
+        VALUES (${serialNumber}, ${fabricId ?? null}, ${at}, ${at}::timestamptz + ${longestLife}::interval, ${at},
+          ${reason.slice(0, 200)})
+        ON CONFLICT (serial_number) DO UPDATE SET revoked_at = excluded.revoked_at,
+          revocation_reason = excluded.revocation_reason
+        WHERE certificate.revoked_at IS NULL
       `.execute(store.db);
     },
     forgetExpired: async (before) => {
@@ -103,6 +112,7 @@ async function findAll(
         notBefore: row.not_before,
         notAfter: row.not_after,
         revokedAt: row.revoked_at ?? undefined,
+        revocationReason: row.revocation_reason,
         firstIssuedAt: row.first_issued_at ?? row.not_before,
       },
     ]),

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
-import type { ClusterInfo, Fabric, FabricState, HealthAlert } from "../domain/fabric.ts";
+import type { AgentLock, ClusterInfo, Fabric, FabricState, HealthAlert, HeldCertificate } from "../domain/fabric.ts";
 import { agentId, fabricId } from "../domain/ids.ts";
-import type { AgentTable, AlertJson, ClusterJson, FabricTable } from "./schema.ts";
+import type { AgentTable, AlertJson, ClusterJson, FabricTable, HeldCertificateJson } from "./schema.ts";
 
 export function clusterFromJson(json: ClusterJson): ClusterInfo {
   return { ...json, cpuMillicores: BigInt(json.cpuMillicores), memoryBytes: BigInt(json.memoryBytes) };
@@ -24,6 +24,21 @@ export function alertsToJson(alerts: readonly HealthAlert[]): string {
   return JSON.stringify(alerts);
 }
 
+export function certificatesToJson(certificates: readonly HeldCertificate[]): string {
+  return JSON.stringify(certificates);
+}
+
+export function certificatesFromJson(json: readonly HeldCertificateJson[]): readonly HeldCertificate[] {
+  return json.map((held) => ({ ...held, notAfter: new Date(held.notAfter), renewAt: new Date(held.renewAt) }));
+}
+
+export function lockOfRow(
+  row: Pick<Selectable<AgentTable>, "lock_reason" | "lock_message" | "locked_at">,
+): AgentLock | undefined {
+  if (row.lock_reason === "" || row.locked_at === null) return undefined;
+  return { reason: row.lock_reason, message: row.lock_message, at: row.locked_at };
+}
+
 /** A fabric's row beside its agent's, whose columns are all null before activation. */
 export type FabricRow = Selectable<FabricTable> & { app_count: string } & {
   [
@@ -34,9 +49,14 @@ export type FabricRow = Selectable<FabricTable> & { app_count: string } & {
       | "observed_generation"
       | "clock_skew_ms"
       | "cluster"
-      | "alerts"
+      | "shown_alerts"
       | "certificate_serial"
       | "certificate_not_after"
+      | "certificates"
+      | "trust_bundle_sequence"
+      | "lock_reason"
+      | "lock_message"
+      | "locked_at"
   ]: Selectable<AgentTable>[Column] | null;
 };
 
@@ -60,7 +80,13 @@ export function fabricState(agentState: Selectable<AgentTable>["state"] | null):
 }
 
 function agentOfRow(row: FabricRow): Fabric["agent"] {
-  const { agent_id: id, cluster, alerts, last_seen_at: lastSeenAt, certificate_not_after: notAfter } = row;
+  const {
+    agent_id: id,
+    cluster,
+    shown_alerts: alerts,
+    last_seen_at: lastSeenAt,
+    certificate_not_after: notAfter,
+  } = row;
   if (id === null || cluster === null || alerts === null || lastSeenAt === null || notAfter === null) return undefined;
   return {
     agentId: agentId(id),
@@ -72,5 +98,12 @@ function agentOfRow(row: FabricRow): Fabric["agent"] {
     certificateSerial: row.certificate_serial ?? "",
     certificateNotAfter: notAfter,
     tunnelReplica: row.replica ?? "",
+    certificates: certificatesFromJson(row.certificates ?? []),
+    trustBundleSequence: BigInt(row.trust_bundle_sequence ?? 0),
+    lock: lockOfRow({
+      lock_reason: row.lock_reason ?? "",
+      lock_message: row.lock_message ?? "",
+      locked_at: row.locked_at,
+    }),
   };
 }

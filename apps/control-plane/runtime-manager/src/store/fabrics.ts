@@ -157,9 +157,14 @@ function fabricRows(db: Kysely<RuntimeDatabase>) {
       "agent.observed_generation",
       "agent.clock_skew_ms",
       "agent.cluster",
-      "agent.alerts",
+      "agent.shown_alerts",
       "agent.certificate_serial",
       "agent.certificate_not_after",
+      "agent.certificates",
+      "agent.trust_bundle_sequence",
+      "agent.lock_reason",
+      "agent.lock_message",
+      "agent.locked_at",
     ])
     .select((eb) =>
       eb

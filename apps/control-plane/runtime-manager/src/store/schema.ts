@@ -34,6 +34,21 @@ export interface AlertJson {
   readonly since: string;
 }
 
+export interface HeldCertificateJson {
+  readonly purpose: "tunnel" | "monitoring";
+  readonly serialNumber: string;
+  readonly notAfter: string;
+  readonly renewAt: string;
+  readonly lastFailure: string;
+}
+
+export interface SupersededBootJson {
+  readonly bootId: string;
+  readonly toldAt?: string;
+}
+
+type JsonWithDefault<T extends object> = ColumnType<T, string | undefined, string>;
+
 export interface StatusJson {
   readonly appliedDigest: string;
   readonly servingRevision: string;
@@ -91,6 +106,13 @@ export interface AgentTable {
   alerts: JSONColumnType<AlertJson[]>;
   certificate_serial: string;
   certificate_not_after: Instant;
+  superseded_boots: JsonWithDefault<SupersededBootJson[]>;
+  lock_reason: Generated<"" | "DUPLICATE_AGENT" | "STALE_JOIN_STATE">;
+  lock_message: Generated<string>;
+  locked_at: Instant | null;
+  certificates: JsonWithDefault<HeldCertificateJson[]>;
+  shown_alerts: JsonWithDefault<AlertJson[]>;
+  alerts_due_at: Generated<Instant>;
 }
 
 export interface CertificateTable {
@@ -100,6 +122,7 @@ export interface CertificateTable {
   not_before: Instant;
   not_after: Instant;
   revoked_at: Instant | null;
+  revocation_reason: Generated<string>;
 }
 
 export interface AppTable {
@@ -172,8 +195,15 @@ export interface IncarnationTable {
   created_at: Generated<Instant>;
 }
 
+export interface TrustBundleTable {
+  is_only: Generated<boolean>;
+  sequence: Int8;
+  known_since: Generated<Instant>;
+}
+
 /** The schema `runtime_manager`. */
 export interface RuntimeDatabase {
+  trust_bundle: TrustBundleTable;
   incarnation: IncarnationTable;
   fabric: FabricTable;
   agent: AgentTable;

@@ -1,14 +1,13 @@
 import type { Store } from "@drawbridge/store";
 import { sql } from "kysely";
 import type { AgentReport } from "../domain/fabric.ts";
-import { agentId, type AgentId, type FabricId, type SessionId } from "../domain/ids.ts";
+import { agentId, fabricId, type AgentId, type FabricId, type SessionId } from "../domain/ids.ts";
 import { announceFabrics } from "../events/fabric-events.ts";
-import { alertsToJson } from "./fabric-row.ts";
 import type { RuntimeDatabase } from "./schema.ts";
 import { createBatcher } from "./batcher.ts";
 import { observedGeneration } from "./observed-generation.ts";
 import { welcomeTogether } from "./welcome-together.ts";
-import { welcomeSession, type SessionClaim, type WelcomedSession } from "./welcome.ts";
+import { welcomeSession, type RefusedSession, type SessionClaim, type WelcomedSession } from "./welcome.ts";
 
 /** A live session whose agent gave a sign of life since the last flush. */
 export interface SeenSession {
@@ -20,7 +19,11 @@ export interface SeenSession {
 
 /** Why a session that a replica holds should no longer be. */
 export type Verdict =
-  | { readonly fabricId: FabricId; readonly sessionId: SessionId; readonly code: "AGENT_REVOKED" | "FABRIC_DELETED" }
+  | {
+      readonly fabricId: FabricId;
+      readonly sessionId: SessionId;
+      readonly code: "AGENT_REVOKED" | "AGENT_LOCKED" | "FABRIC_DELETED";
+    }
   | {
       readonly fabricId: FabricId;
       readonly sessionId: SessionId;
@@ -29,7 +32,7 @@ export type Verdict =
     };
 
 export interface SessionRepository {
-  welcome(claim: SessionClaim): Promise<WelcomedSession>;
+  welcome(claim: SessionClaim): Promise<WelcomedSession | RefusedSession>;
   /** Write down signs of life, for current epochs only. An agent that was given up is connected again. */
   markSeen(seen: readonly SeenSession[], at: Date): Promise<void>;
   /** The tunnel is gone; its state follows when the silence has lasted. Does nothing for an epoch that is not current. */
@@ -46,6 +49,8 @@ export interface SessionRepository {
   judge(held: readonly { readonly fabricId: FabricId; readonly sessionId: SessionId }[]): Promise<readonly Verdict[]>;
   /** Replica that holds an agent's tunnel, by the database; empty for none. */
   replicaOf(agentId: string): Promise<string>;
+  /** Agents with a tunnel at a replica that were locked: for when nobody could tell it. */
+  lockedAt(replica: string): Promise<readonly { readonly agentId: string; readonly fabricId: FabricId }[]>;
 }
 
 export function createSessionRepository(store: Store<RuntimeDatabase>): SessionRepository {
@@ -72,6 +77,15 @@ export function createSessionRepository(store: Store<RuntimeDatabase>): SessionR
     },
     giveUpOnSilent: (limits) => giveUpOnSilent(store, limits),
     judge: (held) => judge(store, held),
+    lockedAt: async (replica) => {
+      const rows = await store.db
+        .selectFrom("agent")
+        .select(["agent_id", "fabric_id"])
+        .where("replica", "=", replica)
+        .where("lock_reason", "<>", "")
+        .execute();
+      return rows.map((row) => ({ agentId: row.agent_id, fabricId: fabricId(row.fabric_id) }));
+    },
     replicaOf: async (agentId) => {
       const row = await store.db
         .selectFrom("agent")
@@ -96,7 +110,8 @@ async function markSeen(store: Store<RuntimeDatabase>, seen: readonly SeenSessio
               snapshot_digest: report.snapshotDigest,
               trust_bundle_sequence: String(report.trustBundleSequence),
               clock_skew_ms: report.clockSkewMs,
-              alerts: JSON.parse(alertsToJson(report.alerts)) as unknown,
+              alerts: report.alerts,
+              certificates: report.certificates,
             },
           ]
         : [],
@@ -111,7 +126,9 @@ async function markSeen(store: Store<RuntimeDatabase>, seen: readonly SeenSessio
         WHERE agent.replica <> '' ORDER BY agent.agent_id FOR NO KEY UPDATE OF agent
       ),
       seen AS (
-        UPDATE agent SET last_seen_at = now(), state = 'connected' FROM locked
+        UPDATE agent SET last_seen_at = now(), state = 'connected',
+          alerts_due_at = CASE WHEN locked.earlier_state = 'connected' THEN agent.alerts_due_at ELSE now() END
+        FROM locked
         WHERE agent.agent_id = locked.agent_id
         RETURNING agent.agent_id, agent.fabric_id, agent.replica, locked.earlier_state
       )
@@ -122,9 +139,11 @@ async function markSeen(store: Store<RuntimeDatabase>, seen: readonly SeenSessio
       await sql`
         UPDATE agent SET trust_bundle_sequence = report.trust_bundle_sequence,
           clock_skew_ms = report.clock_skew_ms, alerts = report.alerts, snapshot_digest = report.snapshot_digest,
+          certificates = report.certificates, alerts_due_at = now(),
           observed_generation = ${observedGeneration("report.observed_generation")}
         FROM fabric, jsonb_to_recordset(${reports}::jsonb) AS report (agent_id uuid, epoch bigint,
-          observed_generation bigint, snapshot_digest text, trust_bundle_sequence bigint, clock_skew_ms bigint, alerts jsonb)
+          observed_generation bigint, snapshot_digest text, trust_bundle_sequence bigint, clock_skew_ms bigint, alerts jsonb,
+          certificates jsonb)
         WHERE agent.agent_id = report.agent_id AND agent.epoch = report.epoch AND fabric.fabric_id = agent.fabric_id
       `.execute(tx);
     }
@@ -161,7 +180,7 @@ async function giveUpOnSilent(
         ORDER BY agent_id LIMIT 1000
         FOR UPDATE SKIP LOCKED
       )
-      UPDATE agent SET state = silent.next_state,
+      UPDATE agent SET state = silent.next_state, alerts_due_at = now(),
         replica = CASE WHEN silent.next_state = 'disconnected' THEN '' ELSE agent.replica END
       FROM silent, fabric
       WHERE agent.agent_id = silent.agent_id AND agent.state <> silent.next_state AND fabric.fabric_id = agent.fabric_id
@@ -184,17 +203,11 @@ async function judge(
   store: Store<RuntimeDatabase>,
   held: readonly { readonly fabricId: FabricId; readonly sessionId: SessionId }[],
 ): Promise<readonly Verdict[]> {
-  const { rows } = await sql<{
-    fabric_id: FabricId;
-    session_id: SessionId;
-    is_deleted: boolean;
-    is_revoked: boolean;
-    current_agent_id: AgentId | null;
-    current_boot_id: string | null;
-  }>`
+  const { rows } = await sql<JudgedRow>`
     SELECT held.fabric_id, held.session_id,
       COALESCE(fabric.deleted_at IS NOT NULL, true) AS is_deleted,
       COALESCE(certificate.revoked_at IS NOT NULL, false) AS is_revoked,
+      COALESCE(agent.lock_reason <> '', false) AS is_locked,
       fabric.agent_id AS current_agent_id, agent.boot_id AS current_boot_id
     FROM unnest(${held.map((session) => session.fabricId)}::uuid[], ${held.map((session) => session.sessionId)}::uuid[])
       AS held (fabric_id, session_id)
@@ -202,16 +215,26 @@ async function judge(
     LEFT JOIN agent ON agent.agent_id = fabric.agent_id
     LEFT JOIN certificate ON certificate.serial_number = agent.certificate_serial
     WHERE fabric.fabric_id IS NULL OR fabric.deleted_at IS NOT NULL OR certificate.revoked_at IS NOT NULL
-      OR agent.session_id IS DISTINCT FROM held.session_id
+      OR agent.lock_reason <> '' OR agent.session_id IS DISTINCT FROM held.session_id
   `.execute(store.db);
-  return rows.map(({ fabric_id: fabricId, session_id: sessionId, ...row }): Verdict => {
-    if (row.is_deleted) return { fabricId, sessionId, code: "FABRIC_DELETED" };
-    if (row.is_revoked) return { fabricId, sessionId, code: "AGENT_REVOKED" };
-    return {
-      fabricId,
-      sessionId,
-      code: "superseded",
-      by: { agentId: row.current_agent_id ?? agentId(""), bootId: row.current_boot_id ?? "" },
-    };
-  });
+  return rows.map(verdictOf);
+}
+
+interface JudgedRow {
+  readonly fabric_id: FabricId;
+  readonly session_id: SessionId;
+  readonly is_deleted: boolean;
+  readonly is_revoked: boolean;
+  readonly is_locked: boolean;
+  readonly current_agent_id: AgentId | null;
+  readonly current_boot_id: string | null;
+}
+
+function verdictOf({ fabric_id: id, session_id: sessionId, ...row }: JudgedRow): Verdict {
+  const about = { fabricId: id, sessionId };
+  if (row.is_deleted) return { ...about, code: "FABRIC_DELETED" };
+  if (row.is_revoked) return { ...about, code: "AGENT_REVOKED" };
+  if (row.is_locked) return { ...about, code: "AGENT_LOCKED" };
+  const by = { agentId: row.current_agent_id ?? agentId(""), bootId: row.current_boot_id ?? "" };
+  return { ...about, code: "superseded", by };
 }

@@ -1,6 +1,7 @@
 import type { Store } from "@drawbridge/store";
 import { sql, type Kysely, type Selectable } from "kysely";
 import type { AppRecord } from "../domain/app.ts";
+import type { LockReason } from "../domain/fabric.ts";
 import type { FabricId } from "../domain/ids.ts";
 import { pruneToken } from "../domain/prune-guard.ts";
 import { appFromRow } from "./app-row.ts";
@@ -23,6 +24,7 @@ export interface DesiredFabric {
 
 export type SnapshotAccess =
   | { readonly access: "allowed"; readonly generation: bigint }
+  | { readonly access: "locked"; readonly reason: LockReason }
   | { readonly access: "revoked" | "superseded" | "unknown" };
 
 export interface SnapshotReader {
@@ -63,13 +65,16 @@ async function readAccess(
     agent_id: string | null;
     revoked_at: Date | null;
     owner: string | null;
+    lock_reason: "" | LockReason | null;
   }>`
-    SELECT fabric.desired_generation, fabric.agent_id, certificate.revoked_at, certificate.agent_id AS owner
+    SELECT fabric.desired_generation, fabric.agent_id, certificate.revoked_at, certificate.agent_id AS owner,
+      agent.lock_reason
     FROM unnest(
       ${agents.map((agent) => agent.fabricId)}::uuid[],
       ${agents.map((agent) => agent.serialNumber)}::text[]
     ) WITH ORDINALITY AS asked (fabric_id, serial_number, place)
     LEFT JOIN fabric ON fabric.fabric_id = asked.fabric_id AND fabric.deleted_at IS NULL
+    LEFT JOIN agent ON agent.agent_id = fabric.agent_id
     LEFT JOIN certificate ON certificate.serial_number = asked.serial_number
     ORDER BY asked.place
   `.execute(db);
@@ -78,6 +83,7 @@ async function readAccess(
     if (row.revoked_at) return { access: "revoked" };
     if (row.desired_generation === null || row.owner !== agentId) return { access: "unknown" };
     if (row.agent_id !== agentId) return { access: "superseded" };
+    if (row.lock_reason) return { access: "locked", reason: row.lock_reason };
     return { access: "allowed", generation: BigInt(row.desired_generation) };
   });
 }

@@ -1,11 +1,13 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Store } from "@drawbridge/store";
 import { sql, type Selectable, type Transaction } from "kysely";
-import type { ClusterInfo, HealthAlert } from "../domain/fabric.ts";
+import type { SupersededBoot } from "../domain/boot.ts";
+import type { ClusterInfo, HealthAlert, HeldCertificate } from "../domain/fabric.ts";
 import type { AgentId, FabricId, SessionId } from "../domain/ids.ts";
 import { decideSuccession } from "../domain/succession.ts";
 import { announceFabric } from "../events/fabric-events.ts";
-import { alertsToJson, clusterToJson } from "./fabric-row.ts";
+import { admit } from "./admit.ts";
+import { alertsFromJson, certificatesToJson, clusterToJson } from "./fabric-row.ts";
 import type { FabricTable, RuntimeDatabase } from "./schema.ts";
 
 export interface SessionClaim {
@@ -25,7 +27,9 @@ export interface SessionClaim {
   readonly trustBundleSequence: bigint;
   readonly clockSkewMs: number;
   readonly cluster: ClusterInfo;
-  readonly alerts: readonly HealthAlert[];
+  readonly certificates: readonly HeldCertificate[];
+  /** How long a process that was taken over from may live on; see `decideBoot`. */
+  readonly bootGraceMs: number;
   readonly now: Date;
 }
 
@@ -35,6 +39,15 @@ export interface WelcomedSession {
   readonly desiredGeneration: bigint;
   /** Another replica holds, or held until it broke, an earlier session of the fabric: it must be told. */
   readonly isTakenOver: boolean;
+  /** What the agent reported before it came back: it stands until the first heartbeat. */
+  readonly alerts: readonly HealthAlert[];
+}
+
+/** A hello that was answered with no, and was remembered. */
+export interface RefusedSession {
+  readonly refusal: DrawbridgeError;
+  /** This hello locked the agent: its other session must go. */
+  readonly isLockedNow: boolean;
 }
 
 type Tx = Transaction<RuntimeDatabase>;
@@ -45,12 +58,17 @@ type Tx = Transaction<RuntimeDatabase>;
  * @throws DrawbridgeError `AGENT_UNKNOWN` | `FABRIC_DELETED` | `AGENT_SUPERSEDED` (permission_denied) |
  *   `EPOCH_SUPERSEDED` (failed_precondition; details.epoch is the highest one)
  */
-export function welcomeSession(store: Store<RuntimeDatabase>, claim: SessionClaim): Promise<WelcomedSession> {
+export function welcomeSession(
+  store: Store<RuntimeDatabase>,
+  claim: SessionClaim,
+): Promise<WelcomedSession | RefusedSession> {
   return store.transaction(async (tx) => {
     const fabric = await takeNextOrder(tx, claim);
     const earlier = await readAgent(tx, claim.agentId);
     const succession = await succeed(tx, fabric, claim, earlier !== undefined);
-    await writeAgent(tx, claim, fabric);
+    const admission = earlier ? await admit(tx, claim, earlier) : { admission: "allowed" as const, superseded: [] };
+    if (admission.admission === "refused") return admission;
+    await writeAgent(tx, claim, fabric, admission.superseded);
     const about = { fabricId: claim.fabricId, name: fabric.name, agentId: claim.agentId, at: claim.now };
     if (succession !== "incumbent") await announceFabric(tx, "activated", { ...about, replica: "" });
     if (earlier?.state !== "connected") await announceFabric(tx, "connected", { ...about, replica: claim.replica });
@@ -59,6 +77,7 @@ export function welcomeSession(store: Store<RuntimeDatabase>, claim: SessionClai
       order: BigInt(fabric.session_order),
       desiredGeneration: BigInt(fabric.desired_generation),
       isTakenOver: isElsewhere || succession === "successor",
+      alerts: earlier ? alertsFromJson(earlier.alerts) : [],
     };
   });
 }
@@ -123,10 +142,20 @@ async function retire(tx: Tx, predecessor: AgentId, claim: SessionClaim): Promis
 }
 
 function readAgent(tx: Tx, agentId: AgentId) {
-  return tx.selectFrom("agent").select(["state", "replica"]).where("agent_id", "=", agentId).executeTakeFirst();
+  return tx
+    .selectFrom("agent")
+    .select(["state", "replica", "alerts", "boot_id", "superseded_boots", "lock_reason", "lock_message", "locked_at"])
+    .where("agent_id", "=", agentId)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
 }
 
-async function writeAgent(tx: Tx, claim: SessionClaim, fabric: OrderedFabric): Promise<void> {
+async function writeAgent(
+  tx: Tx,
+  claim: SessionClaim,
+  fabric: OrderedFabric,
+  superseded: readonly SupersededBoot[],
+): Promise<void> {
   // An agent that is ahead of the record (restored from a backup) has seen nothing of this incarnation yet.
   const desiredGeneration = BigInt(fabric.desired_generation);
   const columns = {
@@ -143,13 +172,15 @@ async function writeAgent(tx: Tx, claim: SessionClaim, fabric: OrderedFabric): P
     trust_bundle_sequence: claim.trustBundleSequence,
     clock_skew_ms: BigInt(claim.clockSkewMs),
     cluster: clusterToJson(claim.cluster),
-    alerts: alertsToJson(claim.alerts),
     certificate_serial: claim.serialNumber,
     certificate_not_after: claim.certificateNotAfter,
+    certificates: certificatesToJson(claim.certificates),
+    superseded_boots: JSON.stringify(superseded),
+    alerts_due_at: sql<Date>`now()`,
   } as const;
   const written = await tx
     .insertInto("agent")
-    .values({ agent_id: claim.agentId, fabric_id: claim.fabricId, ...columns })
+    .values({ agent_id: claim.agentId, fabric_id: claim.fabricId, alerts: "[]", ...columns })
     .onConflict((conflict) =>
       conflict.column("agent_id").doUpdateSet(columns).where("agent.epoch", "<", String(claim.epoch)),
     )

@@ -10,7 +10,7 @@ export type CheckCertificate = (agent: AgentIdentity) => Promise<{ readonly issu
  * A certificate that comes for the first time must be one that the authority recorded and did not revoke; it is then
  * active. From then on our own record answers, so that agents come back while the authority is away; revocations reach
  * that record as events.
- * @throws DrawbridgeError `AGENT_UNKNOWN` | `AGENT_REVOKED` (permission_denied) | `CERT_AUTHORITY_UNAVAILABLE` (unavailable)
+ * @throws DrawbridgeError `CERTIFICATE_UNKNOWN` (failed_precondition) | `AGENT_REVOKED` (permission_denied; details.reason) | `CERT_AUTHORITY_UNAVAILABLE` (unavailable)
  */
 export function createCheckCertificate(deps: {
   readonly certificates: CertificateRepository;
@@ -28,6 +28,7 @@ export function createCheckCertificate(deps: {
       notAfter: record.notAfter,
       revokedAt:
         record.state === CertificateState.CERTIFICATE_STATE_REVOKED ? (record.revokedAt ?? new Date(0)) : undefined,
+      revocationReason: record.revocationReason,
     });
   }
 
@@ -38,7 +39,7 @@ export function createCheckCertificate(deps: {
       await introduce(agent);
       known = await certificates.find(agent.serialNumber);
     }
-    if (!known || known.revokedAt) throw revoked();
+    if (!known || known.revokedAt) throw revoked(known?.revocationReason ?? "");
     return { issuedAt: known.firstIssuedAt };
   };
 }
@@ -65,10 +66,11 @@ async function asked<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function revoked(): DrawbridgeError {
+function revoked(reason: string): DrawbridgeError {
   return new DrawbridgeError({
     kind: "permission_denied",
     code: "AGENT_REVOKED",
     message: "the certificate was revoked; activate the fabric again",
+    details: { reason },
   });
 }

@@ -4,12 +4,24 @@ import type {
   HealthAlert as HealthAlertProto,
 } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import type { AppPhase as Phase, AppStatus } from "../domain/app-status.ts";
-import type { ClusterInfo, HealthAlert } from "../domain/fabric.ts";
+import {
+  CertificatePurpose,
+  type HeldCertificate as HeldCertificateProto,
+} from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { ClusterInfo, HealthAlert, HeldCertificate } from "../domain/fabric.ts";
 import { appId, isUuid, type AppId } from "../domain/ids.ts";
 import { limits } from "../domain/limits.ts";
 
 /** What an agent may say at most; the rest is cut, so that one agent cannot fill the database. */
-const most = { alerts: 50, replicas: 2 * limits.replicas, conditions: 50, endpoints: 20, text: 200, sentence: 2_000 };
+const most = {
+  alerts: 50,
+  certificates: 8,
+  replicas: 2 * limits.replicas,
+  conditions: 50,
+  endpoints: 20,
+  text: 200,
+  sentence: 2_000,
+};
 
 const phases: Partial<Record<AppPhase, Phase>> = {
   [AppPhase.APP_PHASE_PENDING]: "pending",
@@ -50,6 +62,23 @@ export function alertsFromProto(alerts: readonly HealthAlertProto[], now: Date):
     message: text(alert.message, most.sentence),
     since: instant(alert.since, now),
   }));
+}
+
+const purposes: Partial<Record<CertificatePurpose, HeldCertificate["purpose"]>> = {
+  [CertificatePurpose.CERTIFICATE_PURPOSE_TUNNEL]: "tunnel",
+  [CertificatePurpose.CERTIFICATE_PURPOSE_MONITORING]: "monitoring",
+};
+const serialPattern = /^[0-9a-f]{2,40}$/;
+
+/** Certificates without a purpose that we know, a serial number or an end say nothing and are left out. */
+export function certificatesFromProto(held: readonly HeldCertificateProto[]): readonly HeldCertificate[] {
+  return held.slice(0, most.certificates).flatMap((certificate) => {
+    const { serialNumber, notAfter } = certificate;
+    const purpose = purposes[certificate.purpose];
+    if (!purpose || !serialPattern.test(serialNumber) || !notAfter || Number.isNaN(notAfter.getTime())) return [];
+    const renewAt = instant(certificate.renewAt, notAfter);
+    return [{ purpose, serialNumber, notAfter, renewAt, lastFailure: text(certificate.lastFailure, most.text) }];
+  });
 }
 
 /** Statuses without an id or a phase that we know say nothing and are left out. */

@@ -1,18 +1,13 @@
-import type {
-  ConnectRequest,
-  Heartbeat,
-  Status,
-  TrustBundleChanged,
-} from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { ConnectRequest, Heartbeat, Status } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { field, type Logger } from "@drawbridge/telemetry";
-import { clockSkewMs, withClockAlert } from "../domain/clock-skew.ts";
-import type { AgentReport } from "../domain/fabric.ts";
+import { clockSkewMs } from "../domain/clock-skew.ts";
+import type { AgentReport, HeldCertificate } from "../domain/fabric.ts";
 import type { FabricId } from "../domain/ids.ts";
 import type { LogStreams } from "../logs/log-streams.ts";
 import type { StatusRepository } from "../store/statuses.ts";
-import { alertsFromProto, removedFromProto, statusesFromProto } from "./frame-from-proto.ts";
+import { alertsFromProto, certificatesFromProto, removedFromProto, statusesFromProto } from "./frame-from-proto.ts";
 import type { RenewCertificate } from "./renew-certificate.ts";
 import type { TunnelSession } from "./tunnel-session.ts";
 
@@ -22,8 +17,8 @@ export interface HandleFrameDeps {
   readonly onSuperseded: (session: TunnelSession) => void;
   readonly statuses: StatusRepository;
   readonly logs: Pick<LogStreams, "deliver">;
-  /** The roots that agents should trust now. */
-  readonly trustBundle: () => TrustBundleChanged;
+  /** Send the roots that agents should trust now to one that has older ones. */
+  readonly offerTrustBundle: (session: TunnelSession) => void;
   readonly onDesiredChanged: (fabricId: FabricId, generation: bigint) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -43,18 +38,13 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
     const now = clock.now();
     const { report } = session;
     const skewMs = clockSkewMs(heartbeat.agentTime ?? now, now);
-    const alerts = withClockAlert({
-      alerts: alertsFromProto(heartbeat.alerts, now),
-      previous: report.alerts,
-      skewMs,
-      now,
-    });
     const next: AgentReport = {
       observedGeneration: heartbeat.observedGeneration,
       snapshotDigest: heartbeat.snapshotDigest.slice(0, 100),
       trustBundleSequence: heartbeat.trustBundleSequence,
       clockSkewMs: Math.abs(skewMs - report.clockSkewMs) > skewToleranceMs ? skewMs : report.clockSkewMs,
-      alerts,
+      alerts: alertsFromProto(heartbeat.alerts, now),
+      certificates: certificatesFromProto(heartbeat.certificates),
     };
     if (!isSameReport(report, next)) {
       session.report = next;
@@ -71,7 +61,7 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
       },
       { lane: "urgent", key: "heartbeat" },
     );
-    offerTrustBundle(session, deps.trustBundle());
+    deps.offerTrustBundle(session);
   }
 
   async function storeStatus(session: TunnelSession, seq: bigint, status: Status): Promise<void> {
@@ -148,19 +138,14 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
   };
 }
 
-/** Send the roots once per session and sequence to an agent that has older ones. */
-export function offerTrustBundle(session: TunnelSession, bundle: TrustBundleChanged): void {
-  if (session.report.trustBundleSequence >= bundle.sequence || session.sentTrustBundle >= bundle.sequence) return;
-  session.sentTrustBundle = bundle.sequence;
-  session.send({ $case: "trustBundleChanged", value: bundle }, { key: "trust-bundle" });
-}
-
 function isSameReport(a: AgentReport, b: AgentReport): boolean {
   return (
     a.observedGeneration === b.observedGeneration &&
     a.snapshotDigest === b.snapshotDigest &&
     a.trustBundleSequence === b.trustBundleSequence &&
     a.clockSkewMs === b.clockSkewMs &&
+    a.certificates.length === b.certificates.length &&
+    a.certificates.every((held, index) => isSameCertificate(held, b.certificates[index])) &&
     a.alerts.length === b.alerts.length &&
     a.alerts.every((alert, index) => {
       const other = b.alerts[index];
@@ -170,5 +155,15 @@ function isSameReport(a: AgentReport, b: AgentReport): boolean {
         alert.since.getTime() === other.since.getTime()
       );
     })
+  );
+}
+
+function isSameCertificate(a: HeldCertificate, b: HeldCertificate | undefined): boolean {
+  return (
+    a.purpose === b?.purpose &&
+    a.serialNumber === b.serialNumber &&
+    a.lastFailure === b.lastFailure &&
+    a.notAfter.getTime() === b.notAfter.getTime() &&
+    a.renewAt.getTime() === b.renewAt.getTime()
   );
 }

@@ -2,13 +2,13 @@ import type { ConnectRequest, Hello } from "@drawbridge/contracts/tunnel/v1/tunn
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
 import type { PeerIdentity } from "@drawbridge/pki";
-import { clockSkewMs, withClockAlert } from "../domain/clock-skew.ts";
-import { agentId, fabricId, sessionId } from "../domain/ids.ts";
+import { clockSkewMs } from "../domain/clock-skew.ts";
+import { agentId, fabricId, sessionId, type FabricId } from "../domain/ids.ts";
 import { negotiateProtocol } from "../domain/protocol.ts";
 import type { SessionRepository } from "../store/sessions.ts";
 import { agentIdMismatch, agentOf } from "./agent-identity.ts";
 import type { CheckCertificate } from "./check-certificate.ts";
-import { clusterFromProto } from "./frame-from-proto.ts";
+import { certificatesFromProto, clusterFromProto } from "./frame-from-proto.ts";
 import type { SnapshotCache } from "../snapshot/snapshot-cache.ts";
 import type { LoadedSnapshot } from "../snapshot/snapshot-to-proto.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -22,6 +22,9 @@ export interface OpenSessionDeps {
   readonly registry: Pick<SessionRegistry, "add" | "remove">;
   /** Tell other replicas that may hold an earlier session of the fabric. */
   readonly announceTakeOver: (session: TunnelSession) => void;
+  /** This hello proved that two processes use one identity: end the other one's session, wherever it is. */
+  readonly onLocked: (agent: { readonly agentId: string; readonly fabricId: FabricId }) => void;
+  readonly offerTrustBundle: (session: TunnelSession) => void;
   readonly reconnectWindowMs: () => number;
   readonly settings: TunnelSettings;
   readonly clock: Clock;
@@ -69,7 +72,7 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
       snapshotDigest: hello.snapshotDigest.slice(0, 100),
       trustBundleSequence: hello.trustBundleSequence,
       clockSkewMs: skewMs,
-      alerts: withClockAlert({ alerts: [], previous: [], skewMs, now }),
+      certificates: certificatesFromProto(hello.certificates),
     };
     const names = {
       sessionId: sessionId(deps.ids.next()),
@@ -81,14 +84,20 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
       serialNumber: agent.serialNumber,
       certificateNotAfter: agent.notAfter,
     };
-    const { order, desiredGeneration, isTakenOver } = await deps.sessions.welcome({
+    const answer = await deps.sessions.welcome({
       ...names,
       ...report,
       replica: settings.replica,
       issuedAt,
       cluster,
+      bootGraceMs: settings.bootGraceMs,
       now,
     });
+    if ("refusal" in answer) {
+      if (answer.isLockedNow) deps.onLocked(names);
+      throw answer.refusal;
+    }
+    const { order, desiredGeneration, isTakenOver, alerts } = answer;
     const session = new TunnelSession({
       call,
       terms: {
@@ -97,7 +106,7 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
         connectionId,
         drainAtMs: clock.monotonicMs() + settings.connectionAgeMs * (0.9 + 0.2 * deps.random.next()),
       },
-      report,
+      report: { ...report, alerts },
       logsAllowed: cluster.logsAllowed,
       receivedSeq: frame.seq,
       nowMs: clock.monotonicMs(),
@@ -125,11 +134,12 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
         desiredGeneration: session.desired.generation,
         desiredDigest: session.desired.digest,
         replica: settings.replica,
-        monitoringUrl: "",
-        clockSkewWarnSeconds: 60,
-        clockSkewFailSeconds: 300,
+        monitoringUrl: settings.monitoringUrl,
+        clockSkewWarnSeconds: settings.clockSkewWarnSeconds,
+        clockSkewFailSeconds: settings.clockSkewFailSeconds,
       },
     });
+    deps.offerTrustBundle(session);
     return session;
   };
 }

@@ -13,6 +13,12 @@ export interface TunnelSettings {
   readonly connectionAgeMs: number;
   /** Live identities are checked again after this time. */
   readonly identityCheckMs: number;
+  /** A process of an agent that was told that another one took over is one of two if it is back after this. */
+  readonly bootGraceMs: number;
+  /** Base URL of monitoring-ingest for agents; empty for none. */
+  readonly monitoringUrl: string;
+  readonly clockSkewWarnSeconds: number;
+  readonly clockSkewFailSeconds: number;
   /** Agents that are told to drain spread their return over this time. */
   readonly drainWindowMs: number;
 }
@@ -25,4 +31,8 @@ export const defaultTunnelSettings: Omit<TunnelSettings, "replica"> = {
   connectionAgeMs: 3_600_000,
   identityCheckMs: 60_000,
   drainWindowMs: 5_000,
+  bootGraceMs: 120_000,
+  monitoringUrl: "",
+  clockSkewWarnSeconds: 60,
+  clockSkewFailSeconds: 300,
 };

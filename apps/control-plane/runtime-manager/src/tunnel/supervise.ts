@@ -21,6 +21,8 @@ export interface Supervisor {
   flushSeen(): Promise<void>;
   /** Are all sessions still allowed and current? */
   checkIdentities(): Promise<void>;
+  /** End the sessions of agents that were locked, where the word did not arrive. */
+  endLocked(): Promise<void>;
   /** Is this one? */
   checkIdentity(session: TunnelSession): Promise<void>;
   /** Tell every agent to come back elsewhere. */
@@ -31,7 +33,7 @@ export function createSupervisor(deps: {
   readonly registry: SessionRegistry;
   readonly connections: Connections;
   readonly gate: Pick<HelloGate, "expire">;
-  readonly sessions: Pick<SessionRepository, "markSeen" | "judge">;
+  readonly sessions: Pick<SessionRepository, "markSeen" | "judge" | "lockedAt">;
   readonly logs: Pick<LogStreams, "cutStalled">;
   readonly settings: TunnelSettings;
   readonly clock: Clock;
@@ -56,11 +58,13 @@ export function createSupervisor(deps: {
   return {
     tick: () => {
       const nowMs = clock.monotonicMs();
+      const now = clock.now();
       deps.logs.cutStalled(nowMs);
       deps.connections.closeDue(nowMs);
       deps.gate.expire(nowMs);
       for (const session of registry.all()) {
-        if (nowMs - session.lastFrameMs > settings.deadAfterMs) session.end({ reason: "dead" });
+        if (session.terms.certificateNotAfter <= now) session.kick("CERTIFICATE_EXPIRED");
+        else if (nowMs - session.lastFrameMs > settings.deadAfterMs) session.end({ reason: "dead" });
         else if (session.framesThisTick > mostFramesPerTick) session.kick("TOO_MANY_FRAMES");
         else if (!session.isDraining && nowMs >= session.terms.drainAtMs)
           drain(session, "rebalance", settings.drainWindowMs);
@@ -84,6 +88,13 @@ export function createSupervisor(deps: {
       const held = [...registry.all()];
       for (let from = 0; from < held.length; from += batchSize) {
         await check(held.slice(from, from + batchSize));
+      }
+    },
+    endLocked: async () => {
+      for (const { agentId, fabricId } of await deps.sessions.lockedAt(settings.replica)) {
+        for (const session of registry.ofFabric(fabricId)) {
+          if (session.terms.agentId === agentId) session.kick("AGENT_LOCKED");
+        }
       }
     },
     checkIdentity: (session) => check([session]),

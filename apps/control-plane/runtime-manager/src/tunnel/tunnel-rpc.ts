@@ -4,6 +4,7 @@ import { defineGrpcService, type CallContext, type GrpcServiceDefinition } from 
 import { fabricId } from "../domain/ids.ts";
 import type { HoldSession } from "./hold-session.ts";
 import { snapshotNotReady, type SnapshotCache } from "../snapshot/snapshot-cache.ts";
+import { agentLocked } from "../store/admit.ts";
 import type { SnapshotAccess, SnapshotRepository } from "../store/snapshots.ts";
 import { agentOf } from "./agent-identity.ts";
 import type { HelloGate } from "./hello-gate.ts";
@@ -81,6 +82,7 @@ async function orNotReady<T>(read: () => Promise<T>): Promise<T> {
 
 function generationOf(access: SnapshotAccess): bigint {
   if (access.access === "allowed") return access.generation;
+  if (access.access === "locked") throw agentLocked(access.reason);
   throw refusals[access.access]();
 }
 
