@@ -25,6 +25,7 @@ import { createTrustAdopter } from "./identity/trust-adopter.ts";
 import type { TrustStore } from "./identity/trust-store.ts";
 import { createLogsSender } from "./logs/logs-sender.ts";
 import { createRenewal, type Renewal } from "./renewal/create-renewal.ts";
+import { createRenewOrderWatch } from "./renewal/renew-order.ts";
 import { createStatusReporter } from "./report/status-reporter.ts";
 import type { AgentStateStore } from "./state/agent-state.ts";
 import type { StateLayout } from "./state/state-layout.ts";
@@ -299,6 +300,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
     clock,
   });
+  const renewOrder = createRenewOrderWatch({ path: layout.renewOrder, onOrder: () => renewal.forceAll(), clock });
   const preparation: Component = {
     name: "preparation",
     start: async () => {
@@ -313,7 +315,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
   };
   return {
-    components: [resolver, preparation, loop, tunnel, watch, clockWatch, renewal.loop],
+    components: [resolver, preparation, loop, tunnel, watch, clockWatch, renewal.loop, renewOrder],
     credentials,
     tunnel,
     renewal,

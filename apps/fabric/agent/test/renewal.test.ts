@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { createTestCa, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, test } from "vitest";
 import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
-import { fabricId, openFabric, type RunningAgent } from "./support/test-fabric.ts";
+import { bothRenewed, openDueWorld } from "./support/due-world.ts";
+import { fabricId, openFabric } from "./support/test-fabric.ts";
 
 let ca: TestCa;
 
@@ -12,37 +13,8 @@ beforeAll(async () => {
   ca = await createTestCa();
 });
 
-/** A certificate that has passed its renewal point when the agent starts. */
-const dueTtlSeconds = 7 * 86_400;
-const dueSince = (): Date => new Date(Date.now() - 0.65 * dueTtlSeconds * 1_000);
-
-async function dueWorld(options: { readonly leafTtlSeconds?: number } = {}) {
-  const old = await createTestCa({ now: dueSince() });
-  const manager = await startScriptedRuntimeManager({ ca: old, fabricId, ...options });
-  const fabric = await openFabric(old);
-  await fabric.activate({ tunnel: [manager.address] }, { now: dueSince(), ttlSeconds: dueTtlSeconds });
-  return {
-    manager,
-    fabric,
-    [Symbol.asyncDispose]: async () => {
-      await fabric[Symbol.asyncDispose]();
-      await manager[Symbol.asyncDispose]();
-    },
-  };
-}
-
-const bothRenewed = (agent: RunningAgent, before: { readonly tunnel: string; readonly monitoring: string }) =>
-  agent.status(
-    ({ certificates }) =>
-      certificates.length === 2 &&
-      certificates.every(
-        ({ serialNumber, lastFailure }) =>
-          serialNumber !== before.tunnel && serialNumber !== before.monitoring && lastFailure === "",
-      ),
-  );
-
 test("renews tunnel and monitoring certificate over the tunnel, make before break (REN 1, REN 2, R6)", async () => {
-  await using world = await dueWorld();
+  await using world = await openDueWorld();
   const { manager, fabric } = world;
   const before = await fabric.serials();
   const agent = await fabric.startAgent();
@@ -71,7 +43,7 @@ test("renews tunnel and monitoring certificate over the tunnel, make before brea
 });
 
 test("a lost answer is asked for again with the same request, and gives the same certificate (R6)", async () => {
-  await using world = await dueWorld();
+  await using world = await openDueWorld();
   const { manager, fabric } = world;
   manager.renewals.lose = 2; // of both certificates
   const before = await fabric.serials();
@@ -86,7 +58,7 @@ test("a lost answer is asked for again with the same request, and gives the same
 });
 
 test("stays on the old tunnel while renewal fails, and says so (R6)", async () => {
-  await using world = await dueWorld();
+  await using world = await openDueWorld();
   const { manager, fabric } = world;
   manager.renewals.errors = Array.from({ length: 100 }, () => "RENEWAL_OVERLOADED");
   const before = await fabric.serials();
@@ -105,7 +77,7 @@ test.for([
   ],
   ["nothing at all", () => Promise.resolve([])],
 ] as const)("does not use an answer with a certificate %s", async ([, make]) => {
-  await using world = await dueWorld();
+  await using world = await openDueWorld();
   const { manager, fabric } = world;
   const chain = (await make(ca)).map((der) => Buffer.from(der));
   manager.renewals.alter = (result) => ({ ...result, certificatesDer: chain });

@@ -169,9 +169,22 @@ test("waits and tells when another process with its identity took the tunnel: tw
     code: "EPOCH_SUPERSEDED",
     message: expect.stringContaining("copy of the state folder"),
   });
-  // Longer than any replaced process lives: whoever comes back after it proves that there are two.
   expect(new Date(tunnel.retryAt ?? 0).getTime() - kickedAt).toBeGreaterThanOrEqual(supersededMs);
   expect(manager.sessions).toHaveLength(1);
+});
+
+test("waits as long as it is told when it asks again after another process took over (R7)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  const retryAfterMs = 121_000;
+  const told = { kind: "failed_precondition", code: "BOOT_SUPERSEDED", message: "taken over", retryAfterMs } as const;
+  manager.refuseNext = new DrawbridgeError(told);
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const startedAt = Date.now();
+  const agent = await fabric.startAgent();
+  const { tunnel } = await agent.status((status) => status.tunnel.status === "refused");
+  expect(tunnel.code).toBe("BOOT_SUPERSEDED");
+  expect(new Date(tunnel.retryAt ?? 0).getTime() - startedAt).toBeGreaterThanOrEqual(retryAfterMs);
 });
 
 test("a locked agent goes on, asks again every minute, and says who can lift the lock (R7)", async () => {

@@ -28,6 +28,7 @@ const byCode: Readonly<Record<string, number>> = {
   // Refusals of our own, not of the control plane.
   AGENT_ALREADY_ACTIVATED: exitCode.failure,
   STATE_FOLDER_IN_USE: exitCode.failure,
+  AGENT_NOT_RUNNING: exitCode.failure,
   APP_USER_NOT_ALLOWED: exitCode.failure,
   CGROUP_UNUSABLE: exitCode.failure,
   STATE_FOLDER_UNUSABLE: exitCode.failure,

@@ -6,6 +6,8 @@ import type { CommandWorld, CommonOptions } from "./command-context.ts";
 import { doctorCommand, type DoctorCommandOptions } from "./doctor-command.ts";
 import { egressCommand, type EgressCommandOptions } from "./egress-command.ts";
 import { exitCode, exitCodeHelp, exitCodeOf } from "./exit-code.ts";
+import { renewCommand, type RenewCommandOptions } from "./renew-command.ts";
+import { recoverCommand } from "./recover-command.ts";
 import { runCommand } from "./run-command.ts";
 import { statusCommand, type StatusCommandOptions } from "./status-command.ts";
 import { stopAppsCommand } from "./stop-apps-command.ts";
@@ -70,7 +72,7 @@ function createProgram(world: CommandWorld, finish: (code: number) => void): Com
     "DRAWBRIDGE_LOG_FORMAT=pretty drawbridge-agent run --state-dir ./agent-state",
   ]).action(async (options: CommonOptions) => finish(await runCommand(world, options)));
 
-  command("status", "Show identity, tunnel, generation and apps.", [
+  command("status", "Show identity, certificates, tunnel, generation and apps.", [
     "drawbridge-agent status",
     "drawbridge-agent status -o json",
   ])
@@ -97,6 +99,21 @@ function createProgram(world: CommandWorld, finish: (code: number) => void): Com
     .addOption(output())
     .option("--days <n>", "how many days back", wholeNumber(1, 30), 30)
     .action(async (options: EgressCommandOptions) => finish(await egressCommand(world, options)));
+
+  command(
+    "renew",
+    "Renew both certificates now instead of at half of their lives. Takes a running agent with a tunnel.",
+    ["drawbridge-agent renew --now"],
+  )
+    .option("--now", "yes, now: they are renewed by themselves otherwise")
+    .option("--timeout-seconds <n>", "how long to wait for the new certificates", wholeNumber(1, 3_600), 60)
+    .action(async (options: RenewCommandOptions) => finish(await renewCommand(world, options)));
+
+  command(
+    "recover",
+    "Get a new certificate with the recovery key, now: the running agent does it by itself. Nothing is replaced before it has worked.",
+    ["drawbridge-agent recover --state-dir ./agent-state"],
+  ).action(async (options: CommonOptions) => finish(await recoverCommand(world, options)));
 
   command("stop-apps", "Stop every app process of this state folder while the agent does not run.", [
     "drawbridge-agent stop-apps --state-dir ./agent-state",

@@ -5,6 +5,7 @@ import { createIdentityStore } from "../identity/identity-store.ts";
 import { loadAgentIdentity } from "../identity/load-agent-identity.ts";
 import type { IdentityMeta } from "../identity/identity-meta.ts";
 import { createTrustStore } from "../identity/trust-store.ts";
+import { renewAtOf } from "../renewal/renewal-schedule.ts";
 import { createJsonFile } from "../state/json-file.ts";
 import { lockHolder } from "../state/run-lock.ts";
 import { runStatusSchema, type RunStatus } from "../state/run-status.ts";
@@ -15,6 +16,8 @@ import { formatTable } from "./table.ts";
 export interface StatusCommandOptions extends CommonOptions {
   readonly output: "table" | "json";
 }
+
+type Certificate = RunStatus["certificates"][number];
 
 /** Whether the process lives and what it says at its ops listener. */
 type Process =
@@ -32,12 +35,17 @@ export async function statusCommand(world: CommandWorld, options: StatusCommandO
   const live: Process =
     pid === undefined ? { state: "stopped" } : { state: "running", pid, ready: await askReady(status?.opsAddress) };
   const now = clock.now();
+  const certificates = identity ? await readCertificates(context, identity, status) : [];
   if (options.output === "json") {
     world.out(
-      `${JSON.stringify({ activated: identity !== undefined, process: live, identity, lastStatus: status }, undefined, 2)}\n`,
+      `${JSON.stringify({ activated: identity !== undefined, process: live, identity, certificates, lastStatus: status }, undefined, 2)}\n`,
     );
   } else {
-    world.out(identity ? textOf({ identity, live, status, now }) : `not activated: ${layout.root} holds no identity\n`);
+    world.out(
+      identity
+        ? textOf({ identity, certificates, live, status, now })
+        : `not activated: ${layout.root} holds no identity\n`,
+    );
   }
   return identity ? exitCode.ok : exitCode.notActivated;
 }
@@ -51,6 +59,26 @@ async function readIdentity({ layout, clock, logger }: CommandContext): Promise<
     if (isDrawbridgeError(error, "AGENT_NOT_ACTIVATED")) return undefined;
     throw error;
   }
+}
+
+/** From the files, so that it is true also while the agent does not run; the last failure is what it said when it ran. */
+async function readCertificates(
+  { layout, clock, logger }: CommandContext,
+  identity: IdentityMeta,
+  status: RunStatus | undefined,
+): Promise<readonly Certificate[]> {
+  const monitoring = await createIdentityStore({ directory: layout.monitoring, clock, logger }).load();
+  const held = [
+    { purpose: "tunnel" as const, meta: identity },
+    ...(monitoring ? [{ purpose: "monitoring" as const, meta: monitoring.meta }] : []),
+  ];
+  return held.map(({ purpose, meta }) => ({
+    purpose,
+    serialNumber: meta.serialNumber,
+    notAfter: meta.notAfter,
+    renewAt: renewAtOf(meta).toISOString(),
+    lastFailure: status?.certificates.find((each) => each.purpose === purpose)?.lastFailure ?? "",
+  }));
 }
 
 /** "ready", or what is missing. */
@@ -69,17 +97,16 @@ async function askReady(opsAddress: string | undefined): Promise<string> {
 
 function textOf(about: {
   readonly identity: IdentityMeta;
+  readonly certificates: readonly Certificate[];
   readonly live: Process;
   readonly status: RunStatus | undefined;
   readonly now: Date;
 }): string {
-  const { identity, live, status, now } = about;
-  const leftMs = new Date(identity.notAfter).getTime() - now.getTime();
-  const validity = leftMs > 0 ? `${describeDuration(leftMs)} left` : `expired ${describeDuration(leftMs)} ago`;
+  const { identity, certificates, live, status, now } = about;
   const rows = [
     ["Fabric", `${identity.fabricName} (${identity.fabricId})`],
     ["Agent", identity.agentId],
-    ["Certificate", `until ${identity.notAfter} (${validity}), serial ${identity.serialNumber}`],
+    ...certificates.map((certificate) => [`Certificate ${certificate.purpose}`, certificateText(certificate, now)]),
     [
       "Process",
       live.state === "running" ? `running, pid ${live.pid}, ${live.ready}` : "not running; apps go on without it",
@@ -90,7 +117,8 @@ function textOf(about: {
   rows.push(
     [`Tunnel${when}`, tunnelText(status.tunnel)],
     [`Generation${when}`, `desired ${status.generation.desired}, observed ${status.generation.observed}`],
-    ["Clock", status.clockSkewMs === undefined ? "not measured yet" : describeSkew(status.clockSkewMs)],
+    ["Trust bundle", status.trustBundleSequence === "" ? "none" : `sequence ${status.trustBundleSequence}`],
+    ["Clock", clockText(status)],
     ["Logs", status.logsAllowed ? "operators may read app logs" : "app logs do not leave this fabric"],
     ...status.alerts.map(({ reason, message }) => [`Alert ${reason}`, message]),
   );
@@ -109,6 +137,13 @@ function textOf(about: {
   return `${formatTable(rows)}\n${formatTable([header, ...apps])}`;
 }
 
+function certificateText({ serialNumber, notAfter, renewAt, lastFailure }: Certificate, now: Date): string {
+  const leftMs = new Date(notAfter).getTime() - now.getTime();
+  const validity = leftMs > 0 ? `${describeDuration(leftMs)} left` : `expired ${describeDuration(leftMs)} ago`;
+  const failure = lastFailure === "" ? "" : `, last attempt failed: ${lastFailure}`;
+  return `until ${notAfter} (${validity}), serial ${serialNumber}, renewal ${renewAt}${failure}`;
+}
+
 function tunnelText(tunnel: RunStatus["tunnel"]): string {
   switch (tunnel.status) {
     case "connected":
@@ -122,4 +157,9 @@ function tunnelText(tunnel: RunStatus["tunnel"]): string {
     case "not-activated":
       return "not activated";
   }
+}
+
+function clockText({ clockSkewMs, clockSynced }: RunStatus): string {
+  if (clockSkewMs === undefined) return "not measured yet";
+  return `${describeSkew(clockSkewMs)}${clockSynced ? "" : "; not synced: certificates cannot be judged by it"}`;
 }

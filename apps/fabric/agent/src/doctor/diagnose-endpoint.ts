@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import type { TLSSocket } from "node:tls";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { clientTlsOptions } from "@drawbridge/pki";
@@ -6,6 +8,35 @@ import type { AgentCredentials } from "../identity/agent-credentials.ts";
 import { connectTls } from "../net/connect-tls.ts";
 import type { HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
+
+/** The server speaks first (HTTP/2 SETTINGS), once it has looked at our certificate: in TLS 1.3 that is after the handshake. */
+async function awaitFirstWord(
+  socket: TLSSocket,
+  address: string,
+  signal: AbortSignal,
+): Promise<DrawbridgeError | undefined> {
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(firstWordTimeoutMs)]);
+  const over = new AbortController();
+  const word = once(socket, "data", { signal: AbortSignal.any([patience, over.signal]) }).then(() => "heard" as const);
+  const close = once(socket, "close", { signal: AbortSignal.any([patience, over.signal]) }).then(
+    () => "closed" as const,
+  );
+  try {
+    const outcome = await Promise.race([word, close]).catch(() => "silent" as const); // an error comes with a close
+    if (outcome === "heard" || patience.aborted) return undefined;
+    return new DrawbridgeError({
+      kind: "unauthenticated",
+      code: "TLS_CLIENT_REFUSED",
+      message: `runtime-manager at ${address} closed the connection when it saw this agent's certificate: it is expired, revoked, or of a root that is gone`,
+    });
+  } finally {
+    over.abort(new Error("known"));
+    await Promise.allSettled([word, close]);
+    socket.destroy();
+  }
+}
+
+const firstWordTimeoutMs = 3_000;
 
 /**
  * Why the tunnel to an address cannot be opened, in exact words: gRPC only says that there is no connection. undefined
@@ -42,8 +73,7 @@ export async function diagnoseEndpoint(
       },
       signal,
     );
-    socket.destroy();
-    return undefined;
+    return await awaitFirstWord(socket, options.address, signal);
   } catch (error) {
     return error instanceof DrawbridgeError ? error : undefined;
   }

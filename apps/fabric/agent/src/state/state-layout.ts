@@ -15,6 +15,7 @@ export interface StateLayout {
   readonly registryLogin: string;
   readonly state: string;
   readonly runStatus: string;
+  readonly renewOrder: string;
   readonly egress: string;
   readonly cluster: string;
   readonly lock: string;
@@ -36,6 +37,7 @@ export function stateLayout(root: string): StateLayout {
     registryLogin: join(root, "registry", "config.json"),
     state: join(root, "state.json"),
     runStatus: join(root, "run-status.json"),
+    renewOrder: join(root, "renew-now"),
     egress: join(root, "egress"),
     cluster: join(root, "cluster"),
     lock: join(root, "run.lock"),

@@ -16,10 +16,10 @@ const refusedMaxMs = 600_000;
 /** A lock is lifted by a person who is watching; a fifth more spreads those of one site. */
 const lockedMs = 60_000;
 /**
- * A replaced pod is gone by then (Kubernetes gives it 30 s), so it never comes back to fight its successor; a process that still
- * lives proves by coming back that there are two, and is locked by the control plane.
+ * The control plane answers a process that was taken over from with `BOOT_SUPERSEDED` and a time to wait, longer than any ordered end
+ * takes; who is alive after it proves that there are two, and is locked. Until that answer it asks with this distance.
  */
-export const supersededMs = 120_000;
+export const supersededMs = 10_000;
 
 /** Why there is no tunnel. */
 export type LossCause =
@@ -32,7 +32,7 @@ export type LossCause =
   /** Two processes were seen with this identity: it is locked until an operator decides. */
   | { readonly cause: "locked" }
   /** Another process with this identity has come. */
-  | { readonly cause: "superseded" };
+  | { readonly cause: "superseded"; readonly retryAfterMs?: number };
 
 /** Waiting alone will not help; a person may. */
 export function isRefusal({ cause }: LossCause): boolean {
@@ -104,7 +104,7 @@ export function decideReconnect(state: ReconnectState, loss: LossCause, random: 
     case "locked":
     case "superseded": {
       const failures = state.failures + 1;
-      const leastMs = loss.cause === "locked" ? lockedMs : supersededMs;
+      const leastMs = loss.cause === "locked" ? lockedMs : boundedWaitMs(loss.retryAfterMs ?? supersededMs);
       return { state: { ...state, failures }, delayMs: leastMs * (1 + random.next() / 5), isRebuildDue: true };
     }
   }

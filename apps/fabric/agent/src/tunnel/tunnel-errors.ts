@@ -6,6 +6,8 @@ import type { SessionEnd } from "./tunnel-events.ts";
 /** What a failed attempt means for the next one. */
 export function lossOf(error: DrawbridgeError): LossCause {
   if (error.code === "AGENT_LOCKED") return { cause: "locked" };
+  if (error.code === "BOOT_SUPERSEDED")
+    return { cause: "superseded", ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }) };
   if (explainRefusal(error.code) !== undefined) return { cause: "refused" };
   return error.retryAfterMs === undefined ? { cause: "failed" } : { cause: "failed", retryAfterMs: error.retryAfterMs };
 }

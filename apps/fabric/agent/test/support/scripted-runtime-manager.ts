@@ -46,6 +46,8 @@ export interface ScriptedRuntimeManager extends AsyncDisposable {
   welcome: Partial<Welcome>;
   /** Refuse the next Hello with this. */
   refuseNext: DrawbridgeError | undefined;
+  /** Refuse a Hello for what its certificate is. */
+  refuse: (peer: { readonly serialNumber: string }) => DrawbridgeError | undefined;
   /** Answer the next Hello with a kick for this reason. */
   kickNext: string | undefined;
   acknowledgesStatus: boolean;
@@ -91,6 +93,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     },
     welcome: {},
     refuseNext: undefined,
+    refuse: () => undefined,
     kickNext: undefined,
     renewals: createScriptedRenewals(options),
     kicksSuperseded: false,
@@ -152,7 +155,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
                 ...script.welcome,
               }),
               refusal: () => {
-                const refusal = script.refuseNext;
+                const refusal = script.refuseNext ?? script.refuse({ serialNumber: peer?.serialNumber ?? "" });
                 script.refuseNext = undefined;
                 return refusal;
               },

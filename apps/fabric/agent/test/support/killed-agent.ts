@@ -1,0 +1,43 @@
+// `drawbridge-agent run` that kills itself with SIGKILL at a change of a file. Arguments: when, how often before, the end of the path,
+// the state folder. The changes are caught below the agent, at Node's own functions: production code has no crash points.
+import fs from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { cryptoRandom, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
+import { runProgram } from "../../src/cli/program.ts";
+
+const [when, times, end = "", stateDir = ""] = process.argv.slice(2);
+let left = Number(times);
+
+function isTheOne(path: unknown): boolean {
+  if (!String(path).endsWith(end)) return false;
+  left -= 1;
+  return left < 0;
+}
+
+function die(): void {
+  process.kill(process.pid, "SIGKILL");
+}
+
+const { rename, rm } = fs;
+fs.rename = async (from, to) => {
+  const isHit = when !== "before-removal" && isTheOne(to);
+  if (isHit && when === "before") return die();
+  await rename(from, to);
+  if (isHit) die();
+};
+fs.rm = async (path, options) => {
+  if (when === "before-removal" && isTheOne(path)) return die();
+  await rm(path, options);
+};
+syncBuiltinESMExports();
+
+process.exitCode = await runProgram(["run", "--state-dir", stateDir], {
+  env: { DRAWBRIDGE_OPS_LISTEN: "127.0.0.1:0", DRAWBRIDGE_LOG_LEVEL: "error" },
+  stdin: process.stdin,
+  out: () => undefined,
+  err: () => undefined,
+  clock: systemClock,
+  random: cryptoRandom,
+  ids: uuidV7Ids,
+  signal: new AbortController().signal,
+});
