@@ -10,6 +10,7 @@ import {
   spkiPin,
   validateIdentity,
   type IdentitySnapshot,
+  type KeyPair,
   type LeafCertificate,
   type SigningCa,
   type TrustBundle,
@@ -28,6 +29,8 @@ export interface TestCa {
   readonly trustBundle: TrustBundle;
   /** SHA-256 of the root's public key, as in an activation token. */
   readonly pins: readonly string[];
+  /** Signs what a root signs: a succession of trust bundles. */
+  readonly rootKey: KeyPair;
   readonly issuing: SigningCa;
   readonly issuingDer: Uint8Array;
   /** An identity `spiffe://<trust-domain>/cp/<name>`. */
@@ -94,6 +97,7 @@ export async function createTestCa(
     trustDomain,
     trustBundle,
     pins: [spkiPin(rootKey.spkiDer)],
+    rootKey,
     issuing,
     issuingDer,
     sign,

@@ -27,7 +27,11 @@ export interface TestFabric extends AsyncDisposable {
   readonly layout: StateLayout;
   /** Write an identity as an activation leaves it. */
   activate(
-    endpoints: { readonly tunnel: readonly string[]; readonly configResolver?: string },
+    endpoints: {
+      readonly tunnel: readonly string[];
+      readonly configResolver?: string;
+      readonly activation?: readonly string[];
+    },
     issue?: { readonly ttlSeconds?: number; readonly now?: Date },
   ): Promise<void>;
   /** Serial numbers of the certificates in use, as the files say. */
@@ -91,7 +95,7 @@ export async function openFabric(ca?: TestCa): Promise<TestFabric> {
             endpoints: {
               tunnel: [...endpoints.tunnel],
               configResolver: endpoints.configResolver ?? "https://127.0.0.1:9",
-              activation: [],
+              activation: [...(endpoints.activation ?? [])],
             },
           },
         });
