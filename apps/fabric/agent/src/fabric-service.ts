@@ -253,6 +253,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
       recovery: deps.recovery,
       lastChoice: () => renewal.lastChoice(),
       reload: reloadIdentity,
+      serialNumber: () => credentials.meta().serialNumber,
       alerts,
       logger,
     }),

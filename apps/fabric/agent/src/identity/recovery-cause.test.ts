@@ -10,6 +10,8 @@ test.for([
   ["CERTIFICATE_EXPIRED", {}, "expired"],
   ["CERTIFICATE_REVOKED", { reason: "superseded" }, "superseded"],
   ["CERTIFICATE_REVOKED", { reason: "key_compromise" }, "revoked"],
+  ["AGENT_REVOKED", { reason: "superseded" }, "superseded"],
+  ["AGENT_REVOKED", { reason: "deleted" }, "revoked"],
   ["CERTIFICATE_UNKNOWN", {}, "unknown"],
 ] as const)("%s %j is a reason to recover: %s (REN 7)", ([code, details, cause]) => {
   expect(recoveryCauseOf(failure(code, details), 1)).toBe(cause);
@@ -27,7 +29,7 @@ test("a refusal in TLS is one only when it comes several times in a row", () => 
   ]);
 });
 
-test.for(["AGENT_LOCKED", "AGENT_REVOKED", "FABRIC_DELETED", "PEER_UNAVAILABLE", "DIAL_REFUSED"])(
+test.for(["AGENT_LOCKED", "AGENT_SUPERSEDED", "FABRIC_DELETED", "PEER_UNAVAILABLE", "DIAL_REFUSED"])(
   "%s is none",
   (code) => {
     expect(recoveryCauseOf(failure(code), 9)).toBeUndefined();

@@ -14,6 +14,7 @@ export function recoveryCauseOf(error: DrawbridgeError, failures: number): Recov
     case "CERTIFICATE_EXPIRED":
       return error.details["isEarly"] === "true" ? undefined : "expired";
     case "CERTIFICATE_REVOKED":
+    case "AGENT_REVOKED":
       return error.details["reason"] === "superseded" ? "superseded" : "revoked";
     case "CERTIFICATE_UNKNOWN":
       return "unknown";

@@ -6,6 +6,13 @@ import type { Recovery } from "../identity/recovery-port.ts";
 import { asDrawbridgeError } from "./tunnel-errors.ts";
 import type { HealOutcome, TunnelClientOptions } from "./tunnel-client.ts";
 
+/** Where there is no way to recover, what the control plane said first is what people need to know. */
+const saysNoMore: ReadonlySet<string> = new Set([
+  "RECOVERY_NO_ENDPOINT",
+  "RECOVERY_KEY_MISSING",
+  "RECOVERY_NOT_NEEDED",
+]);
+
 /**
  * What is done about an attempt that failed: the other one of two certificates is tried, or the identity is recovered. A recovery
  * replaces nothing before it has worked.
@@ -14,6 +21,8 @@ export function createHealer(options: {
   readonly recovery: Recovery | undefined;
   /** With which certificate the attempt was made. */
   readonly lastChoice: () => "current" | "candidate";
+  /** Of the certificate in use: a recovery of a revoked one is tried once. */
+  readonly serialNumber: () => string;
   readonly alerts: Pick<AlertBoard, "raise">;
   /** Files were replaced: read them again. */
   readonly reload: () => Promise<void>;
@@ -24,12 +33,17 @@ export function createHealer(options: {
     if (error.code === "AGENT_LOCKED") alerts.raise("AgentLocked", error.message);
   };
 
+  let revokedSerial = "";
+
   return async (error, failures, signal): Promise<HealOutcome> => {
     // With a renewed certificate at hand the two take turns, the renewed one first: only when neither works it is serious.
     if (options.lastChoice() === "candidate") return { outcome: "retry" };
     tell(error);
     const cause = recoveryCauseOf(error, failures);
     if (cause === undefined || recovery === undefined) return { outcome: "nothing to do" };
+    const serialNumber = options.serialNumber();
+    if (cause === "revoked" && revokedSerial === serialNumber) return { outcome: "nothing to do" };
+    if (cause === "revoked") revokedSerial = serialNumber;
     logger.warn({ err: error, cause }, "the certificate is not accepted any more: recovering with the recovery key");
     try {
       await recovery.recover(cause, signal);
@@ -38,6 +52,8 @@ export function createHealer(options: {
       return { outcome: "healed" };
     } catch (thrown) {
       if (!(thrown instanceof DrawbridgeError)) throw thrown;
+      logger.warn({ err: thrown, cause }, "not recovered");
+      if (saysNoMore.has(thrown.code)) return { outcome: "nothing to do" };
       const refusal = asDrawbridgeError(thrown);
       tell(refusal);
       return { outcome: "failed", error: refusal };

@@ -279,6 +279,8 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
     if (end.end !== "kicked") return lost;
     // Superseded by an attempt of our own, whose Welcome was lost, is a lost session; otherwise somebody else has come.
     if (end.reason === "EPOCH_SUPERSEDED") return epochs.get(session) === highestEpoch ? { cause: "superseded" } : lost;
+    // Said of the certificate: the next attempt hears it again, and may be healed.
+    if (end.reason.startsWith("CERTIFICATE_")) return lost;
     const loss = lossOf(errorOfEnd(end));
     return isRefusal(loss) ? loss : lost;
   }

@@ -35,7 +35,15 @@ export function asDrawbridgeError(thrown: unknown): DrawbridgeError {
   if (thrown instanceof DrawbridgeError) {
     const refusal = explainRefusal(thrown.code);
     if (refusal === undefined) return thrown;
-    return new DrawbridgeError({ kind: thrown.kind, code: thrown.code, message: refusal, cause: thrown });
+    const { kind, code, details, retryAfterMs } = thrown;
+    return new DrawbridgeError({
+      kind,
+      code,
+      details,
+      message: refusal,
+      cause: thrown,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    });
   }
   return new DrawbridgeError({
     kind: "internal",

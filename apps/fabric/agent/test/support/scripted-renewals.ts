@@ -21,6 +21,8 @@ export function createScriptedRenewals(options: {
   readonly ca: TestCa;
   readonly fabricId: string;
   readonly leafTtlSeconds?: number;
+  /** The control plane's clock. */
+  readonly now: () => Date;
 }): ScriptedRenewals {
   const { ca } = options;
   const requests: Renew[] = [];
@@ -40,7 +42,7 @@ export function createScriptedRenewals(options: {
         ? spiffeId.agent({ ...names, agentId: "0190b8a0-0000-7000-8000-00000000a001" })
         : spiffeId.collector(names);
     const ttl = script.ttlSeconds === undefined ? {} : { ttlSeconds: script.ttlSeconds };
-    const leaf = await ca.sign(csr.spkiDer, id, { now: new Date(), ...ttl });
+    const leaf = await ca.sign(csr.spkiDer, id, { now: options.now(), ...ttl });
     const result: RenewResult = {
       ...failure(""),
       certificatesDer: [Buffer.from(leaf.certificateDer), Buffer.from(ca.issuingDer)],

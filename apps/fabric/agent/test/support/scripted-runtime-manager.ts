@@ -42,6 +42,8 @@ export interface ScriptedRuntimeManager extends AsyncDisposable {
   readonly sessions: readonly ScriptedSession[];
   /** The n-th session, from 0, when it has said Hello. */
   session(index: number): Promise<ScriptedSession>;
+  /** The control plane's clock. */
+  now: () => Date;
   /** What the next Welcome says. */
   welcome: Partial<Welcome>;
   /** Refuse the next Hello with this. */
@@ -91,11 +93,12 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
       arrivals.push({ index, resolve: arrival.resolve });
       return arrival.promise;
     },
+    now: () => new Date(),
     welcome: {},
     refuseNext: undefined,
     refuse: () => undefined,
     kickNext: undefined,
-    renewals: createScriptedRenewals(options),
+    renewals: createScriptedRenewals({ ...options, now: () => script.now() }),
     kicksSuperseded: false,
     acknowledgesStatus: true,
     tamper: (response) => response,
@@ -138,11 +141,12 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
           connect: async (call, { peer }) => {
             const session = createSession(call, peer?.serialNumber ?? "", {
               renew: (request) => script.renewals.answer(request),
+              now: () => script.now(),
               welcome: () => ({
                 sessionId: `session-${sessions.length}`,
                 epoch: 1n,
                 protocol: 1,
-                serverTime: new Date(),
+                serverTime: script.now(),
                 heartbeatMs: 15_000,
                 deadAfterMs: 45_000,
                 reconnectWindowMs: 0,
@@ -194,6 +198,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
 
 interface SessionHooks {
   readonly welcome: () => Welcome;
+  readonly now: () => Date;
   readonly refusal: () => DrawbridgeError | undefined;
   readonly kick: () => string | undefined;
   readonly acknowledges: () => boolean;
@@ -258,7 +263,7 @@ function createSession(call: TunnelCall, serialNumber: string, hooks: SessionHoo
       hooks.onHello(session);
     } else if (request.frame?.$case === "heartbeat") {
       const { generation, digest } = hooks.desired();
-      const value = { serverTime: new Date(), desiredGeneration: generation, desiredDigest: digest };
+      const value = { serverTime: hooks.now(), desiredGeneration: generation, desiredDigest: digest };
       session.send({ $case: "heartbeatAck", value });
     } else if (request.frame?.$case === "renew") {
       void hooks.renew(request.frame.value).then((value) => {
