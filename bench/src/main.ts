@@ -4,6 +4,7 @@ import { formatRows } from "./print-table.ts";
 
 const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
   issue: async () => (await import("./issue/run-issue-bench.ts")).runIssueBench(),
+  renewals: async () => (await import("./renewals/run-renewals-bench.ts")).runRenewalsBench(),
   tunnels: async () => (await import("./tunnels/run-tunnels-bench.ts")).runTunnelsBench(),
 };
 

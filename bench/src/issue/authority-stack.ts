@@ -26,6 +26,8 @@ const startTimeoutMs = 60_000;
 
 export async function startAuthorityStack(options: {
   readonly nodeArguments: readonly string[];
+  /** Settings that differ from the defaults. */
+  readonly environment?: Readonly<Record<string, string>>;
 }): Promise<AuthorityStack> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await tempDir()).path;
@@ -65,8 +67,10 @@ export async function startAuthorityStack(options: {
       DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFile,
       DRAWBRIDGE_IDENTITY_DIR: join(identities, "cert-authority"),
       DRAWBRIDGE_INTERNAL_LISTEN: `127.0.0.1:${internal}`,
+      DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${internal}`,
       DRAWBRIDGE_FABRIC_LISTEN: `127.0.0.1:${fabric}`,
       DRAWBRIDGE_OPS_LISTEN: `127.0.0.1:${ops}`,
+      ...options.environment,
     },
     { directory, nodeArguments: options.nodeArguments },
   );
