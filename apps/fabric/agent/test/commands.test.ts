@@ -64,7 +64,11 @@ test("doctor finds everything fine on a healthy fabric", async () => {
   const { findings } = JSON.parse(result.out) as {
     readonly findings: readonly { readonly name: string; readonly status: string }[];
   };
-  expect(findings.filter(({ status }) => status !== "ok").map(({ name }) => name)).toEqual(["cgroup", "proxy"]);
+  expect(findings.filter(({ status }) => status !== "ok").map(({ name }) => name)).toEqual([
+    "cgroup",
+    "proxy",
+    "control plane's answer",
+  ]);
   expect(findings.map(({ name }) => name)).toEqual(
     expect.arrayContaining(["TLS tunnel", "TLS config-resolver", "clock", "disk space"]),
   );

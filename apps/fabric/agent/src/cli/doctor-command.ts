@@ -9,6 +9,9 @@ import { clientCertificate, createEgressLedger, type EgressLedger } from "../egr
 import { createAgentCredentials, type AgentCredentials } from "../identity/agent-credentials.ts";
 import { createIdentityStore } from "../identity/identity-store.ts";
 import { loadAgentIdentity } from "../identity/load-agent-identity.ts";
+import { createJsonFile } from "../state/json-file.ts";
+import { runStatusSchema } from "../state/run-status.ts";
+import { checkStanding } from "../doctor/check-standing.ts";
 import { createTrustStore } from "../identity/trust-store.ts";
 import { dial } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
@@ -112,6 +115,8 @@ async function checkActivated(context: CommandContext, ledger: EgressLedger): Pr
       detail: `fabric ${fabricName}, certificate valid for ${describeDuration(leftMs)}`,
     },
   ];
+  const runStatus = createJsonFile({ path: layout.runStatus, schema: runStatusSchema, ...files });
+  findings.push(...checkStanding(await runStatus.read()));
   const common = {
     proxy: config.HTTPS_PROXY,
     now: () => clock.now(),

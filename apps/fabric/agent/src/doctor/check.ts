@@ -45,6 +45,11 @@ const fixes: Readonly<Record<string, string>> = {
     "set the clock right (NTP); if it is right, the control plane must renew its certificate",
   TLS_HANDSHAKE_FAILED:
     "check that nothing in between speaks something other than TLS 1.3, and that the certificate is not revoked",
+  TLS_CLIENT_REFUSED: "the agent recovers by itself; else an operator looks with drawbridge fabric recover <fabric>",
+  AGENT_LOCKED:
+    "stop the other copy of this agent, then let an operator run drawbridge fabric recover <fabric> --allow",
+  BOOT_SUPERSEDED: "stop the other process or machine that runs with a copy of this state folder",
+  EPOCH_SUPERSEDED: "stop the other process or machine that runs with a copy of this state folder",
   CLOCK_SKEW: "set the clock right: timedatectl set-ntp true",
   STATE_FOLDER_UNUSABLE: "give the agent's user the folder: chown -R <user> <folder> && chmod 700 <folder>",
   APP_USER_INVALID: "correct DRAWBRIDGE_APP_USER: a user or a range of numbers that belong to nobody",
