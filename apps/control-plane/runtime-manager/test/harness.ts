@@ -3,10 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { AuthorityServiceClient } from "@drawbridge/contracts/certs/v1/authority_service";
 import {
   CertificateAuthorityServiceClient,
   FabricProfile,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { AgentServiceClient } from "@drawbridge/contracts/runtime/v1/agent_service";
 import { ArtefactReferenceServiceClient } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import {
   AppServiceClient,
@@ -69,6 +71,8 @@ export interface World extends AsyncDisposable {
   readonly secretFiles: { readonly databaseUrl: string; readonly natsCredentials: string };
   /** cert-authority as management-api sees it. */
   readonly authority: Ca;
+  /** Its keys and their rotation, as management-api sees them. */
+  readonly rotation: GrpcClient<(typeof AuthorityServiceClient)["service"]>["call"];
   /** What activation does with a token: a certificate for an agent of the fabric. */
   issueAgent(fabricId: string, agentId?: string): Promise<IdentitySnapshot>;
   /** As after a restore of the authority's database from a backup that is older than the certificate. */
@@ -84,10 +88,13 @@ export interface Replica extends AsyncDisposable {
   readonly entitlements: GrpcClient<(typeof EntitlementServiceClient)["service"]>["call"];
   referencesAs(service: string): Promise<GrpcClient<(typeof ArtefactReferenceServiceClient)["service"]>["call"]>;
   existenceAs(service: string): Promise<GrpcClient<(typeof FabricExistenceServiceClient)["service"]>["call"]>;
+  agentsAs(service: string): Promise<GrpcClient<(typeof AgentServiceClient)["service"]>["call"]>;
   readyz(): Promise<HealthReport>;
 }
 
 export interface WorldOptions {
+  /** host:port where cert-authority asks for runtime-manager; default nobody. */
+  readonly runtimeManagerAddress?: string;
   readonly nats?: "running" | "away";
   /** One that the test kills. */
   readonly postgres?: TestPostgres;
@@ -103,7 +110,16 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const caDatabase = stack.use(
       await postgres.createDatabase({ schema: "cert_authority", migrations: certAuthorityMigrations }),
     );
-    const certAuthority = stack.use(await startCertAuthority({ dir: dir.path, database: caDatabase, nats }));
+    const certAuthority = stack.use(
+      await startCertAuthority({
+        dir: dir.path,
+        database: caDatabase,
+        nats,
+        ...(options.runtimeManagerAddress === undefined
+          ? {}
+          : { runtimeManagerAddress: options.runtimeManagerAddress }),
+      }),
+    );
     const secretFiles = {
       databaseUrl: join(dir.path, "database-url"),
       natsCredentials: join(dir.path, "nats-credentials"),
@@ -127,6 +143,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       "/cp/cert-authority",
     );
     stack.defer(() => authority.stop(forever));
+    const rotation = await client(
+      AuthorityServiceClient,
+      certAuthority.address,
+      identities,
+      "management-api",
+      "/cp/cert-authority",
+    );
+    stack.defer(() => rotation.stop(forever));
     if (options.nats === "away") await nats.stop();
     return {
       nats,
@@ -134,6 +158,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       certAuthority,
       secretFiles,
       authority: authority.call,
+      rotation: rotation.call,
       issueAgent: (fabricId, agentId = uuidV7Ids.next()) => issueAgent(activation.call, fabricId, agentId),
       forgetCertificate: async (serialNumber) => {
         const records = openStore<object>({
@@ -235,6 +260,11 @@ async function startReplica(
     },
     existenceAs: async (caller) => {
       const peer = await client(FabricExistenceServiceClient, address, identities, caller, "/cp/runtime-manager");
+      peers.push(peer);
+      return peer.call;
+    },
+    agentsAs: async (caller) => {
+      const peer = await client(AgentServiceClient, address, identities, caller, "/cp/runtime-manager");
       peers.push(peer);
       return peer.call;
     },

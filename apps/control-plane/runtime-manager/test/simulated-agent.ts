@@ -5,6 +5,7 @@ import {
   TunnelServiceClient,
   type ConnectRequest,
   type ConnectResponse,
+  type Heartbeat,
   type Hello,
   type Status,
 } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
@@ -28,7 +29,7 @@ export interface SimulatedAgent extends AsyncDisposable {
     kind: C,
   ): Promise<{ readonly value: FrameOf<C>; readonly correlationId: string }>;
   send(frame: NonNullable<ConnectRequest["frame"]>, correlationId?: string): bigint;
-  heartbeat(): Promise<FrameOf<"heartbeatAck">>;
+  heartbeat(change?: Partial<Heartbeat>): Promise<FrameOf<"heartbeatAck">>;
   /** Report and wait for the acknowledgement. */
   report(status: Partial<Status>): Promise<void>;
   /** Fetch, verify and take over the snapshot. */
@@ -101,7 +102,7 @@ export async function openTunnel({ address, identity, epoch, hello }: AgentOptio
         await wake.promise;
       }
     },
-    heartbeat: async () => {
+    heartbeat: async (change = {}) => {
       agent.send({
         $case: "heartbeat",
         value: {
@@ -111,6 +112,7 @@ export async function openTunnel({ address, identity, epoch, hello }: AgentOptio
           trustBundleSequence: 1n,
           alerts: [],
           certificates: [],
+          ...change,
         },
       });
       return (await agent.next("heartbeatAck")).value;

@@ -34,10 +34,25 @@ const retiringMs = 40_000;
 
 export function createSessionRegistry(clock: Pick<Clock, "monotonicMs">): SessionRegistry {
   const sessions = new Map<FabricId, TunnelSession>();
-  const retired = new Set<TunnelSession>();
+  const retired = new Map<FabricId, Set<TunnelSession>>();
 
   function take(session: TunnelSession): void {
-    if (sessions.get(session.terms.fabricId) === session) sessions.delete(session.terms.fabricId);
+    const { fabricId } = session.terms;
+    if (sessions.get(fabricId) === session) sessions.delete(fabricId);
+    const others = retired.get(fabricId);
+    if (others?.delete(session) && others.size === 0) retired.delete(fabricId);
+  }
+
+  function retire(session: TunnelSession): void {
+    session.retireAtMs = clock.monotonicMs() + retiringMs;
+    const others = retired.get(session.terms.fabricId);
+    if (others) others.add(session);
+    else retired.set(session.terms.fabricId, new Set([session]));
+  }
+
+  function ofFabric(fabricId: FabricId): readonly TunnelSession[] {
+    const current = sessions.get(fabricId);
+    return [...(current ? [current] : []), ...(retired.get(fabricId) ?? [])];
   }
 
   /**
@@ -46,14 +61,13 @@ export function createSessionRegistry(clock: Pick<Clock, "monotonicMs">): Sessio
    */
   function supersede(session: TunnelSession, successor: Successor): void {
     const { agentId, bootId } = session.terms;
+    const isOwnProcess = agentId === successor.agentId && bootId === successor.bootId;
+    if (isOwnProcess && session.retireAtMs !== undefined) return;
     take(session);
-    if (agentId === successor.agentId && bootId === successor.bootId) {
-      if (session.isOver || session.retireAtMs !== undefined) return;
-      session.retireAtMs = clock.monotonicMs() + retiringMs;
-      retired.add(session);
+    if (isOwnProcess) {
+      if (!session.isOver) retire(session);
       return;
     }
-    retired.delete(session);
     session.kick(agentId === successor.agentId ? "EPOCH_SUPERSEDED" : "AGENT_SUPERSEDED");
   }
 
@@ -63,12 +77,8 @@ export function createSessionRegistry(clock: Pick<Clock, "monotonicMs">): Sessio
     },
     get: (fabricId) => sessions.get(fabricId),
     all: () => sessions.values(),
-    retiring: () => retired,
-    ofFabric: (fabricId) => {
-      const current = sessions.get(fabricId);
-      const others = [...retired].filter((session) => session.terms.fabricId === fabricId);
-      return current ? [current, ...others] : others;
-    },
+    retiring: () => [...retired.values()].flatMap((others) => [...others]),
+    ofFabric,
     supersede,
     add: (session) => {
       const other = sessions.get(session.terms.fabricId);
@@ -76,12 +86,11 @@ export function createSessionRegistry(clock: Pick<Clock, "monotonicMs">): Sessio
         supersede(session, other.terms);
         return;
       }
-      if (other) supersede(other, session.terms);
+      for (const earlier of ofFabric(session.terms.fabricId)) supersede(earlier, session.terms);
       sessions.set(session.terms.fabricId, session);
     },
     remove: (session) => {
       take(session);
-      retired.delete(session);
     },
   };
 }

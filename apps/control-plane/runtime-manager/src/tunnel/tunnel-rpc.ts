@@ -33,7 +33,8 @@ export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
         const { agentId, serialNumber, ...agent } = agentOf(context.peer);
         const id = fabricId(agent.fabricId);
         const access = await orNotReady(() => deps.access.access({ fabricId: id, agentId, serialNumber }));
-        const snapshot = await orNotReady(() => deps.snapshots.load(id, generationOf(access)));
+        const wanted = generationOf(access);
+        const snapshot = await orNotReady(() => deps.snapshots.load(id, wanted));
         if (!snapshot) throw refusals.unknown();
         const { generation, digest } = snapshot;
         if (digest === haveDigest) return { notModified: true, generation: 0n, digest: "", snapshotJws: "" };
