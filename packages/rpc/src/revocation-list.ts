@@ -50,6 +50,7 @@ export interface RevocationList extends Component, RevocationCheck {
 const pollMs = 2_000;
 const timeoutMs = 2_500;
 const staleAfterMs = 30_000;
+const mirrorStateKey = "meta.state";
 const forgetEveryMs = 60_000;
 
 /**
@@ -135,6 +136,8 @@ export function createRevocationList(options: RevocationListOptions): Revocation
     if (!news?.readMirror) return;
     try {
       const entries = await news.readMirror();
+      // cert-authority writes it once all is there: a bucket that was lost and made again says nothing about who is revoked.
+      if (!entries.some(({ key }) => key === mirrorStateKey)) throw new Error("the mirror was never filled");
       take(entries.flatMap(fromMirror));
       readAtMs = clock.monotonicMs();
       logger.warn({ revocations: revoked.size }, "the revocation list was read from its mirror on the message bus");

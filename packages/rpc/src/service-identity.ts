@@ -144,21 +144,25 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     logger.info({ [field.serialNumber]: snapshot.serialNumber, not_after: snapshot.notAfter }, "certificate renewed");
   }
 
-  /** Say what we work with, and take over what is current. What changed by that is said the next time, at once. */
-  async function acknowledge(signal: AbortSignal): Promise<"current" | "changed"> {
+  /**
+   * Say what we work with, and take over what is current. Resolves with when to do so again: after a change at once. What
+   * was just renewed and should be once more (by a replica of cert-authority that had not noticed the change) soon.
+   */
+  async function acknowledge(signal: AbortSignal): Promise<number> {
     const { trustBundle, renewNow } = await askAuthority(signal);
     // With the certificate comes the bundle that it fits; a bundle alone might not hold our certificate's root any more.
     if (renewNow && clock.monotonicMs() >= renewedAgainFromMs) {
       renewedAgainFromMs = clock.monotonicMs() + renewedAgainAfterMs;
       await renew(signal);
-      return "changed";
+      return 0;
     }
+    const againMs = renewNow ? renewedAgainAfterMs : acknowledgeEveryMs;
     const current = holder.get();
-    if (!trustBundle || trustBundle.sequence <= current.trustBundle.sequence) return "current";
+    if (!trustBundle || trustBundle.sequence <= current.trustBundle.sequence) return againMs;
     const bundle: TrustBundle = createTrustBundle(trustBundle);
     await adopt({ ...current, trustBundle: bundle });
     logger.info({ sequence: String(bundle.sequence) }, "trust bundle replaced");
-    return "changed";
+    return 0;
   }
 
   async function askAuthority(signal: AbortSignal) {
@@ -223,8 +227,7 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
           await renew(signal);
           acknowledgeAt = now;
         } else if (now >= acknowledgeAt) {
-          const outcome = await acknowledge(signal);
-          acknowledgeAt = outcome === "changed" ? now : new Date(now.getTime() + acknowledgeEveryMs);
+          acknowledgeAt = new Date(now.getTime() + (await acknowledge(signal)));
         }
         failures = 0;
       } catch (error) {

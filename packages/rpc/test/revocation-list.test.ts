@@ -148,7 +148,7 @@ test("a start without cert-authority takes the mirror on the bus, and the list i
       Promise.resolve([
         { key: "serial.0a", value: Buffer.from(JSON.stringify(entry)) },
         { key: "fp.ff", value: Buffer.from("no JSON") },
-        { key: "trust-bundle", value: Buffer.from("7") },
+        { key: "meta.state", value: Buffer.from("{}") },
       ]),
   };
   const { authority, gauges, list, poll } = await setUp({ news });
@@ -161,6 +161,24 @@ test("a start without cert-authority takes the mirror on the bus, and the list i
   await authority.start();
   while (list.refusal(shown("0c")) === undefined) await poll();
   expect(list.refusal(shown("0a"))).toBeDefined();
+});
+
+test("a mirror that was never filled is not taken for a list of nobody", async () => {
+  const news: RevocationNews = {
+    subscribe: () => ({ close: () => Promise.resolve() }),
+    readMirror: () => Promise.resolve([{ key: "serial.0a", value: Buffer.from("{}") }]),
+  };
+  const { authority, clock, list } = await setUp({ news });
+  await authority.stop();
+  const started = list.start(forever);
+  await clock.waitForSleep();
+  expect(list.isLoaded).toBe(false);
+  await authority.start();
+  while (!list.isLoaded) {
+    clock.advance(2_000);
+    await clock.waitForSleep();
+  }
+  await started;
 });
 
 test("with neither cert-authority nor the bus a start waits, and is over when one of them is there", async () => {
