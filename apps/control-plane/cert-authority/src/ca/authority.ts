@@ -67,7 +67,9 @@ export interface Authority extends Component {
   /** @throws DrawbridgeError `CA_NOT_LOADED` (unavailable) */
   get(): LoadedAuthority;
   isLoaded(): boolean;
-  /** Look at once whether there is something new; resolves when it is in use. */
+  /** As `get`, but certainly not older than this call: the version in the database is compared. */
+  current(): Promise<LoadedAuthority>;
+  /** Read at once; resolves when what was read is in use. */
   refresh(): Promise<LoadedAuthority>;
   /** `listener` is called when something new was loaded, and after the start. */
   onChange(listener: (loaded: LoadedAuthority) => void): void;
@@ -104,13 +106,18 @@ export function createAuthority(options: AuthorityOptions): Authority {
     return next;
   }
 
+  async function current(): Promise<LoadedAuthority> {
+    const version = await source.version();
+    return loaded && version === versionOf(loaded.state) ? loaded : refresh();
+  }
+
   let isBehind = false;
   const poll = createLoop({
     name: "authority",
     clock: options.clock,
     intervalMs: options.pollIntervalMs,
     pass: async () => {
-      if (!loaded || (await source.version()) !== versionOf(loaded.state)) await refresh();
+      await current();
       isBehind = false;
     },
     onError: (error) => {
@@ -126,6 +133,7 @@ export function createAuthority(options: AuthorityOptions): Authority {
       if (loaded) return loaded;
       throw notLoaded();
     },
+    current,
     refresh,
     onChange: (listener) => void listeners.push(listener),
     health: () => {

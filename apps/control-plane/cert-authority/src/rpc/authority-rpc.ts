@@ -20,7 +20,7 @@ import { invalid, requireReplica, requireSerialNumber, requireSpkiPins, requireT
 import { trustBundleToProto } from "./responses.ts";
 
 export interface AuthorityRpcDeps {
-  readonly authority: Pick<Authority, "get" | "refresh">;
+  readonly authority: Pick<Authority, "current" | "refresh">;
   readonly changeAuthority: ChangeAuthority;
   readonly readStatus: () => Promise<GetAuthorityStatusResponse>;
   readonly readFollowers: ReadFollowers;
@@ -114,9 +114,8 @@ export function createAuthorityRpc(deps: AuthorityRpcDeps): GrpcServiceDefinitio
           certificateSerial,
           seenAt: deps.clock.now(),
         });
-        // Somebody who is ahead of us: this replica may just not have looked yet.
-        const isAhead = request.trustBundleSequence > authority.get().state.sequence;
-        const { state, trustBundle } = isAhead ? await authority.refresh() : authority.get();
+        // Asked because something has changed: this replica may not have looked yet, and the next question is a minute away.
+        const { state, trustBundle } = await authority.current();
         deps.sawSequence(request.trustBundleSequence);
         deps.assertCurrent();
         const issuerId = (await deps.issuersOf([certificateSerial])).get(certificateSerial);
@@ -129,7 +128,7 @@ export function createAuthorityRpc(deps: AuthorityRpcDeps): GrpcServiceDefinitio
         if (serialNumbers.length > mostSerialNumbers) throw invalid("serial_numbers", `at most ${mostSerialNumbers}`);
         const asked = serialNumbers.map((serialNumber) => requireSerialNumber(serialNumber));
         const issuers = await deps.issuersOf(asked);
-        const { state } = authority.get();
+        const { state } = await authority.current();
         return {
           serialNumbers: asked.filter((serial) => !isUnderCurrentRoot(state, issuers.get(serial), "fabric")),
         };
