@@ -243,6 +243,22 @@ test("metrics tell requests by profile and result, the time of signing, and what
   expect(text).toMatch(sample('certificate_requests_total\\{profile="agent",result="issued"\\}'));
   expect(text).toMatch(sample('certificate_requests_total\\{profile="agent",result="refused"\\}'));
   expect(text).toMatch(sample("signing_seconds_count"));
-  for (const what of ["root_ca", "issuing_ca", "certificate"]) expect(text).toMatch(sample(`${what}_not_after_seconds`));
+  for (const what of ["root_ca", "issuing_ca", "certificate"])
+    expect(text).toMatch(sample(`${what}_not_after_seconds`));
   expect(text).toMatch(/^drawbridge_cert_authority_outbox_oldest_age_seconds \d/m);
+});
+
+test("200 first uses at once: each is recorded and answered, unknown ones by name", async () => {
+  const fabric = "018f0000-0000-7000-8000-0000000000ac";
+  const csrDer = await createCsr(await generateKeyPair());
+  const requests = await Promise.all(Array.from({ length: 200 }, () => agentRequest({ csrDer, fabricId: fabric })));
+  const answers = await Promise.all(requests.map((request) => activation.issueFabricCertificate(request)));
+  const serials = answers.map(({ certificate }) => certificate?.serialNumber ?? "");
+  const unknown = "41".repeat(20);
+  const [missing, ...activated] = await Promise.allSettled(
+    [unknown, ...serials].map((serialNumber) => runtimeManager.activateCertificate({ serialNumber })),
+  );
+  expect(missing).toMatchObject({ status: "rejected", reason: { code: "CERTIFICATE_NOT_FOUND" } });
+  const active = activated.map((answer) => (answer.status === "fulfilled" ? answer.value.certificate : undefined));
+  expect(active.map((record) => [record?.serialNumber, record?.state])).toEqual(serials.map((serial) => [serial, 2]));
 });

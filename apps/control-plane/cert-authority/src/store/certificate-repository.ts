@@ -1,6 +1,9 @@
-import { enqueueEvent, sql, type Kysely, type Store, type Transaction } from "@drawbridge/store";
-import { eventScopeOf, stateOf, type CertificateRecord } from "../domain/certificate.ts";
+import type { Kysely, Store } from "@drawbridge/store";
+import { currentTraceparent } from "@drawbridge/telemetry";
+import type { CertificateRecord } from "../domain/certificate.ts";
 import { decodePageToken, encodePageToken } from "../domain/page-token.ts";
+import { createActivationQueue } from "./activate-certificates.ts";
+import { recordFromRow, selectRecords } from "./certificate-record.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
 export interface CertificateQuery {
@@ -26,9 +29,10 @@ export interface CertificateRepository {
 export function createCertificateRepository(
   store: Pick<Store<CertAuthorityDb>, "db" | "transaction">,
 ): CertificateRepository {
+  const activations = createActivationQueue(store);
   return {
     find: (serialNumber) => findOne(store.db, serialNumber),
-    activate: (serialNumber, now) => store.transaction((tx) => activate(tx, serialNumber, now)),
+    activate: (serialNumber, now) => activations.activate({ serialNumber, now, traceparent: currentTraceparent() }),
     list: async ({ fabricId, spiffeId, expiringAfter, pageSize, pageToken }) => {
       const before = decodePageToken(pageToken);
       let query = selectRecords(store.db)
@@ -50,75 +54,7 @@ export function createCertificateRepository(
   };
 }
 
-async function activate(
-  tx: Transaction<CertAuthorityDb>,
-  serialNumber: string,
-  now: Date,
-): Promise<CertificateRecord | undefined> {
-  const first = await tx
-    .updateTable("certificate")
-    // Older certificates of a fabric's name are revoked after a grace time; services have replicas under one name.
-    .set({ activated_at: now, is_superseding: sql<boolean>`fabric_id IS NOT NULL` })
-    .where("serial_number", "=", serialNumber)
-    .where("activated_at", "is", null)
-    .where((where) =>
-      where.not(
-        where.exists(where.selectFrom("revocation").select("reason").where("serial_number", "=", serialNumber)),
-      ),
-    )
-    .returning(["spiffe_id", "fabric_id"])
-    .executeTakeFirst();
-  if (first) {
-    await enqueueEvent(tx, {
-      type: "certs.certificate.activated.v1",
-      scope: eventScopeOf({ fabricId: first.fabric_id ?? undefined }),
-      occurredAt: now,
-      payload: { serialNumber, spiffeId: first.spiffe_id },
-    });
-  }
-  return findOne(tx, serialNumber);
-}
-
 async function findOne(db: Kysely<CertAuthorityDb>, serialNumber: string): Promise<CertificateRecord | undefined> {
   const row = await selectRecords(db).where("certificate.serial_number", "=", serialNumber).executeTakeFirst();
   return row && recordFromRow(row);
-}
-
-function selectRecords(db: Kysely<CertAuthorityDb>) {
-  return db
-    .selectFrom("certificate")
-    .leftJoin("revocation", "revocation.serial_number", "certificate.serial_number")
-    .select([
-      "certificate.position",
-      "certificate.serial_number",
-      "certificate.spiffe_id",
-      "certificate.fabric_id",
-      "certificate.spki_sha256",
-      sql<string>`encode(sha256(certificate.certificate_der), 'hex')`.as("fingerprint_sha256"),
-      "certificate.issuer_id",
-      "certificate.issued_at",
-      "certificate.not_before",
-      "certificate.not_after",
-      "certificate.activated_at",
-      "revocation.revoked_at",
-      "revocation.reason",
-    ]);
-}
-
-type RecordRow = Awaited<ReturnType<ReturnType<typeof selectRecords>["execute"]>>[number];
-
-function recordFromRow(row: RecordRow): CertificateRecord {
-  return {
-    serialNumber: row.serial_number,
-    spiffeId: row.spiffe_id,
-    fabricId: row.fabric_id ?? undefined,
-    spkiSha256: row.spki_sha256,
-    fingerprintSha256: row.fingerprint_sha256,
-    issuerId: row.issuer_id,
-    issuedAt: row.issued_at,
-    activatedAt: row.activated_at ?? undefined,
-    notBefore: row.not_before,
-    notAfter: row.not_after,
-    state: stateOf({ activatedAt: row.activated_at, revokedAt: row.revoked_at, reason: row.reason }),
-  };
 }
