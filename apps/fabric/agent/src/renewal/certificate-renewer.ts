@@ -132,7 +132,8 @@ export function createCertificateRenewer(deps: RenewerDeps): CertificateRenewer 
       { requestId, purpose, csrDer, currentSerial: meta.serialNumber },
       signal,
     );
-    if (answer.trustBundle) await deps.adoptTrustBundle(answer.trustBundle, session);
+    // One that is refused is told as an alert; whether the certificate fits the present one is looked at next.
+    if (answer.trustBundle) await deps.adoptTrustBundle(answer.trustBundle, session).catch(() => undefined);
     const { certificatesDer } = answer;
     const identity = checkRenewed({
       certificatesDer,
@@ -177,14 +178,14 @@ export function createCertificateRenewer(deps: RenewerDeps): CertificateRenewer 
   }
 
   async function fail(thrown: unknown): Promise<void> {
-    const error = thrown instanceof DrawbridgeError ? thrown : undefined;
-    const code = error?.code ?? "RENEWAL_FAILED";
+    const error = thrown instanceof DrawbridgeError ? thrown : unexpected(thrown);
+    const { code } = error;
     failures += 1;
     const leftMs = new Date(target.meta()?.notAfter ?? 0).getTime() - (possibleNows()[0]?.getTime() ?? 0);
     const ceilingMs = retryCeilingMs({ failures, leftMs });
-    const delayMs = Math.max(deps.random.next() * ceilingMs, 250) + Math.min(error?.retryAfterMs ?? 0, 600_000);
+    const delayMs = Math.max(deps.random.next() * ceilingMs, 250) + Math.min(error.retryAfterMs ?? 0, 600_000);
     retryAtMs = clock.monotonicMs() + delayMs;
-    const facts = { err: toError(thrown), [field.attempt]: failures, [field.delayMs]: Math.round(delayMs) };
+    const facts = { err: error, [field.attempt]: failures, [field.delayMs]: Math.round(delayMs) };
     if (code !== lastFailure) logger.warn(facts, "certificate not renewed, the present one stays in use");
     lastFailure = code;
     deps.onResult(purpose, "failed");
@@ -228,4 +229,13 @@ export function createCertificateRenewer(deps: RenewerDeps): CertificateRenewer 
     },
     idleMs: () => (deps.session() === undefined ? Infinity : dueInMs()),
   };
+}
+
+function unexpected(thrown: unknown): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "internal",
+    code: "RENEWAL_FAILED",
+    message: "the certificate could not be stored or put into use: see the log",
+    cause: toError(thrown),
+  });
 }

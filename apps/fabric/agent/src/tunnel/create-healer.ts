@@ -1,4 +1,4 @@
-import { DrawbridgeError } from "@drawbridge/errors";
+import type { DrawbridgeError } from "@drawbridge/errors";
 import type { Logger } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
 import { recoveryCauseOf } from "../identity/recovery-cause.ts";
@@ -51,10 +51,10 @@ export function createHealer(options: {
       logger.info({ cause }, "identity recovered");
       return { outcome: "healed" };
     } catch (thrown) {
-      if (!(thrown instanceof DrawbridgeError)) throw thrown;
-      logger.warn({ err: thrown, cause }, "not recovered");
-      if (saysNoMore.has(thrown.code)) return { outcome: "nothing to do" };
+      if (signal.aborted) return { outcome: "nothing to do" };
       const refusal = asDrawbridgeError(thrown);
+      logger.warn({ err: thrown, cause }, "not recovered");
+      if (saysNoMore.has(refusal.code)) return { outcome: "nothing to do" };
       tell(refusal);
       return { outcome: "failed", error: refusal };
     }

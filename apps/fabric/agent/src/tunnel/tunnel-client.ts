@@ -136,7 +136,9 @@ export function createTunnelClient(options: TunnelClientOptions): TunnelClient {
       highestEpoch = hello.epoch;
       const session = await options.open(address, hello, sessionHandlers, stopping.signal);
       epochs.set(session, hello.epoch);
-      return session;
+      if (!stopping.signal.aborted) return session;
+      await session.leave("shutdown"); // it came a moment too late
+      throw stopping.signal.reason;
     } catch (error) {
       addressIndex += 1;
       throw error;
