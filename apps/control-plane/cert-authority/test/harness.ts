@@ -29,7 +29,7 @@ import {
 } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcClient } from "@drawbridge/rpc";
 import { startTelemetry } from "@drawbridge/telemetry";
-import { createTestLogger, tempDir, type TestLogger } from "@drawbridge/testkit";
+import { createTestLogger, freePort, tempDir, type TestLogger } from "@drawbridge/testkit";
 import { runBootstrap } from "../src/ca/run-bootstrap.ts";
 import { bootstrapConfigSchema, configSchema } from "../src/config.ts";
 import { createCertAuthorityService } from "../src/service.ts";
@@ -89,6 +89,7 @@ export async function bootstrap(
 export interface RunningAuthority extends AsyncDisposable {
   readonly log: TestLogger;
   readonly publicUrl: string;
+  readonly internalAddress: string;
   /** What /metrics answers. */
   metrics(): Promise<string>;
   identityOf(service: string): Promise<IdentitySnapshot>;
@@ -108,15 +109,17 @@ export async function startAuthority(
   env: Record<string, string> = {},
 ): Promise<RunningAuthority> {
   const log = createTestLogger();
+  const internalPort = await freePort(); // known beforehand: the service asks itself for its own certificate
   const config = loadConfig({
     schema: configSchema,
     env: {
       ...files.env,
       DRAWBRIDGE_NATS_URL: backing.nats.url,
       DRAWBRIDGE_IDENTITY_DIR: join(files.identities, "cert-authority"),
-      DRAWBRIDGE_INTERNAL_LISTEN: "127.0.0.1:0",
+      DRAWBRIDGE_INTERNAL_LISTEN: `127.0.0.1:${internalPort}`,
       DRAWBRIDGE_FABRIC_LISTEN: "127.0.0.1:0",
       DRAWBRIDGE_OPS_LISTEN: "127.0.0.1:0",
+      DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${internalPort}`,
       ...env,
     },
   });
@@ -146,6 +149,7 @@ export async function startAuthority(
   };
   return {
     log,
+    internalAddress: `${internal.host}:${internal.port}`,
     publicUrl: `https://${publicAddress.host}:${publicAddress.port}`,
     metrics: () => telemetry.metricsText(),
     identityOf,
