@@ -50,6 +50,7 @@ describe("the REST API on the real control plane", () => {
       "activation",
       "cert-authority",
       "config-resolver",
+      "monitoring-ingest",
       "runtime-manager",
     ]);
   });
@@ -207,5 +208,130 @@ describe("the REST API on the real control plane", () => {
         { timeout: 60_000 },
       )
       .toContain("runtime-manager fabric.remove");
+  });
+});
+
+describe("certificates on the real control plane", () => {
+  let fabricId = "";
+  let serials = { tunnel: "", monitoring: "" };
+
+  test("of a fabric are those that activation had issued (REN 1, META)", async () => {
+    const body = { fabric: "plant", environments: ["production"] };
+    const made = await call("POST", "/v1/fabric-tokens", { body });
+    serials = await world.activate(made.json.token);
+    ({ fabricId } = made.json);
+    const { json } = await call("GET", "/v1/fabrics/plant");
+    expect(json).toMatchObject({
+      certificates: [
+        { purpose: "tunnel", serialNumber: serials.tunnel, state: "issued" },
+        { purpose: "monitoring", serialNumber: serials.monitoring, state: "issued" },
+      ],
+      collector: null,
+      lock: null,
+      recovery: null, // runtime-manager learns who the agent is when it connects
+      unknown: [],
+    });
+    const listed = await call("GET", "/v1/certificates?fabric=plant");
+    const subjects = listed.json.items.map(({ subject }: { subject: string }) => subject);
+    expect(subjects.toSorted()).toEqual(["agent of plant", "collector of plant"]);
+  });
+
+  test("of services are listed with them, page by page", async () => {
+    const subjects: string[] = [];
+    let pageToken = "";
+    do {
+      const { json } = await call("GET", `/v1/certificates?limit=3&pageToken=${pageToken}`);
+      subjects.push(...json.items.map(({ subject }: { subject: string }) => subject));
+      pageToken = json.nextPageToken;
+    } while (pageToken !== "");
+    expect(subjects).toContain("service monitoring-ingest");
+    expect(subjects).toContain("agent of plant");
+  });
+
+  test("are revoked for ever, by serial number and by fingerprint (REN 6)", async () => {
+    const { json } = await call("GET", `/v1/certificates/${serials.monitoring}`);
+    const byPrint = { fingerprintSha256: json.fingerprintSha256, reason: "it leaked" };
+    expect((await call("POST", "/v1/certificates/revoke", { body: byPrint })).json).toMatchObject({
+      revoked: [serials.monitoring],
+      certificate: { state: "revoked", revocationReason: "it leaked", subject: "collector of plant" },
+    });
+    const bySerial = { serialNumber: serials.tunnel, reason: "it leaked too" };
+    const revoked = await call("POST", "/v1/certificates/revoke", { body: bySerial });
+    expect(revoked.json).toMatchObject({ revoked: [serials.tunnel] });
+    const strange = { fingerprintSha256: `sha256:${"0".repeat(64)}`, reason: "nobody has a record of it" };
+    const unknown = await call("POST", "/v1/certificates/revoke", { body: strange });
+    expect(unknown).toMatchObject({ status: 200, json: { certificate: null } });
+    const absent = { serialNumber: "0123", reason: "x" };
+    const missing = await call("POST", "/v1/certificates/revoke", { body: absent });
+    expect(missing.json.code).toBe("CERTIFICATE_NOT_FOUND");
+  });
+
+  test("of a fabric whose agent never connected leave nothing to recover", async () => {
+    const allowed = await call("POST", "/v1/fabrics/plant/recovery/allow", { body: {} });
+    expect(allowed.json.code).toBe("FABRIC_NOT_ACTIVATED");
+  });
+
+  test("are made anew with a token for the same fabric", async () => {
+    const { json } = await call("POST", "/v1/fabrics/plant/recovery/token", { body: {} });
+    expect(json).toMatchObject({ fabricId, fabric: "plant" });
+    const renewed = await world.activate(json.token);
+    const shown = await call("GET", "/v1/fabrics/plant");
+    expect(shown.json.fabricId).toBe(fabricId);
+    expect(shown.json.certificates).toContainEqual(
+      expect.objectContaining({ purpose: "tunnel", serialNumber: renewed.tunnel, state: "issued" }),
+    );
+  });
+
+  test("have an authority whose root is rotated, forced and rolled back (R8)", async () => {
+    const standby = (await call("GET", "/v1/ca")).json;
+    expect(standby).toMatchObject({ phase: "standby", roots: 1, waitingFor: 0 });
+    expect(standby.keys).toContainEqual(expect.objectContaining({ kind: "root", state: "active" }));
+    const nothing = await call("POST", "/v1/ca/rotation/rollback", { body: {} });
+    expect(nothing.json.code).toBe("ROTATION_NOT_STARTED");
+
+    const started = (await call("POST", "/v1/ca/rotation", { body: { reason: "a test" } })).json;
+    expect(started).toMatchObject({ phase: "init", roots: 2 });
+    expect((await call("POST", "/v1/ca/rotation", { body: {} })).json.code).toBe("ROTATION_IN_PROGRESS");
+    const stale = { fromPhase: "update_servers", force: true };
+    const other = await call("POST", "/v1/ca/rotation/advance", { body: stale });
+    expect(other.json.code).toBe("ROTATION_PHASE_CHANGED");
+    const forced = await call("POST", "/v1/ca/rotation/advance", { body: { fromPhase: "init", force: true } });
+    expect(forced.json.authority.phase).toBe("update_clients");
+    const back = await call("POST", "/v1/ca/rotation/rollback", { body: { reason: "enough" } });
+    expect(back.json.phase).toBe("rollback");
+    await expect
+      .poll(async () => (await call("GET", "/v1/audit?limit=50")).json.items, { timeout: 60_000 })
+      .toContainEqual(expect.objectContaining({ action: "ca.enter-phase", target: "rollback" }));
+  });
+
+  test("are followed by management-api itself: a newer trust bundle is told with its answers", async () => {
+    const current = String((await call("GET", "/v1/ca")).json.trustBundleSequence);
+    await expect
+      .poll(async () => (await call("GET", "/v1/whoami")).headers["drawbridge-trust-bundle-sequence"], {
+        timeout: 60_000,
+      })
+      .toBe(current);
+  });
+
+  test.each([
+    ["fabric", "show", "plant"],
+    ["fabric", "recover", "plant"],
+    ["cert", "list", "--all"],
+  ])("are understood by the CLI: %s %s", async (...args) => {
+    const shown = await world.cli(...args);
+    expect(shown).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("plant") as string });
+  });
+
+  test("have an authority that the CLI understands", async () => {
+    const { exitCode, stdout } = await world.cli("ca", "status");
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("rollback") as string });
+  });
+
+  test("are shown without cert-authority as far as they are known", async () => {
+    await world.kill("cert-authority");
+    const { status, json } = await call("GET", "/v1/fabrics/plant");
+    expect(status).toBe(200);
+    expect(json.unknown.map(({ part }: { part: string }) => part)).toEqual(["certificates", "trustBundle"]);
+    await world.start("cert-authority");
   });
 });

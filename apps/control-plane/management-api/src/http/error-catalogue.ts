@@ -73,7 +73,7 @@ const errors = {
   FABRIC_NOT_ACTIVATED: {
     kind: "failed_precondition",
     ours: true,
-    meaning: "the fabric has no agent yet, so that there is nothing to recover",
+    meaning: "no agent of the fabric has connected yet, so that there is nothing to recover",
   },
   PEER_UNAVAILABLE: {
     kind: "unavailable",

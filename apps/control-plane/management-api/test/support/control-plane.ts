@@ -5,12 +5,28 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { readFile } from "node:fs/promises";
-import { parseTrustBundleJson } from "@drawbridge/pki";
-import { freePort, startTestNats, startTestPostgres, tempDir } from "@drawbridge/testkit";
+import { ActivationServiceClient } from "@drawbridge/contracts/activation/v1/activation_service";
+import {
+  clientTlsOptions,
+  createCsr,
+  generateKeyPair,
+  parseTrustBundleJson,
+  type TrustBundle,
+  trustBundleToJson,
+} from "@drawbridge/pki";
+import { createGrpcClient } from "@drawbridge/rpc";
+import { createTestLogger, freePort, startTestNats, startTestPostgres, tempDir } from "@drawbridge/testkit";
 import { type ApiClient, createApiClient } from "./open-api-client.ts";
 import { adminPassword } from "./start-api.ts";
 
-const services = ["cert-authority", "activation", "runtime-manager", "config-resolver", "management-api"] as const;
+const services = [
+  "cert-authority",
+  "activation",
+  "runtime-manager",
+  "config-resolver",
+  "monitoring-ingest",
+  "management-api",
+] as const;
 export type ServiceName = (typeof services)[number];
 
 /** All services of the control plane as processes of their own, as an installation has them. */
@@ -18,6 +34,12 @@ export interface ControlPlane extends AsyncDisposable {
   readonly api: ApiClient;
   readonly adminToken: string;
   readonly folder: string;
+  /** Redeem an activation token as an agent does that connects later. Answers its certificates' serial numbers. */
+  activate(token: string): Promise<{ readonly tunnel: string; readonly monitoring: string }>;
+  /** Run `drawbridge` with the administrator's login. */
+  cli(
+    ...args: string[]
+  ): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }>;
   kill(name: ServiceName): Promise<void>;
   /** Ask it to stop, as an orchestrator does. Answers its exit code. */
   stop(name: ServiceName): Promise<number | null>;
@@ -69,7 +91,7 @@ async function assemble(
     cleanups.push(() => database[Symbol.asyncDispose]());
     urls.set(name, await file(`${name}.url`, database.url));
   }
-  const [upload, rest] = [await freePort(), await freePort()];
+  const [upload, rest, redeem] = [await freePort(), await freePort(), await freePort()];
   const at = (number: number | undefined): string => `127.0.0.1:${number}`;
   const internal = (name: ServiceName): string => at(port.internal.get(name));
   const common = (name: ServiceName): Record<string, string> => ({
@@ -87,8 +109,9 @@ async function assemble(
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
       DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: kek,
     },
+    "monitoring-ingest": listeners,
     activation: {
-      ...listeners,
+      DRAWBRIDGE_FABRIC_LISTEN: at(redeem),
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
       DRAWBRIDGE_JOIN_STATE_KEY_FILE: kek,
     },
@@ -106,6 +129,7 @@ async function assemble(
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
       DRAWBRIDGE_CONFIG_RESOLVER_ADDRESS: internal("config-resolver"),
       DRAWBRIDGE_BUNDLE_UPLOAD_ADDRESS: at(upload),
+      DRAWBRIDGE_MONITORING_INGEST_ADDRESS: internal("monitoring-ingest"),
       DRAWBRIDGE_BOOTSTRAP_ADMIN_PASSWORD_FILE: await file("password", adminPassword),
     },
   };
@@ -155,14 +179,69 @@ async function assemble(
   const api = await createApiClient({ url: `https://${at(rest)}`, trustBundle });
   cleanups.push(() => api.close());
   const login = await api.call("POST", "/v1/sessions", { body: { username: "admin", password: adminPassword } });
+  const context = {
+    url: `https://${at(rest)}`,
+    username: "admin",
+    token: login.json.token,
+    expiresAt: login.json.expiresAt,
+    trustBundle: trustBundleToJson(trustBundle),
+  };
+  await mkdir(join(folder.path, "cli"));
+  await file("cli/context.json", JSON.stringify(context));
   return {
     api,
     adminToken: login.json.token,
     folder: folder.path,
+    cli: (...args) => runCli(join(folder.path, "cli"), args),
+    activate: (token) => redeemToken(token, { address: at(redeem), trustBundle }),
     kill,
     start: launch,
     stop: (name) => end(name, "SIGTERM"),
   };
+}
+
+const cliProgram = join(import.meta.dirname, "../../../../operator/cli/src/main.ts");
+
+async function runCli(
+  directory: string,
+  args: readonly string[],
+): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [cliProgram, ...args], {
+    env: { PATH: process.env["PATH"] ?? "", DRAWBRIDGE_CONFIG_DIR: directory },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const written = { stdout: "", stderr: "" };
+  child.stdout.on("data", (text) => void (written.stdout += String(text)));
+  child.stderr.on("data", (text) => void (written.stderr += String(text)));
+  await once(child, "close");
+  return { exitCode: child.exitCode, ...written };
+}
+
+async function redeemToken(
+  token: string,
+  { address, trustBundle }: { readonly address: string; readonly trustBundle: TrustBundle },
+): Promise<{ readonly tunnel: string; readonly monitoring: string }> {
+  const client = createGrpcClient(ActivationServiceClient, {
+    address,
+    identity: { tlsOptions: clientTlsOptions({ trustBundle }, { expectedServer: "/cp/activation" }) },
+    expectedServer: "/cp/activation",
+    logger: createTestLogger().logger,
+  });
+  try {
+    const answer = await client.call.activate({
+      token,
+      csrDer: Buffer.from(await createCsr(await generateKeyPair())),
+      monitoringCsrDer: Buffer.from(await createCsr(await generateKeyPair())),
+      recoveryKeySpkiDer: Buffer.from((await generateKeyPair()).spkiDer),
+      agentVersion: "0.1.0",
+    });
+    return {
+      tunnel: answer.certificate?.serialNumber ?? "",
+      monitoring: answer.monitoringCertificate?.serialNumber ?? "",
+    };
+  } finally {
+    await client.stop(AbortSignal.timeout(5_000));
+  }
 }
 
 /** Another process is ready when it says so; there is nothing else to wait for than its answer. */

@@ -143,6 +143,6 @@ function activated(fabric: Fabric): Fabric {
   throw new DrawbridgeError({
     kind: "failed_precondition",
     code: "FABRIC_NOT_ACTIVATED",
-    message: `fabric ${fabric.name} has no agent yet: there is nothing to recover. Make a token with "drawbridge fabric token create ${fabric.name}"`,
+    message: `no agent of fabric ${fabric.name} has connected yet: there is nothing to recover. If it is not activated, make a token with "drawbridge fabric token create ${fabric.name}"`,
   });
 }

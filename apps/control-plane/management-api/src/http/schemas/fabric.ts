@@ -120,7 +120,9 @@ export const fabricDetailSchema = fabricSchema
       currentSequence: z.int(),
     }),
     collector: collectorSchema.nullable().meta({ description: "null if none was ever seen, or it is not known." }),
-    recovery: recoverySchema.nullable().meta({ description: "null before activation, or if it is not known." }),
+    recovery: recoverySchema
+      .nullable()
+      .meta({ description: "null before the first connection, or if it is not known." }),
     unknown: z
       .array(unknownPartSchema)
       .meta({ description: "Parts that could not be had; everything else is as it is." }),

@@ -6,13 +6,13 @@ export const fabricRecoverySchema = z
   .object({
     fabricId: z.string(),
     fabric: z.string(),
-    agentId: z.string().meta({ description: "Empty before activation: there is nothing to recover then." }),
+    agentId: z.string().meta({ description: "Empty before its first connection: there is nothing to recover then." }),
     state: z.string().meta({ description: "State of the fabric." }),
     lastSeenAt: nullableInstant("Last sign of life."),
     certificateNotAfter: nullableInstant("End of the certificate on the tunnel."),
     lock: lockSchema.nullable(),
     recovery: recoverySchema.nullable().meta({
-      description: "null if the agent has no recovery key: before activation, or from before there were any.",
+      description: "null before the first connection, and if the agent has no recovery key.",
     }),
   })
   .meta({ id: "FabricRecovery", description: "How a fabric that lost its identity comes back." });
