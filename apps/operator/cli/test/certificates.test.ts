@@ -51,7 +51,10 @@ async function run(args: readonly string[], confirmation: Confirmation = "nobody
     stdout: { write: (text) => void (written.stdout += text), isTTY: true, columns: 100 },
     stderr: { write: (text) => void (written.stderr += text) },
     askSecret: async () => "typed",
-    confirm: async () => confirmation,
+    confirm: async (question) => {
+      if (confirmation !== "nobody") written.stderr += question;
+      return confirmation;
+    },
     readInput: async () => "",
     workingDirectory: folder,
     signal: new AbortController().signal,
@@ -101,7 +104,8 @@ describe("cert revoke (REN 6)", () => {
     const { stderr } = await run(["cert", "revoke", "0A", "--reason", "stolen"]);
     expect(sent("POST /v1/certificates/revoke")).toMatchObject([{ body: { serialNumber: "0A", reason: "stolen" } }]);
     expect(stderr).toContain("is revoked; every listener refuses it within five seconds");
-    expect(stderr).toContain("comes back by itself with its recovery key");
+    expect(stderr).toContain("does not come back by itself");
+    expect(stderr).toContain("fabric recover edge-berlin --allow");
     expect(stderr).toContain("fabric recover edge-berlin --new-token");
   });
 
@@ -245,6 +249,18 @@ describe("fabric recover (REN 7)", () => {
     expect(stderr).toContain("it recovers by itself");
     expect(stderr).toContain("fabric recover edge --allow");
     expect(stderr).toContain("fabric recover edge --new-token");
+  });
+
+  test.each([
+    ["AGENT_REVOKED", "was revoked by an operator"],
+    ["RECOVERY_LIMIT_REACHED", "three times in 90 days"],
+    ["RECOVERY_TOO_LATE", "more than 30 days ago"],
+    ["RECOVERY_MANUAL_ONLY", "the mode is manual"],
+  ])("that was refused with %s says what it waits for", async (lastRefusal, because) => {
+    const refused = { lastRefusal, lastRefusalAt: "2026-02-01T00:00:00.000Z" };
+    api.recoveryParts = { state: "disconnected", recovery: { ...fabricParts.recovery, ...refused } };
+    const { stderr } = await run(["fabric", "recover", "edge"]);
+    expect(stderr).toMatch(new RegExp(`waits for your permission: .*${because}`));
   });
 
   test("--allow sends that any join state is accepted only when it is said, with a warning", async () => {

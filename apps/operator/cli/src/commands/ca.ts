@@ -98,10 +98,10 @@ async function force(world: CommandWorld, api: ApiClient, options: RotateOptions
     behind.length === 0
       ? `going on from ${before.phase} now skips the grace time for those who are away; nobody live is behind`
       : `going on from ${before.phase} now strands ${before.waitingFor} that are live and have not followed: ${names}. They lose their connection until they recover`;
-  output.note(because);
+  if (options.yes) output.note(because);
   await confirmed(world, {
     yes: options.yes,
-    question: "Go on?",
+    question: `${because}.\nGo on?`,
     because,
     details: { phase: before.phase, stranded: names },
   });

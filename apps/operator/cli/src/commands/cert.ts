@@ -53,7 +53,7 @@ export function certCommand(world: CommandWorld): Command {
     .addOption(outputOption())
     .addHelpText(
       "after",
-      "\nOf an agent's certificate: its tunnel is cut and it is refused; its apps go on. It comes back by itself with its recovery key, unless the mode is manual or the limits are used up. If somebody else may have its disk, use\n  drawbridge fabric recover <fabric> --new-token\nwhich makes the disk worthless.",
+      "\nOf an agent's certificate: its tunnel is cut and it is refused; its apps go on. It does not come back by itself:\n  drawbridge fabric recover <fabric> --allow       lets it back with its recovery key\n  drawbridge fabric recover <fabric> --new-token   if somebody else may have its disk: makes it worthless",
     )
     .action((serial: string | undefined, options: RevokeOptions) =>
       withApi(world, (api) => revoke(world, api, serial, options)),
@@ -175,8 +175,8 @@ function consequences(certificate: Certificate | null): readonly string[] {
   switch (certificate.kind) {
     case "agent":
       return [
-        `The agent of ${fabric} is cut off and refused; its apps go on. It comes back by itself with its recovery key, within the limits of its mode: "drawbridge fabric recover ${fabric}" shows them.`,
-        `If somebody else may have its disk: "drawbridge fabric recover ${fabric} --new-token" makes the disk worthless.`,
+        `The agent of ${fabric} is cut off and refused; its apps go on. It does not come back by itself.`,
+        `"drawbridge fabric recover ${fabric} --allow" lets it back with its recovery key. If somebody else may have its disk: "drawbridge fabric recover ${fabric} --new-token" makes the disk worthless.`,
       ];
     case "collector":
       return [

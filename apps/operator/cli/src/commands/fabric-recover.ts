@@ -99,7 +99,7 @@ function show(world: CommandWorld, output: Output, recovery: FabricRecovery): vo
     [
       ["Fabric", `${recovery.fabric} (${recovery.fabricId})`],
       ["State", `${recovery.state}, last seen ${formatInstant(recovery.lastSeenAt, now)}`],
-      ["Agent", recovery.agentId || "not activated yet"],
+      ["Agent", recovery.agentId || "none has connected yet"],
       ["Certificate", recovery.certificateNotAfter ? `ends ${formatInstant(recovery.certificateNotAfter, now)}` : "-"],
       ["Locked", lock ? `${lock.reason}: ${lock.message}, since ${formatInstant(lock.since, now)}` : "no"],
       ...recoveryFields(recovery.recovery, now),
@@ -112,7 +112,7 @@ function show(world: CommandWorld, output: Output, recovery: FabricRecovery): vo
 function whatCanBeDone(found: FabricRecovery, now: Date): readonly string[] {
   const name = found.fabric;
   if (found.agentId === "") {
-    return [`The fabric was never activated: "drawbridge fabric token create ${name}" makes a token.`];
+    return [`No agent of it has connected yet. To activate it: "drawbridge fabric token create ${name}".`];
   }
   if (found.lock) return [found.lock.remedy];
   const anew = `"drawbridge fabric recover ${name} --new-token" activates it anew: the old identity is revoked, its id and its apps stay.`;
@@ -125,12 +125,31 @@ function whatCanBeDone(found: FabricRecovery, now: Date): readonly string[] {
   return found.state === "connected" ? lines.slice(0, 1) : lines;
 }
 
+/** Refusals that only an operator can lift. */
+const forOperators: Readonly<Record<string, string>> = {
+  AGENT_REVOKED: "its certificate was revoked by an operator",
+  RECOVERY_LIMIT_REACHED: "it has recovered three times in 90 days",
+  RECOVERY_TOO_LATE: "its certificate ran out more than 30 days ago",
+  RECOVERY_MANUAL_ONLY: "the mode is manual",
+};
+
 function waitingText(found: FabricRecovery, now: Date): string {
+  const { recovery } = found;
+  const refused = recovery ? forOperators[recovery.lastRefusal] : undefined;
+  if (recovery && refused !== undefined && isAfter(recovery.lastRefusalAt, recovery.lastRecoveryAt)) {
+    return recovery.allowedUntil
+      ? `It was refused because ${refused}; now it is allowed once.`
+      : `It waits for your permission: it was refused because ${refused}.`;
+  }
   const hasEnded = found.certificateNotAfter ? new Date(found.certificateNotAfter) <= now : false;
   if (!hasEnded) return "Its certificate is valid: it reconnects by itself when it can reach the control plane.";
-  return found.recovery?.mode === "manual"
+  return recovery?.mode === "manual" && !recovery.allowedUntil
     ? "Its certificate ran out, and in mode manual it waits for your permission."
     : "Its certificate ran out: it recovers by itself with its recovery key when it can reach the control plane.";
+}
+
+function isAfter(instant: string | null | undefined, other: string | null | undefined): boolean {
+  return instant ? !other || new Date(instant) > new Date(other) : false;
 }
 
 async function newToken(

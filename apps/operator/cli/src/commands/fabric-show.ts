@@ -110,7 +110,7 @@ function collectorFields({ collector }: FabricDetail, now: Date, unknown: string
 
 /** Shared with `fabric recover`. */
 export function recoveryFields(recovery: Recovery | null, now: Date, unknown?: string): readonly Field[] {
-  if (!recovery) return [["Recovery", unknown ?? "none: the agent has no recovery key yet"]];
+  if (!recovery) return [["Recovery", unknown ?? "none: no agent with a recovery key has connected"]];
   const { lastRefusal } = recovery;
   return [
     [
