@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
+import { parseTrustBundleJson } from "@drawbridge/pki";
 import { createTestCa, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, test } from "vitest";
 import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
@@ -109,6 +110,26 @@ test("renews what RenewNow names, and nothing else (R8)", async () => {
   );
   expect((await fabric.serials()).tunnel).toBe(before.tunnel);
   expect(manager.renewals.requests.map(({ purpose }) => purpose)).toEqual([2]);
+});
+
+test("a renewal under a new root brings the root with it, and the tunnel goes over to it (R8)", async () => {
+  const rotatesTo = await createTestCa();
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId, rotatesTo });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  const before = await fabric.serials();
+  const agent = await fabric.startAgent();
+  const session = await manager.session(0);
+  const serialNumbers = [before.tunnel, before.monitoring];
+  session.send({ $case: "renewNow", value: { reason: "ca-rotation", withinMs: 1, serialNumbers } });
+  await bothRenewed(agent, before);
+  const second = await manager.session(1);
+  expect((await second.next("hello")).value.trustBundleSequence).toBe(2n);
+  expect(second.serialNumber).toBe((await fabric.serials()).tunnel);
+  expect((await agent.status(() => true)).trustBundleSequence).toBe("2");
+  const [root] = rotatesTo.trustBundle.rootsDer;
+  const { rootsDer } = parseTrustBundleJson(await readFile(fabric.layout.trustBundle, "utf8"));
+  expect(rootsDer.map((der) => Buffer.from(der).toString("hex"))).toContain(Buffer.from(root ?? []).toString("hex"));
 });
 
 test("ten seconds of life are renewed again and again without losing the tunnel (drill)", async () => {

@@ -1,5 +1,5 @@
 import type { Renew, RenewResult } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
-import { parseCsr, spiffeId } from "@drawbridge/pki";
+import { parseCsr, spiffeId, type TrustBundle } from "@drawbridge/pki";
 import type { TestCa } from "@drawbridge/testkit";
 
 /** What runtime-manager and cert-authority do with `Renew`: the same request gives the same certificate, another key is refused. */
@@ -19,12 +19,14 @@ export interface ScriptedRenewals {
 
 export function createScriptedRenewals(options: {
   readonly ca: TestCa;
+  /** Goes with every answer; by default the CA's own. */
+  readonly trustBundle?: TrustBundle;
   readonly fabricId: string;
   readonly leafTtlSeconds?: number;
   /** The control plane's clock. */
   readonly now: () => Date;
 }): ScriptedRenewals {
-  const { ca } = options;
+  const { ca, trustBundle = ca.trustBundle } = options;
   const requests: Renew[] = [];
   const answers = new Map<
     string,
@@ -47,8 +49,8 @@ export function createScriptedRenewals(options: {
       ...failure(""),
       certificatesDer: [Buffer.from(leaf.certificateDer), Buffer.from(ca.issuingDer)],
       trustBundle: {
-        sequence: ca.trustBundle.sequence,
-        rootsDer: ca.trustBundle.rootsDer.map((der) => Buffer.from(der)),
+        sequence: trustBundle.sequence,
+        rootsDer: trustBundle.rootsDer.map((der) => Buffer.from(der)),
       },
     };
     answers.set(request.requestId, { key: csr.spkiSha256, serialNumber: leaf.serialNumber, result });

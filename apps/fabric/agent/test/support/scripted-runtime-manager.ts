@@ -10,7 +10,7 @@ import {
   type Welcome,
 } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import type { DrawbridgeError } from "@drawbridge/errors";
-import { IdentityHolder, signJws, type IdentitySnapshot } from "@drawbridge/pki";
+import { IdentityHolder, signJws, type IdentitySnapshot, type TrustBundle } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService, type HandlerOf } from "@drawbridge/rpc";
 import { createTestLogger, type TestCa } from "@drawbridge/testkit";
 import { createScriptedRenewals, type ScriptedRenewals } from "./scripted-renewals.ts";
@@ -71,6 +71,8 @@ export interface ScriptOptions {
   readonly fabricId: string;
   readonly port?: number;
   readonly signer?: IdentitySnapshot;
+  /** A root that the control plane trusts besides its own, and under which it issues. */
+  readonly rotatesTo?: TestCa;
   /** Of renewed certificates. Default 7 days. */
   readonly leafTtlSeconds?: number;
 }
@@ -78,6 +80,14 @@ export interface ScriptOptions {
 export async function startScriptedRuntimeManager(options: ScriptOptions): Promise<ScriptedRuntimeManager> {
   const identity = await options.ca.issueService("runtime-manager");
   const signer = options.signer ?? identity;
+  const issuer = options.rotatesTo ?? options.ca;
+  const trustBundle: TrustBundle = {
+    ...identity.trustBundle,
+    ...(options.rotatesTo && {
+      sequence: identity.trustBundle.sequence + 1n,
+      rootsDer: [...identity.trustBundle.rootsDer, ...options.rotatesTo.trustBundle.rootsDer],
+    }),
+  };
   const sessions: ScriptedSession[] = [];
   const arrivals: { readonly index: number; readonly resolve: (session: ScriptedSession) => void }[] = [];
   let desired: GetSnapshotResponse = { notModified: false, generation: 0n, digest: "", snapshotJws: "" };
@@ -98,7 +108,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     refuseNext: undefined,
     refuse: () => undefined,
     kickNext: undefined,
-    renewals: createScriptedRenewals({ ...options, now: () => script.now() }),
+    renewals: createScriptedRenewals({ ...options, ca: issuer, trustBundle, now: () => script.now() }),
     kicksSuperseded: false,
     acknowledgesStatus: true,
     tamper: (response) => response,
@@ -131,7 +141,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
   const server = createGrpcServer({
     name: "fabric",
     listen: { host: "127.0.0.1", port: options.port ?? 0 },
-    identity: new IdentityHolder(identity),
+    identity: new IdentityHolder({ ...identity, trustBundle }),
     clientCertificate: "required",
     logger: createTestLogger().logger,
     services: [
