@@ -98,9 +98,13 @@ test("an alert keeps its beginning, and what both certificates have in common is
   expect(look(both, 85, first).alerts).toEqual(first);
 });
 
-test("the agent's own alerts stand beside ours; one that has the name of ours gives way", () => {
+test("the agent's own alerts stand beside ours; what both see is one alert", () => {
   const own = ["DiskFull", "ClockSkew"].map((reason) => ({ reason, message: "", since: at(1) }));
-  expect(reasonsOf({ own }, 2)).toEqual(["DiskFull"]);
+  expect(reasonsOf({ own }, 2)).toEqual(["DiskFull", "ClockSkew"]);
+  expect(look({ own, clockSkewMs: 90_000 }, 2).alerts).toMatchObject([
+    { reason: "ClockSkew", message: expect.stringContaining("90 s ahead") as string },
+    { reason: "DiskFull" },
+  ]);
 });
 
 test("what began and what ended is told by reason, whatever the words", () => {

@@ -1,6 +1,5 @@
 import type { HealthAlert, HeldCertificate } from "./fabric.ts";
 
-/** Reasons that are ours: an agent's own alert of the same name gives way. */
 const reasons = {
   locked: "AgentLocked",
   critical: "CertificateExpiryCritical",
@@ -71,10 +70,11 @@ export function evaluateAlerts(
     const since = previous.find((alert) => alert.reason === reason)?.since ?? now;
     return { reason, message: all.map(({ message }) => message).join("; "), since };
   });
-  const ownReasons = new Set<string>(Object.values(reasons));
+  // What both see is one alert, in our words: the agent's may have come from a clock that is wrong.
+  const said = new Set(ours.map(({ reason }) => reason));
   const coming = conditions.map(({ from }) => from.getTime()).filter((at) => at > now.getTime());
   return {
-    alerts: [...ours, ...facts.own.filter(({ reason }) => !ownReasons.has(reason))],
+    alerts: [...ours, ...facts.own.filter(({ reason }) => !said.has(reason))],
     nextAt: coming.length === 0 ? undefined : new Date(Math.min(...coming)),
   };
 }

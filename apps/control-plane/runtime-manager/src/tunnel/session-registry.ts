@@ -77,7 +77,7 @@ export function createSessionRegistry(clock: Pick<Clock, "monotonicMs">): Sessio
     },
     get: (fabricId) => sessions.get(fabricId),
     all: () => sessions.values(),
-    retiring: () => [...retired.values()].flatMap((others) => [...others]),
+    retiring: () => [...retired.values()].flatMap((others) => Array.from(others)),
     ofFabric,
     supersede,
     add: (session) => {
