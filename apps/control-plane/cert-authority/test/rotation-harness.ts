@@ -57,9 +57,10 @@ export interface RotationStack extends AsyncDisposable {
   readonly store: Store<CertAuthorityDb>;
   readonly runtimeManager: ScriptedRuntimeManager;
   readonly env: Record<string, string>;
+  readonly natsUrl: string;
   start(env?: Record<string, string>): Promise<RunningAuthority>;
   /** A service of the control plane. */
-  callerOf(authority: RunningAuthority, service: string): Promise<Caller>;
+  callerOf(authority: Pick<RunningAuthority, "internalAddress" | "identityOf">, service: string): Promise<Caller>;
   /** All callers take over a new trust bundle. */
   trust(bundle: TrustBundle | undefined): void;
   waitForPhase(phase: string): Promise<void>;
@@ -87,6 +88,7 @@ export async function createRotationStack(postgres: TestPostgres): Promise<Rotat
     store,
     runtimeManager,
     env,
+    natsUrl: nats.url,
     start: async (more = {}) => stack.use(await startAuthority(files, backing, { ...env, ...more })),
     callerOf: async (authority, service) => {
       const holder = new IdentityHolder(await authority.identityOf(service));
