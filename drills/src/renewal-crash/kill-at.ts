@@ -1,30 +1,38 @@
-// Loaded before a process's own code (--import): ends the process with SIGKILL at the point that the environment names.
+// Loaded before a process's own code (--import): ends the process with SIGKILL at the point that a file names.
 // The built-in modules are wrapped, the program is not: it does what it always does, until it is gone.
 import fs from "node:fs";
 import http2 from "node:http2";
 import { syncBuiltinESMExports } from "node:module";
 import net from "node:net";
 import tls from "node:tls";
-import { type KillPoint, killPointVariable, type Mark } from "./kill-point.ts";
+import { isMainThread } from "node:worker_threads";
+import { killFileVariable, type KillPoint, type Mark } from "./kill-point.ts";
 
 // oxlint-disable-next-line no-restricted-properties -- it is loaded before any main.ts, which must not know of it
 const environment = process.env;
-const text = environment[killPointVariable];
-delete environment[killPointVariable];
+const file = environment[killFileVariable];
+delete environment[killFileVariable];
 delete environment["NODE_OPTIONS"]; // apps and threads of this process are not meant
-if (text !== undefined) watch(JSON.parse(text) as KillPoint); // written by killEnvironment
+if (file !== undefined && isMainThread) watch(file);
 
-function watch({ marks, when }: KillPoint): void {
+function watch(file: string): void {
+  let armed = "";
   let passed = 0;
 
   /** Called before the deed; what it answers is called after it. */
   function pass(does: Mark["does"], what: string): () => void {
+    const text = readIfThere(file);
+    if (text !== armed) passed = 0;
+    armed = text;
+    if (text === "") return () => undefined;
+    const { marks, when } = JSON.parse(text) as KillPoint; // written by arm
     const mark = marks[passed];
     if (mark?.does !== does || !new RegExp(mark.matches).test(what)) return () => undefined;
     const isLast = passed === marks.length - 1;
     if (!isLast) passed += 1;
-    if (isLast && when === "before") die();
-    return isLast ? die : () => undefined;
+    const end = (): void => die(file);
+    if (isLast && when === "before") end();
+    return isLast ? end : () => undefined;
   }
 
   watchFiles(pass);
@@ -34,12 +42,21 @@ function watch({ marks, when }: KillPoint): void {
   syncBuiltinESMExports();
 }
 
-type Pass = (does: Mark["does"], what: string) => () => void;
+function readIfThere(path: string): string {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
 
-function die(): void {
+function die(file: string): void {
+  fs.rmSync(file, { force: true });
   process.kill(process.pid, "SIGKILL");
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // nothing more happens in this thread until it is gone
 }
+
+type Pass = (does: Mark["does"], what: string) => () => void;
 
 function watchFiles(pass: Pass): void {
   const { rename, mkdir, rm } = fs.promises;

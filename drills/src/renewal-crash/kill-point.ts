@@ -1,10 +1,11 @@
+import { rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 /** Something that a process does on its way through a renewal, as seen from outside its code. */
 export type Mark =
-  /** A file, folder or link gets its final name; or is removed. The path is matched. */
+  /** A file, folder or link gets its final name; or is made; or is removed. The path is matched. */
   | { readonly does: "rename" | "mkdir" | "remove"; readonly matches: string }
-  /** A TLS connection is begun. */
+  /** A TLS connection is begun. host:port is matched. */
   | { readonly does: "connect"; readonly matches: string }
   /** A gRPC call is sent, or answered. The method's path is matched. */
   | { readonly does: "call" | "answered"; readonly matches: string }
@@ -17,10 +18,20 @@ export interface KillPoint {
   readonly when: "before" | "after";
 }
 
-export const killPointVariable = "DRILL_KILL_POINT";
+export const killFileVariable = "DRILL_KILL_FILE";
 
-/** For a process of ours that is to end at this point: `kill-at.ts` is loaded before its own code. */
-export function killEnvironment(point: KillPoint): Readonly<Record<string, string>> {
+/** A process that was started with this environment dies at the point that is in the file, once. */
+export function killEnvironment(file: string): Readonly<Record<string, string>> {
   const preload = fileURLToPath(new URL("./kill-at.ts", import.meta.url));
-  return { NODE_OPTIONS: `--import=${preload}`, [killPointVariable]: JSON.stringify(point) };
+  return { NODE_OPTIONS: `--import=${preload}`, [killFileVariable]: file };
+}
+
+/** From now on the process dies there. */
+export async function arm(file: string, point: KillPoint): Promise<void> {
+  await writeFile(file, JSON.stringify(point));
+}
+
+/** Not any more. */
+export async function disarm(file: string): Promise<void> {
+  await rm(file, { force: true });
 }
