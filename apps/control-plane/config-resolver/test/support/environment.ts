@@ -39,6 +39,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A program and arguments that start it instead of Node itself, which they get as "$@". */
   readonly shell?: string;
+  /** Default "started". "ready" is what it can be with a part away that work goes on without. */
+  readonly until?: "started" | "ready";
 }
 
 /** Real PostgreSQL, NATS, certificates and processes; cert-authority and runtime-manager answer as the test says. */
@@ -98,14 +100,14 @@ export async function startEnvironment(): Promise<Environment> {
     managementApi,
     agent,
     fabricId,
-    start: (options = {}) => startResolver({ ...settings, ...options.env }, options.shell),
+    start: (options = {}) => startResolver({ ...settings, ...options.env }, options),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
 async function startResolver(
   settings: Readonly<Record<string, string>>,
-  shell: string | undefined,
+  { shell, until = "started" }: StartOptions,
 ): Promise<ResolverProcess> {
   const ports: Ports = {
     fabric: await freePort(),
@@ -127,7 +129,7 @@ async function startResolver(
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => void (output += String(data)));
   const exited = once(child, "close");
-  await waitReady(child, ports.ops, () => output);
+  await waitReady(child, ports.ops, { output: () => output, until });
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);
     await exited;
@@ -141,10 +143,14 @@ async function startResolver(
   };
 }
 
-async function waitReady(child: ChildProcess, opsPort: number, output: () => string): Promise<void> {
+async function waitReady(
+  child: ChildProcess,
+  opsPort: number,
+  { output, until }: { readonly output: () => string; readonly until: "started" | "ready" },
+): Promise<void> {
   for (;;) {
     if (child.exitCode !== null) throw new Error(`config-resolver ended with ${child.exitCode}:\n${output()}`);
-    const isStarted = output().includes('"msg":"started"');
+    const isStarted = until === "ready" || output().includes('"msg":"started"');
     const isReady = await fetch(`http://127.0.0.1:${opsPort}/readyz`).then(
       (response) => response.ok,
       () => false,
