@@ -62,9 +62,20 @@ export const serviceAccess = {
   "management-api": {
     owns: undefined,
     consumes: {
-      ACTIVATION: ["activation.token.redeemed.v1", "activation.token.refused.v1"],
-      CERTS: ["certs.certificate.revoked.v1"],
-      RUNTIME: ["runtime.fabric.connected.v1", "runtime.fabric.unreachable.v1", "runtime.fabric.deleted.v1"],
+      ACTIVATION: [
+        "activation.token.redeemed.v1",
+        "activation.token.refused.v1",
+        "activation.recovery.completed.v1",
+        "activation.recovery.refused.v1",
+      ],
+      CERTS: ["certs.certificate.revoked.v1", "certs.rotation.changed.v1"],
+      RUNTIME: [
+        "runtime.fabric.connected.v1",
+        "runtime.fabric.unreachable.v1",
+        "runtime.fabric.deleted.v1",
+        "runtime.agent.locked.v1",
+        "runtime.agent.unlocked.v1",
+      ],
       CONFIG: ["config.artefact.refused.v1"],
     },
     hears: trustNews,
