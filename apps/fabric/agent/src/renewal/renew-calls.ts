@@ -25,7 +25,11 @@ export interface RenewCalls {
    * @throws DrawbridgeError the control plane's refusal (`RENEWAL_*`, `CSR_*`, `REQUEST_ID_REUSED`) | `RENEWAL_TIMEOUT`,
    *   `TUNNEL_SESSION_ENDED` (unavailable)
    */
-  ask(session: Pick<TunnelSession, "send" | "ended">, request: RenewRequest, signal: AbortSignal): Promise<Renewed>;
+  ask(
+    session: Pick<TunnelSession, "send" | "ended" | "occupy">,
+    request: RenewRequest,
+    signal: AbortSignal,
+  ): Promise<Renewed>;
   answer(answer: RenewAnswer): void;
 }
 
@@ -46,6 +50,7 @@ export function createRenewCalls({ clock }: { readonly clock: Clock }): RenewCal
     async ask(session, { requestId, purpose, csrDer, currentSerial }, signal) {
       const call = Promise.withResolvers<RenewAnswer>();
       const over = new AbortController();
+      const release = session.occupy(); // a hand-over waits for the answer
       const onAbort = (): void => call.reject(signal.reason);
       waiting.set(requestId, call);
       signal.addEventListener("abort", onAbort, { once: true });
@@ -63,6 +68,7 @@ export function createRenewCalls({ clock }: { readonly clock: Clock }): RenewCal
       } finally {
         if (waiting.get(requestId) === call) waiting.delete(requestId);
         signal.removeEventListener("abort", onAbort);
+        release();
         over.abort(new Error("answered"));
       }
     },
