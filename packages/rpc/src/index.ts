@@ -35,9 +35,7 @@ export type { OnRevoked } from "./connection-watch.ts";
 export type { RevocationCheck } from "./revocation-check.ts";
 export {
   createRevocationList,
-  type ReadRevocations,
   type RevocationList,
   type RevocationListOptions,
   type RevocationNews,
 } from "./revocation-list.ts";
-export { type Revocation, type ShownCertificate } from "./revoked-certificates.ts";
