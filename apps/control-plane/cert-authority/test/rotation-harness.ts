@@ -20,7 +20,7 @@ import {
 } from "@drawbridge/pki";
 import { createGrpcClient, createGrpcServer, defineGrpcService, type GrpcClient } from "@drawbridge/rpc";
 import { openStore, type Store } from "@drawbridge/store";
-import { createTestLogger, startTestNats, type TestPostgres } from "@drawbridge/testkit";
+import { createTestLogger, startTestNats, type TestNats, type TestPostgres } from "@drawbridge/testkit";
 import type { CertAuthorityDb } from "../src/store/schema.ts";
 import {
   agentId,
@@ -58,6 +58,7 @@ export interface RotationStack extends AsyncDisposable {
   readonly runtimeManager: ScriptedRuntimeManager;
   readonly env: Record<string, string>;
   readonly natsUrl: string;
+  readonly nats: TestNats;
   start(env?: Record<string, string>): Promise<RunningAuthority>;
   /** A service of the control plane. */
   callerOf(authority: Pick<RunningAuthority, "internalAddress" | "identityOf">, service: string): Promise<Caller>;
@@ -89,6 +90,7 @@ export async function createRotationStack(postgres: TestPostgres): Promise<Rotat
     runtimeManager,
     env,
     natsUrl: nats.url,
+    nats,
     start: async (more = {}) => stack.use(await startAuthority(files, backing, { ...env, ...more })),
     callerOf: async (authority, service) => {
       const holder = new IdentityHolder(await authority.identityOf(service));
