@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,15 +63,15 @@ const mutual = (): readonly Listener[] => listeners.filter(({ name }) => !oneWay
 /** A certificate that says it is management-api, beside the one that management-api uses: somebody has a copy of a folder. */
 async function leakedIdentity(): Promise<IdentitySnapshot> {
   const out = await mkdtemp(join(folder, "leaked-"));
-  const secret = stack.layout.secret;
+  const { layout } = stack;
   await expectSuccess(
     "bootstrap",
     runProgram({
       program: join(serviceNamed("cert-authority").directory, "src/bootstrap.ts"),
       args: [],
       env: {
-        DRAWBRIDGE_DATABASE_URL_FILE: secret("cert-authority.database-url"),
-        DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: secret("cert-authority.kek"),
+        DRAWBRIDGE_DATABASE_URL_FILE: layout.secret("cert-authority.database-url"),
+        DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: layout.secret("cert-authority.kek"),
         DRAWBRIDGE_IDENTITIES_DIR: out,
       },
     }),
@@ -115,9 +115,10 @@ async function grpcAnswer(socket: TLSSocket): Promise<string> {
   stream.end(Buffer.alloc(5)); // an empty message
   let details = "";
   let status = "none";
-  const take = (headers: Readonly<Record<string, unknown>>): void => {
-    status = String(headers["grpc-status"] ?? status);
-    details += String(headers["grpc-status-details-bin"] ?? "");
+  const take = (headers: IncomingHttpHeaders): void => {
+    const { "grpc-status": code, "grpc-status-details-bin": bytes } = headers;
+    if (typeof code === "string") status = code;
+    if (typeof bytes === "string") details += bytes;
   };
   stream
     .on("response", take)
