@@ -93,6 +93,7 @@ async function checkActivated(context: CommandContext, ledger: EgressLedger): Pr
   const possibleNows = () => [clock.now(), new Date(clock.now().getTime() - (measuredSkewMs ?? 0))];
   let credentials: AgentCredentials;
   let identity: IdentitySnapshot;
+  let recovery: readonly Finding[] = [];
   try {
     const loaded = await loadAgentIdentity({ identities, trust });
     credentials = createAgentCredentials(loaded, {
@@ -102,9 +103,10 @@ async function checkActivated(context: CommandContext, ledger: EgressLedger): Pr
       possibleNows,
       ...files,
     });
+    recovery = await checkRecovery({ context, credentials, ledger, measuredSkewMs });
     identity = credentials.snapshot();
   } catch (error) {
-    return [failed("identity", error)];
+    return [failed("identity", error), ...recovery];
   }
   const { endpoints, fabricName } = credentials.meta();
   const leftMs = identity.notAfter.getTime() - clock.now().getTime();
@@ -155,6 +157,34 @@ async function checkActivated(context: CommandContext, ledger: EgressLedger): Pr
       ? await check("clock", () => checkClock({ baseUrl: endpoints.configResolver, identity, ...common }, signal))
       : { name: "clock", status: "skipped", detail: "config-resolver cannot be asked for the time" },
   );
+  return [...findings, ...recovery];
+}
+
+/** Where the way back begins when the certificate is gone (REN 7): it takes a trusted root, and no certificate of ours. */
+async function checkRecovery(about: {
+  readonly context: CommandContext;
+  readonly credentials: AgentCredentials;
+  readonly ledger: EgressLedger;
+  readonly measuredSkewMs: number | undefined;
+}): Promise<readonly Finding[]> {
+  const { context, credentials, ledger, measuredSkewMs } = about;
+  const trustBundle = credentials.trustBundle();
+  const expectedServer = "/cp/activation";
+  const findings: Finding[] = [];
+  for (const address of credentials.meta().endpoints.activation) {
+    const endpoint = {
+      what: "activation (recovery)",
+      address,
+      proxy: context.config.HTTPS_PROXY,
+      tlsOptions: () => Promise.resolve(clientTlsOptions({ trustBundle }, { expectedServer })),
+      expectedServer,
+      now: () => context.clock.now(),
+      measuredSkewMs,
+      ledger,
+      shown: [],
+    };
+    findings.push(...(await checkEndpoint(endpoint, context.signal)));
+  }
   return findings;
 }
 

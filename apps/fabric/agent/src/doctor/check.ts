@@ -28,7 +28,7 @@ const fixes: Readonly<Record<string, string>> = {
   AGENT_NOT_ACTIVATED:
     "drawbridge-agent activate --token-file <file>, or check before that with doctor --token-file <file>",
   AGENT_CERTIFICATE_NOT_VALID_NOW:
-    "set the clock right; if the certificate really ended, activate again with a new token (--replace)",
+    "set the clock right; if the certificate really ended, a running agent recovers by itself: `drawbridge-agent recover` does it now and says what is in the way",
   ACTIVATION_TOKEN_EXPIRED: "drawbridge fabric token create <fabric>, on the control plane's side",
   ACTIVATION_TOKEN_MALFORMED: "copy the whole token again, as one line",
   DIAL_NAME_NOT_FOUND: "add the name to DNS or /etc/hosts, or correct the endpoint in the control plane",
