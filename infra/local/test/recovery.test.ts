@@ -1,0 +1,120 @@
+import { cp, mkdir, readFile } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { activateFabric, logIn } from "../src/stack/activate-fabric.ts";
+import { freePortBase } from "../src/stack/free-port-base.ts";
+import { openLocalStack, type LocalStack } from "../src/stack/local-stack.ts";
+import { removeState } from "../src/stack/remove-state.ts";
+import { createExtraAgent } from "./support/extra-agent.ts";
+import { startLoad } from "./support/constant-load.ts";
+import { addressOf, eventually, startTestStack } from "./support/running-stack.ts";
+
+/** Certificates of a fabric live for half a minute; those that the services begin with for longer. */
+const drill = { DRAWBRIDGE_LEAF_TTL_MODE: "drill" };
+const overrides = {
+  bootstrap: { ...drill, DRAWBRIDGE_LEAF_TTL_SECONDS: "600" },
+  "cert-authority": { ...drill, DRAWBRIDGE_LEAF_TTL_SECONDS: "30" },
+};
+
+interface Meta {
+  readonly serialNumber: string;
+  readonly notAfter: string;
+}
+
+async function identityOf(stack: LocalStack): Promise<Meta> {
+  return JSON.parse(await readFile(join(stack.layout.agent, "identity", "current", "meta.json"), "utf8")) as Meta;
+}
+
+/** The agent was off for longer than its certificate lived. */
+async function untilExpired(stack: LocalStack): Promise<Meta> {
+  return eventually(async () => {
+    const meta = await identityOf(stack);
+    return new Date(meta.notAfter).getTime() < Date.now() ? meta : undefined;
+  });
+}
+
+interface AgentStatus {
+  readonly lastStatus: {
+    readonly updatedAt: string;
+    readonly tunnel: { readonly status: string; readonly code?: string };
+  };
+}
+
+/** What the agent says of its tunnel, when it fits. */
+function tunnelOf(stack: LocalStack, fits: (tunnel: AgentStatus["lastStatus"]["tunnel"]) => boolean) {
+  const askedAt = new Date().toISOString();
+  return eventually(async () => {
+    const { stdout } = await stack.agentCli(["status", "-o", "json"]);
+    const { tunnel, updatedAt } = (JSON.parse(stdout) as AgentStatus).lastStatus;
+    return updatedAt > askedAt && fits(tunnel) ? tunnel : undefined; // not what an earlier process wrote
+  });
+}
+
+test("an agent that was off for longer than its certificate lived comes back by itself; a copy of its disk is found and both are locked (REN 7, R7)", async () => {
+  await using testStack = await startTestStack({ overrides });
+  const { stack } = testStack;
+  const app = await testStack.deploy(await testStack.hello({ version: "1.0.0" }));
+  const load = startLoad(addressOf(app), 2);
+  const agent = stack.service("agent");
+  await agent.stop();
+  await using copy = createExtraAgent(stack, 1);
+  await mkdir(copy.stateDir, { mode: 0o700 });
+  for (const folder of ["identity", "monitoring", "trust", "recovery"]) {
+    const from = join(stack.layout.agent, folder);
+    await cp(from, join(copy.stateDir, folder), { recursive: true, verbatimSymlinks: true });
+  }
+  const before = await untilExpired(stack);
+
+  agent.start();
+  await tunnelOf(stack, ({ status }) => status === "connected");
+  expect((await identityOf(stack)).serialNumber).not.toBe(before.serialNumber);
+
+  const recovered = await copy.cli("recover");
+  expect(recovered).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("AGENT_LOCKED") });
+  await tunnelOf(stack, ({ code }) => code === "AGENT_LOCKED");
+  const audit = await eventually(async () => {
+    const text = await testStack.run("audit", "list", "-o", "json");
+    return text.includes("AGENT_LOCKED") ? text : undefined;
+  });
+  expect(audit).toContain("AGENT_LOCKED");
+  const { answered, failures } = await load.stop();
+  expect(failures).toEqual([]);
+  expect(answered).toBeGreaterThan(0);
+}, 600_000);
+
+test("a stack that was stopped for longer than certificates live resumes with its fabric", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "drawbridge-e2e-"));
+  const open = async () =>
+    openLocalStack({
+      stateDir: join(folder, "state"),
+      portBase,
+      survives: "process-kill",
+      overrides,
+    });
+  const portBase = await freePortBase();
+  let stack = await open();
+  try {
+    await stack.startControlPlane();
+    await logIn(stack);
+    await activateFabric(stack);
+    stack.service("agent").start();
+    await tunnelOf(stack, ({ status }) => status === "connected");
+    await stack.stop();
+    const before = await untilExpired(stack);
+    stack = await open();
+    await stack.startControlPlane();
+    expect(await activateFabric(stack)).toBe("resumed");
+    stack.service("agent").start();
+    const recovered = await eventually(async () => {
+      const now = await identityOf(stack);
+      return now.serialNumber === before.serialNumber ? undefined : now;
+    });
+    expect(new Date(recovered.notAfter).getTime()).toBeGreaterThan(Date.now());
+    await tunnelOf(stack, ({ status }) => status === "connected");
+  } finally {
+    await stack.stop();
+    await removeState(folder);
+  }
+}, 600_000);
