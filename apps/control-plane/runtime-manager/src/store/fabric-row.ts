@@ -20,10 +20,6 @@ export function alertsFromJson(json: readonly AlertJson[]): readonly HealthAlert
   return json.map((alert) => ({ ...alert, since: new Date(alert.since) }));
 }
 
-export function alertsToJson(alerts: readonly HealthAlert[]): string {
-  return JSON.stringify(alerts);
-}
-
 export function certificatesToJson(certificates: readonly HeldCertificate[]): string {
   return JSON.stringify(certificates);
 }
