@@ -1,0 +1,23 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { eventually } from "@drawbridge/local/testing";
+
+/** What a running agent says of its tunnel, in run-status.json. */
+export interface TunnelStatus {
+  readonly status: "not-activated" | "connecting" | "connected" | "waiting" | "refused";
+  readonly code?: string;
+  readonly message?: string;
+}
+
+export async function readTunnelStatus(stateDir: string): Promise<TunnelStatus> {
+  const { tunnel } = JSON.parse(await readFile(join(stateDir, "run-status.json"), "utf8")) as { tunnel: TunnelStatus };
+  return tunnel;
+}
+
+/** The status, as soon as it is as wanted. */
+export function tunnelStatus(stateDir: string, wanted: (status: TunnelStatus) => boolean): Promise<TunnelStatus> {
+  return eventually(async () => {
+    const status = await readTunnelStatus(stateDir);
+    return wanted(status) ? status : undefined;
+  });
+}
