@@ -4,6 +4,10 @@ import { type Drill, formatReport, isHeld, reportLine } from "./drill.ts";
 
 const drills: Readonly<Record<string, () => Promise<Drill>>> = {
   "kill-anything": async () => (await import("./kill-anything/drill-kill-anything.ts")).drillKillAnything,
+  "offline-rotation": async () => (await import("./offline-rotation/drill-offline-rotation.ts")).drillOfflineRotation,
+  "renewal-crash": async () => (await import("./renewal-crash/drill-renewal-crash.ts")).drillRenewalCrash,
+  revocation: async () => (await import("./revocation/drill-revocation.ts")).drillRevocation,
+  "rotation-soak": async () => (await import("./rotation-soak/drill-rotation-soak.ts")).drillRotationSoak,
 };
 
 const { name, rounds, seed } = readCall(process.argv.slice(2));
