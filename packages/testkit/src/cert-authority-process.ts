@@ -1,28 +1,23 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { freePort } from "@drawbridge/local";
 import type { TestNats } from "./backend/test-nats.ts";
 import type { TestDatabase } from "./backend/test-postgres.ts";
-import { untilReady } from "./until-ready.ts";
+import {
+  type ControlPlaneProcess,
+  createControlPlaneProcess,
+  privateFile,
+  serviceHome,
+} from "./control-plane-process.ts";
 
 /** The real cert-authority, as a process of its own. */
-export interface CertAuthorityProcess extends AsyncDisposable {
+export interface CertAuthorityProcess extends ControlPlaneProcess {
   readonly address: string;
   /** Folder with an identity folder per service. */
   readonly identitiesDir: string;
-  start(): Promise<void>;
-  kill(): Promise<void>;
-  /** All that it wrote. */
-  output(): string;
 }
 
-const home = fileURLToPath(new URL("../../../apps/control-plane/cert-authority", import.meta.url));
-
-export const certAuthorityMigrations = join(home, "migrations");
+export const certAuthorityMigrations = join(serviceHome("cert-authority"), "migrations");
 
 export async function startCertAuthority(options: {
   readonly dir: string;
@@ -33,61 +28,25 @@ export async function startCertAuthority(options: {
 }): Promise<CertAuthorityProcess> {
   const { dir, database, nats } = options;
   const identitiesDir = join(dir, "identities");
-  const [internalPort, publicPort, opsPort] = [await freePort(), await freePort(), await freePort()];
-  const file = async (name: string, content: string): Promise<string> => {
-    const path = join(dir, name);
-    await writeFile(path, content, { mode: 0o600 });
-    return path;
-  };
+  const [address, publicAddress] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   const common = {
-    PATH: process.env["PATH"] ?? "",
-    DRAWBRIDGE_DATABASE_URL_FILE: await file("ca-database-url", database.url),
-    DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: await file("ca-kek", randomBytes(32).toString("base64url")),
+    DRAWBRIDGE_DATABASE_URL_FILE: await privateFile(dir, "ca-database-url", database.url),
+    DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: await privateFile(dir, "ca-kek", randomBytes(32).toString("base64url")),
   };
-  const serviceEnv = {
-    ...common,
-    DRAWBRIDGE_INTERNAL_LISTEN: `127.0.0.1:${internalPort}`,
-    DRAWBRIDGE_FABRIC_LISTEN: `127.0.0.1:${publicPort}`,
-    DRAWBRIDGE_OPS_LISTEN: `127.0.0.1:${opsPort}`,
-    DRAWBRIDGE_NATS_URL: nats.url,
-    DRAWBRIDGE_NATS_CREDENTIALS_FILE: await file("ca-nats", nats.credentials),
-    DRAWBRIDGE_IDENTITY_DIR: join(identitiesDir, "cert-authority"),
-    DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${internalPort}`,
-    DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: options.runtimeManagerAddress ?? "127.0.0.1:1",
-  };
-  let written = "";
-  const run = (program: string, env: Record<string, string>): ChildProcess => {
-    const child = spawn(process.execPath, [join(home, "src", program)], { env, stdio: ["ignore", "pipe", "pipe"] });
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => void (written += String(data)));
-    return child;
-  };
-
-  const bootstrap = run("bootstrap.ts", { ...common, DRAWBRIDGE_IDENTITIES_DIR: identitiesDir });
-  const [exitCode] = (await once(bootstrap, "close")) as [number | null];
-  if (exitCode !== 0) throw new Error(`bootstrap of cert-authority failed:\n${written}`);
-
-  let child: ChildProcess | undefined;
-  const certAuthority: CertAuthorityProcess = {
-    address: `127.0.0.1:${internalPort}`,
-    identitiesDir,
-    output: () => written,
-    start: async () => {
-      child = run("main.ts", serviceEnv);
-      await untilReady({
-        name: "cert-authority",
-        url: `http://127.0.0.1:${opsPort}/readyz`,
-        exitCode: () => child?.exitCode ?? undefined,
-        output: () => written,
-      });
+  const service = await createControlPlaneProcess({
+    name: "cert-authority",
+    env: {
+      ...common,
+      DRAWBRIDGE_INTERNAL_LISTEN: address,
+      DRAWBRIDGE_FABRIC_LISTEN: publicAddress,
+      DRAWBRIDGE_NATS_URL: nats.url,
+      DRAWBRIDGE_NATS_CREDENTIALS_FILE: await privateFile(dir, "ca-nats", nats.credentials),
+      DRAWBRIDGE_IDENTITY_DIR: join(identitiesDir, "cert-authority"),
+      DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: address,
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: options.runtimeManagerAddress ?? "127.0.0.1:1",
     },
-    kill: async () => {
-      if (!child || child.exitCode !== null || child.signalCode !== null) return;
-      const closed = once(child, "close");
-      child.kill("SIGKILL");
-      await closed;
-    },
-    [Symbol.asyncDispose]: () => certAuthority.kill(),
-  };
-  await certAuthority.start();
-  return certAuthority;
+  });
+  await service.run("bootstrap.ts", { ...common, DRAWBRIDGE_IDENTITIES_DIR: identitiesDir });
+  await service.start();
+  return { ...service, address, identitiesDir };
 }
