@@ -10,4 +10,4 @@ test("an agent that was off during a whole rotation of the root comes back by it
     "apps are untouched": [],
   });
   expect(report.figures["requests answered"]?.value).toBeGreaterThan(0);
-});
+}, 600_000);

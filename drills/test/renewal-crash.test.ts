@@ -17,4 +17,4 @@ test("kill -9 at each step of a renewal, on both sides: one valid identity, no r
     "apps are untouched": [],
   });
   expect(report.figures["requests answered"]?.value).toBeGreaterThan(0);
-});
+}, 600_000);

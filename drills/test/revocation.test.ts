@@ -10,4 +10,4 @@ test("a revoked certificate is cut and refused at every listener, by serial numb
     "no request fails": [],
   });
   expect(report.figures["refusals and cuts measured"]?.value).toBe(4 * 9 + 2);
-});
+}, 600_000);

@@ -8,4 +8,4 @@ test("root and issuing CA are replaced under load on every path, with leaves of 
   for (const path of ["app through its front", "bundle from config-resolver", "collector's check-ins"]) {
     expect(report.figures[path]?.value).toBeGreaterThan(0);
   }
-});
+}, 600_000);
