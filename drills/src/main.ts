@@ -3,6 +3,8 @@ import { parseArgs } from "node:util";
 import { type Drill, formatReport, isHeld, reportLine } from "./drill.ts";
 
 const drills: Readonly<Record<string, () => Promise<Drill>>> = {
+  "clone-detection": async () => (await import("./clone-detection/drill-clone-detection.ts")).drillCloneDetection,
+  "database-restore": async () => (await import("./database-restore/drill-database-restore.ts")).drillDatabaseRestore,
   "kill-anything": async () => (await import("./kill-anything/drill-kill-anything.ts")).drillKillAnything,
   "offline-rotation": async () => (await import("./offline-rotation/drill-offline-rotation.ts")).drillOfflineRotation,
   "renewal-crash": async () => (await import("./renewal-crash/drill-renewal-crash.ts")).drillRenewalCrash,

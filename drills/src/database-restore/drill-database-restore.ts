@@ -97,7 +97,12 @@ async function restoreOnce(stack: TestStack, round: number, findings: Findings):
 
   await restoreDatabase(stack, copy);
   const restoredAtMs = systemClock.monotonicMs();
-  await eventually(async () => ((await showFabric(stack, "local")).state === "connected" ? true : undefined));
+  await eventually(async () => {
+    // The serial number too: the restored record says "connected" of a tunnel that it knows no better.
+    const { state, certificateSerial } = await showFabric(stack, "local");
+    const { serialNumber } = await readFabricIdentity(stateDir);
+    return state === "connected" && certificateSerial === serialNumber ? true : undefined;
+  });
   const backAfterSeconds = (systemClock.monotonicMs() - restoredAtMs) / 1000;
 
   const { recovery, lock } = await rest<{ readonly recovery: unknown; readonly lock: unknown }>(
