@@ -10,7 +10,7 @@ import type { TunnelSession } from "../tunnel/tunnel-session.ts";
 import { checkRenewed } from "./check-renewed.ts";
 import type { PendingRenewal, PendingRenewalStore } from "./pending-renewal.ts";
 import type { Purpose, RenewCalls } from "./renew-calls.ts";
-import { isDue, renewAtOf, retryCeilingMs } from "./renewal-schedule.ts";
+import { renewAtOf, retryCeilingMs } from "./renewal-schedule.ts";
 
 /** What is renewed, and how a new one is put into use. */
 export interface RenewalTarget {
@@ -104,10 +104,10 @@ export function createCertificateRenewer(deps: RenewerDeps): CertificateRenewer 
     return undefined;
   }
 
-  /** The certificate that lies staged, if it may still be put into use. */
+  /** The certificate that lies staged, if it is still valid: also if it is due itself, since the present one may be refused. */
   async function stagedOf({ stagedGeneration }: PendingRenewal): Promise<StoredIdentity | undefined> {
     const staged = stagedGeneration === undefined ? undefined : await target.store.read(stagedGeneration);
-    if (staged === undefined || isDue(staged.meta, possibleNows())) return undefined;
+    if (staged === undefined) return undefined;
     try {
       validateAtAny({ ...staged, trustBundle: deps.trustBundle() }, possibleNows());
       return staged;

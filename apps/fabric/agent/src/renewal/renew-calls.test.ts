@@ -13,12 +13,12 @@ const answer: RenewAnswer = {
   retryAfterMs: 0,
 };
 
-function world() {
+function world(send: () => undefined = () => undefined) {
   const clock = new FakeClock();
   const ended = Promise.withResolvers<SessionEnd>();
   const occupants = { count: 0 };
   const session = {
-    send: () => undefined,
+    send,
     ended: ended.promise,
     occupy: () => {
       occupants.count += 1;
@@ -61,4 +61,22 @@ test("waits 30 s for an answer, and no longer than the session lives", async () 
   const cut = world();
   cut.ended.resolve({ end: "dead", silentMs: 1 });
   await expect(cut.asked).rejects.toMatchObject({ code: "TUNNEL_SESSION_ENDED" });
+});
+
+test("a frame that could not be sent fails once, also when the session ends later", async () => {
+  const full = new Error("the queue is full");
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    const { asked, ended } = world(() => {
+      throw full;
+    });
+    await expect(asked).rejects.toBe(full);
+    ended.resolve({ end: "dead", silentMs: 1 });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", note);
+  }
 });

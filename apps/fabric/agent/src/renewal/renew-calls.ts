@@ -49,6 +49,7 @@ export function createRenewCalls({ clock }: { readonly clock: Clock }): RenewCal
   return {
     async ask(session, { requestId, purpose, csrDer, currentSerial }, signal) {
       const call = Promise.withResolvers<RenewAnswer>();
+      call.promise.catch(() => undefined); // nobody waits for it when the frame could not be sent
       const over = new AbortController();
       const release = session.occupy(); // a hand-over waits for the answer
       const onAbort = (): void => call.reject(signal.reason);

@@ -17,12 +17,6 @@ export function renewAtOf(meta: Dates): Date {
   });
 }
 
-/** Due at any of the instants that it may be. */
-export function isDue(meta: Dates, possibleNows: readonly Date[]): boolean {
-  const renewAt = renewAtOf(meta);
-  return possibleNows.some((now) => now >= renewAt);
-}
-
 /** How near the end is; design R6: alerts at a quarter and at a tenth of the life. */
 export function urgencyOf(meta: Dates, now: Date): "fine" | "expiring" | "critical" | "expired" {
   const endMs = new Date(meta.notAfter).getTime();
