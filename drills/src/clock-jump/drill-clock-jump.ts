@@ -36,6 +36,8 @@ const services = [
   "monitoring-ingest",
   "management-api",
 ];
+/** So long the processes that run live with the wrong clock before the agent is started under it. */
+const underRunningMs = 3_000;
 /** A tunnel without a sign of life is dead after three seconds, so that a suspended agent is missed soon. */
 const liveness = {
   DRAWBRIDGE_HEARTBEAT_MS: "1000",
@@ -105,12 +107,14 @@ async function jumpOnce(stack: TestStack, clock: FakeTime, jump: Jump): Promise<
   const agent = stack.stack.service("agent");
   const { agent: stateDir } = stack.stack.layout;
   await clock.jump(jump.aheadSeconds);
+  await systemClock.sleep(underRunningMs);
   await agent.stop();
   agent.start();
   // A status that this process wrote: connected in spite of the clock, or why not.
   const said = await eventually(async () => {
     const status = await readTunnelStatus(stateDir);
-    return agent.pid !== undefined && (status.status === "connected" || status.code !== undefined) ? status : undefined;
+    const isSaid = status.status === "connected" || status.code !== undefined;
+    return status.pid === agent.pid && isSaid ? status : undefined;
   });
   const isSilent = said.status !== "connected" && !/clock|expired|not yet valid/i.test(said.message ?? "");
   await clock.jump(0);

@@ -9,9 +9,11 @@ export interface TunnelStatus {
   readonly message?: string;
 }
 
-export async function readTunnelStatus(stateDir: string): Promise<TunnelStatus> {
-  const { tunnel } = JSON.parse(await readFile(join(stateDir, "run-status.json"), "utf8")) as { tunnel: TunnelStatus };
-  return tunnel;
+/** With the process that said it: what an earlier one wrote stays until the next has something to say. */
+export async function readTunnelStatus(stateDir: string): Promise<TunnelStatus & { readonly pid: number }> {
+  const text = await readFile(join(stateDir, "run-status.json"), "utf8");
+  const { pid, tunnel } = JSON.parse(text) as { readonly pid: number; readonly tunnel: TunnelStatus };
+  return { ...tunnel, pid };
 }
 
 /** The status, as soon as it is as wanted. */
