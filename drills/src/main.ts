@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { type Drill, formatReport, isHeld, reportLine } from "./drill.ts";
 
 const drills: Readonly<Record<string, () => Promise<Drill>>> = {
+  "clock-jump": async () => (await import("./clock-jump/drill-clock-jump.ts")).drillClockJump,
   "clone-detection": async () => (await import("./clone-detection/drill-clone-detection.ts")).drillCloneDetection,
   "database-restore": async () => (await import("./database-restore/drill-database-restore.ts")).drillDatabaseRestore,
   "kill-anything": async () => (await import("./kill-anything/drill-kill-anything.ts")).drillKillAnything,
