@@ -79,7 +79,7 @@ async function anAgentThatWasAway(): Promise<AgentDisk> {
   const disk = await anActivatedAgent(service);
   runtimeManager.standings.set(disk.agentId, {});
   await firstUse(disk.certificateSerial);
-  await revoke(disk.certificateSerial, "superseded");
+  await environment.supersede(disk.certificateSerial);
   return disk;
 }
 
@@ -196,6 +196,52 @@ test.each([
   await expect(recover(service, disk)).rejects.toMatchObject({ kind: "permission_denied", code });
 });
 
+test("an enrolment is of no use once a later agent was activated for its fabric, known to runtime-manager or not", async () => {
+  const forgotten = await anActivatedAgent(service);
+  const later = await anActivatedAgent(service, { fabricId: forgotten.fabricId });
+  await environment.supersede(forgotten.certificateSerial);
+  await environment.supersede(later.certificateSerial);
+  const allow = { agentId: forgotten.agentId, requestedBy: "alice", acceptAnyJoinState: true };
+  await service.recoveryAdmin.allowRecovery(allow);
+  await expect(recover(service, forgotten)).rejects.toMatchObject({ code: "AGENT_REPLACED" });
+  expect((await recover(service, later)).identity?.agentId).toBe(later.agentId);
+});
+
+test("an agent that has used a certificate does not come back by naming none", async () => {
+  const disk = { ...(await anAgentThatWasAway()), certificateSerial: "" };
+  await expect(recover(service, disk)).rejects.toMatchObject({ code: "RECOVERY_MANUAL_ONLY" });
+  const allow = { agentId: disk.agentId, requestedBy: "alice", acceptAnyJoinState: false };
+  await service.recoveryAdmin.allowRecovery(allow);
+  expect((await recover(service, disk)).identity?.agentId).toBe(disk.agentId);
+});
+
+test("both copies stay locked although runtime-manager does not know the agent, until an operator looks", async () => {
+  const original = await anActivatedAgent(service);
+  await environment.supersede(original.certificateSerial);
+  const recovered = diskAfter((await recover(service, original)).identity, original.recoveryKey);
+  await environment.supersede(recovered.certificateSerial);
+  await expect(recover(service, original)).rejects.toMatchObject({ code: "AGENT_LOCKED" });
+  await expect(recover(service, recovered)).rejects.toMatchObject({ code: "AGENT_LOCKED" });
+  expect(runtimeManager.locks.has(original.agentId)).toBe(false);
+  runtimeManager.standings.set(original.agentId, {});
+  await expect(recover(service, recovered)).rejects.toMatchObject({ code: "AGENT_LOCKED" });
+  expect(runtimeManager.locks.has(original.agentId)).toBe(true);
+  const allow = { agentId: original.agentId, requestedBy: "alice", acceptAnyJoinState: false };
+  await service.recoveryAdmin.allowRecovery(allow);
+  expect((await recover(service, recovered)).identity?.agentId).toBe(original.agentId);
+});
+
+test("an operator's revocation takes back what was allowed before it", async () => {
+  const disk = await anAgentThatWasAway();
+  const allow = { agentId: disk.agentId, requestedBy: "alice", acceptAnyJoinState: true };
+  const next = diskAfter((await recover(service, disk)).identity, disk.recoveryKey);
+  await service.recoveryAdmin.allowRecovery(allow);
+  await revoke(next.certificateSerial, "laptop was stolen");
+  await expect(recover(service, next)).rejects.toMatchObject({ code: "AGENT_REVOKED" });
+  await service.recoveryAdmin.allowRecovery(allow);
+  expect((await recover(service, next)).identity?.agentId).toBe(disk.agentId);
+});
+
 test("of two copies of a disk the second to recover is locked, and with it the first (R7)", async () => {
   const original = await anAgentThatWasAway();
   const copy = { ...original };
@@ -266,7 +312,7 @@ test("a certificate that an operator revoked does not come back before an operat
   });
   const { identity } = await recover(service, disk);
   const next = diskAfter(identity, disk.recoveryKey);
-  await revoke(next.certificateSerial, "superseded");
+  await environment.supersede(next.certificateSerial);
   expect((await recover(service, next)).identity?.certificate).toBeDefined();
 });
 
@@ -282,7 +328,7 @@ test("three recoveries go by themselves, the fourth needs an operator or the rel
   let disk = await anAgentThatWasAway();
   for (let count = 0; count < 3; count += 1) {
     disk = diskAfter((await recover(service, disk)).identity, disk.recoveryKey);
-    await revoke(disk.certificateSerial, "superseded");
+    await environment.supersede(disk.certificateSerial);
   }
   await expect(recover(service, disk)).rejects.toMatchObject({
     kind: "failed_precondition",
@@ -305,7 +351,7 @@ test("a join state that is newer than our record is not taken for a copy: an ope
   const disk = await anAgentThatWasAway();
   const { identity } = await recover(service, disk);
   const ahead = diskAfter(identity, disk.recoveryKey);
-  await revoke(ahead.certificateSerial, "superseded");
+  await environment.supersede(ahead.certificateSerial);
   await environment.restoreAgentRecord(disk.agentId);
   await expect(recover(service, ahead)).rejects.toMatchObject({ code: "RECOVERY_MANUAL_ONLY" });
   expect(runtimeManager.locks.has(disk.agentId)).toBe(false);

@@ -157,6 +157,21 @@ test("a challenge is refused at the instant it expires, and repeats its answer f
   await expect(agent.answer(challenge, agent.disk, next)).rejects.toMatchObject({ code: "RECOVERY_REFUSED" });
 });
 
+test("what was admitted and never answered is looked at again before it is finished", async () => {
+  const agent = await anInstallation();
+  const [challenge, next] = [agent.challenge(), await nextKeys()];
+  const first = await agent.answer(challenge, agent.disk, next);
+  // As a crash between the two transactions leaves it.
+  await sql`UPDATE recovery SET issued_at = NULL, certificate_serial = NULL, certificate_chain_der = NULL,
+    certificate_not_after = NULL, collector_certificate_serial = NULL, collector_certificate_chain_der = NULL,
+    collector_certificate_not_after = NULL WHERE agent_id = ${agent.disk.agentId}`.execute(store.db);
+  await createRecoveries(store).lock(agent.disk.agentId, agent.clock.now());
+  await expect(agent.answer(challenge, agent.disk, next)).rejects.toMatchObject({ code: "AGENT_LOCKED" });
+  await sql`UPDATE recovery_state SET locked_at = NULL WHERE agent_id = ${agent.disk.agentId}`.execute(store.db);
+  const again = await agent.answer(challenge, agent.disk, next);
+  expect(again.certificate.serialNumber).toBe(first.certificate.serialNumber);
+});
+
 test("a challenge that was answered with a refusal is spent", async () => {
   const agent = await anInstallation();
   await sql`UPDATE recovery_state SET mode = 'manual' WHERE agent_id = ${agent.disk.agentId}`.execute(store.db);

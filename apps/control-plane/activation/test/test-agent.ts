@@ -19,8 +19,11 @@ export interface AgentDisk {
 }
 
 /** An agent that was activated over the wire. */
-export async function anActivatedAgent(service: RunningService): Promise<AgentDisk> {
-  const { secretToken } = await service.tokens.createActivationToken(aTokenRequest());
+export async function anActivatedAgent(
+  service: RunningService,
+  of: { readonly fabricId?: string } = {},
+): Promise<AgentDisk> {
+  const { secretToken } = await service.tokens.createActivationToken(aTokenRequest(of));
   const [tunnel, monitoring, recovery] = [await generateKeyPair(), await generateKeyPair(), await generateKeyPair()];
   const answer = await service.activate(await anActivationWith(secretToken, { tunnel, monitoring, recovery }));
   return diskAfter(answer, recovery);

@@ -58,5 +58,8 @@ function standingFromProto(standing: StandingMessage | undefined): AgentStanding
     isFabricDeleted: standing.fabricDeleted,
     isReplaced: standing.replaced,
     isLocked: standing.lockReason !== LockReason.LOCK_REASON_UNSPECIFIED,
+    isConnected: standing.connected,
+    lastSeenAt: standing.lastSeenAt,
+    certificateSerial: standing.certificateSerial,
   };
 }

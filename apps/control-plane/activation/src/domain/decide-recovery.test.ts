@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { decideRecovery, type KnownCertificate, type RecoveryFacts } from "./decide-recovery.ts";
+import {
+  decideRecovery,
+  decideResumption,
+  type AgentStanding,
+  type KnownCertificate,
+  type RecoveryFacts,
+} from "./decide-recovery.ts";
 import type { JoinMark } from "./join-state.ts";
 import type { Recovery, RecoveryState } from "./recovery-state.ts";
 
@@ -19,6 +25,7 @@ function aState(change: Partial<RecoveryState> = {}): RecoveryState {
     joinSequence: current.sequence,
     joinNonce: current.nonce,
     allowance: undefined,
+    lockedAt: undefined,
     lastRefusal: undefined,
     last: undefined,
     lastNotAfter: days(-3),
@@ -53,12 +60,26 @@ function aRecovery(issuedAt: Date): Recovery {
   };
 }
 
+function aStanding(change: Partial<AgentStanding> = {}): AgentStanding {
+  return {
+    isFabricDeleted: false,
+    isReplaced: false,
+    isLocked: false,
+    isConnected: false,
+    lastSeenAt: days(-3),
+    certificateSerial: "01",
+    ...change,
+  };
+}
+
 interface Change extends Partial<Omit<RecoveryFacts, "claim">> {
   readonly claim?: Partial<RecoveryFacts["claim"]>;
 }
 
-function decide({ claim, ...change }: Change = {}) {
-  return decideRecovery({
+const decide = (change: Change = {}) => decideRecovery(someFacts(change));
+
+function someFacts({ claim, ...change }: Change = {}): RecoveryFacts {
+  return {
     claim: {
       keys,
       certificateSerial: "01",
@@ -68,14 +89,15 @@ function decide({ claim, ...change }: Change = {}) {
     },
     state: aState(),
     isFabricDeleted: false,
-    standing: { isFabricDeleted: false, isReplaced: false, isLocked: false },
+    isReplaced: false,
+    standing: aStanding(),
     certificates: [aCertificate()],
     now,
     ...change,
-  });
+  };
 }
 
-const allowance = { until: days(1), by: "alice", acceptsAnyJoinState: false };
+const allowance = { at: minutes(-1), until: days(1), by: "alice", acceptsAnyJoinState: false };
 const anyJoinState = { ...allowance, acceptsAnyJoinState: true };
 const revoked = { at: days(-4), reason: "stolen" };
 
@@ -87,23 +109,23 @@ test.each<{ readonly what: string; readonly change: Change; readonly code: strin
   { what: "a fabric deleted here", change: { isFabricDeleted: true }, code: "FABRIC_DELETED" },
   {
     what: "a fabric deleted at runtime-manager",
-    change: { standing: { isFabricDeleted: true, isReplaced: false, isLocked: false } },
+    change: { standing: aStanding({ isFabricDeleted: true }) },
     code: "FABRIC_DELETED",
   },
   {
     what: "a replaced agent",
-    change: { standing: { isFabricDeleted: false, isReplaced: true, isLocked: false } },
+    change: { standing: aStanding({ isReplaced: true }) },
     code: "AGENT_REPLACED",
   },
   {
     what: "a locked agent",
-    change: { standing: { isFabricDeleted: false, isReplaced: false, isLocked: true } },
+    change: { standing: aStanding({ isLocked: true }) },
     code: "AGENT_LOCKED",
   },
   {
     what: "a locked agent that was allowed before the lock",
     change: {
-      standing: { isFabricDeleted: false, isReplaced: false, isLocked: true },
+      standing: aStanding({ isLocked: true }),
       state: aState({ allowance: anyJoinState }),
     },
     code: "AGENT_LOCKED",
@@ -126,6 +148,48 @@ test.each<{ readonly what: string; readonly change: Change; readonly code: strin
     what: "a valid certificate",
     change: { certificates: [aCertificate({ notAfter: days(1) })] },
     code: "RECOVERY_NOT_NEEDED",
+  },
+  {
+    what: "an agent whose fabric has a later enrolment, though runtime-manager does not know it",
+    change: { isReplaced: true, standing: undefined, state: aState({ allowance: anyJoinState }) },
+    code: "AGENT_REPLACED",
+  },
+  {
+    what: "an allowance from before the last revocation",
+    change: {
+      certificates: [aCertificate({ revoked })],
+      state: aState({ allowance: { ...anyJoinState, at: days(-4.1) } }),
+    },
+    code: "AGENT_REVOKED",
+  },
+  {
+    what: "a revocation between the beginning of the last recovery and its answer",
+    change: {
+      certificates: [aCertificate({ revoked })],
+      state: aState({ last: { ...aRecovery(days(-3.9)), begunAt: days(-4.1) } }),
+      claim: { joinStateSha256: Buffer.alloc(32) },
+    },
+    code: "AGENT_REVOKED",
+  },
+  {
+    what: "no certificate, where one was used",
+    change: { claim: { certificateSerial: "" }, standing: undefined },
+    code: "RECOVERY_MANUAL_ONLY",
+  },
+  {
+    what: "no certificate, where one was used, in relaxed mode",
+    change: { claim: { certificateSerial: "" }, state: aState({ mode: "relaxed" }) },
+    code: "RECOVERY_MANUAL_ONLY",
+  },
+  {
+    what: "an unknown certificate of an agent that is on its tunnel",
+    change: { claim: { certificateSerial: "ff" }, standing: aStanding({ isConnected: true }) },
+    code: "RECOVERY_MANUAL_ONLY",
+  },
+  {
+    what: "an unknown certificate of an agent that was seen five minutes ago",
+    change: { claim: { certificateSerial: "ff" }, standing: aStanding({ lastSeenAt: minutes(-5) }) },
+    code: "RECOVERY_MANUAL_ONLY",
   },
   { what: "manual mode", change: { state: aState({ mode: "manual" }) }, code: "RECOVERY_MANUAL_ONLY" },
   {
@@ -172,6 +236,21 @@ test.each<{ readonly what: string; readonly change: Change }>([
   { what: "when runtime-manager does not know the agent (restored backup)", change: { standing: undefined } },
   { what: "when cert-authority does not know the certificate (restored backup)", change: { certificates: [] } },
   {
+    what: "when cert-authority does not know the certificate of the last tunnel (restored backup, R17)",
+    change: {
+      claim: { certificateSerial: "ff" },
+      standing: aStanding({ certificateSerial: "ff", lastSeenAt: minutes(-1) }),
+    },
+  },
+  {
+    what: "with an unknown certificate when the tunnel is silent for more than five minutes (R17)",
+    change: { claim: { certificateSerial: "ff" }, standing: aStanding({ lastSeenAt: minutes(-5.1) }) },
+  },
+  {
+    what: "with no certificate, if an operator allowed it",
+    change: { claim: { certificateSerial: "" }, state: aState({ allowance }) },
+  },
+  {
     what: "when the certificate was superseded, which nobody decided against the agent",
     change: { certificates: [aCertificate({ notAfter: days(1), revoked: { at: days(-1), reason: "superseded" } })] },
   },
@@ -213,6 +292,10 @@ test("an allowance ends at its instant", () => {
 });
 
 test.each<{ readonly what: string; readonly change: Change }>([
+  {
+    what: "two copies that were seen before, whatever runtime-manager knows",
+    change: { state: aState({ lockedAt: days(-1), allowance: anyJoinState }), standing: undefined },
+  },
   {
     what: "a join state that was left behind",
     change: { claim: { joinState: { shown: "ours", sequence: 3, nonce } } },
@@ -270,4 +353,26 @@ test("the next join state is newer than both what we know and what was shown", (
   const state = aState({ allowance: anyJoinState });
   const claim = { joinState: { shown: "ours", sequence: 9, nonce } } as const;
   expect(decide({ claim, state })).toEqual({ decision: "recover", joinSequence: 10, allowedBy: "alice" });
+});
+
+test.each<{ readonly what: string; readonly change: Change; readonly outcome: object }>([
+  { what: "a later enrolment", change: { isReplaced: true }, outcome: { code: "AGENT_REPLACED" } },
+  { what: "a deleted fabric", change: { isFabricDeleted: true }, outcome: { code: "FABRIC_DELETED" } },
+  { what: "a lock", change: { standing: aStanding({ isLocked: true }) }, outcome: { code: "AGENT_LOCKED" } },
+  { what: "a lock of ours", change: { state: aState({ lockedAt: now }) }, outcome: { decision: "lock" } },
+  {
+    what: "a revocation since it began",
+    change: { certificates: [aCertificate({ revoked: { at: minutes(-1), reason: "stolen" } })] },
+    outcome: { code: "AGENT_REVOKED" },
+  },
+])("a recovery that began and has no certificates yet is not finished after $what", ({ change, outcome }) => {
+  const begun = { ...aRecovery(minutes(-2)), issued: undefined };
+  expect(decideResumption(someFacts(change), begun)).toMatchObject(outcome);
+});
+
+test("a recovery that began is finished although a revocation came before it", () => {
+  const certificates = [aCertificate({ revoked })];
+  expect(decideResumption(someFacts({ certificates }), { ...aRecovery(minutes(-2)), issued: undefined })).toBe(
+    undefined,
+  );
 });

@@ -19,6 +19,10 @@ export interface AgentStanding {
   readonly isFabricDeleted: boolean;
   readonly isReplaced: boolean;
   readonly isLocked: boolean;
+  readonly isConnected: boolean;
+  readonly lastSeenAt: Date | undefined;
+  /** Of the last tunnel; empty before the first. */
+  readonly certificateSerial: string;
 }
 
 /** What an agent showed that has proven itself. */
@@ -33,6 +37,8 @@ export interface RecoveryFacts {
   readonly claim: RecoveryClaim;
   readonly state: RecoveryState;
   readonly isFabricDeleted: boolean;
+  /** A later enrolment of the fabric got its certificates, by our own record. */
+  readonly isReplaced: boolean;
   readonly standing: AgentStanding | undefined;
   readonly certificates: readonly KnownCertificate[];
   readonly now: Date;
@@ -52,17 +58,15 @@ const maxExpiredMs = 30 * 24 * 3_600_000;
 /** How long the same keys get the same answer. */
 export const repeatWindowMs = 10 * 60_000;
 
+/** How long a tunnel has to be silent before a certificate is believed that cert-authority does not know. */
+const silentMs = 5 * 60_000;
+
 /** Decide about an agent that has proven possession of its recovery key. */
 export function decideRecovery(facts: RecoveryFacts): RecoveryDecision {
-  const { claim, state, standing, now } = facts;
-  if (facts.isFabricDeleted || standing?.isFabricDeleted === true) {
-    return refuse("FABRIC_DELETED", "the fabric was deleted; its identity does not come back");
-  }
-  if (standing?.isReplaced === true) {
-    return refuse("AGENT_REPLACED", "another agent speaks for this fabric by now; its identity does not come back");
-  }
-  if (standing?.isLocked === true) return locked;
-  const allowance = state.allowance && now < state.allowance.until ? state.allowance : undefined;
+  const { claim, state, now } = facts;
+  const barred = judgeStanding(facts);
+  if (barred) return barred;
+  const allowance = liveAllowance(facts);
   const trust = allowance?.acceptsAnyJoinState === true ? "operator" : judgeCopy(facts);
   if (typeof trust === "object") return trust;
   if (trust === "repeated" && state.last?.issued) {
@@ -79,17 +83,53 @@ export function decideRecovery(facts: RecoveryFacts): RecoveryDecision {
   };
 }
 
+/** Whether a recovery that was admitted, and got no certificates yet, still may have them; undefined if it may. */
+export function decideResumption(facts: RecoveryFacts, recovery: Recovery): Barred | undefined {
+  return judgeStanding(facts) ?? (wasRevokedSince(facts, recovery.begunAt) ? revokedRefusal : undefined);
+}
+
+type Barred = Extract<RecoveryDecision, { decision: "refuse" | "lock" }>;
+
+/** What no allowance lifts. A lock of ours that runtime-manager does not have is put there again. */
+function judgeStanding({ isFabricDeleted, isReplaced, standing, state }: RecoveryFacts): Barred | undefined {
+  if (isFabricDeleted || standing?.isFabricDeleted === true) {
+    return refuse("FABRIC_DELETED", "the fabric was deleted; its identity does not come back");
+  }
+  if (isReplaced || standing?.isReplaced === true) {
+    return refuse("AGENT_REPLACED", "another agent speaks for this fabric by now; its identity does not come back");
+  }
+  if (standing?.isLocked === true) return locked;
+  if (state.lockedAt) {
+    return { decision: "lock", evidence: `two copies of this agent were seen at ${state.lockedAt.toISOString()}` };
+  }
+  return undefined;
+}
+
+/** An allowance is about what the operator knew then: a later revocation takes it back. */
+function liveAllowance(facts: RecoveryFacts): RecoveryState["allowance"] {
+  const { allowance } = facts.state;
+  return allowance && facts.now < allowance.until && !wasRevokedSince(facts, allowance.at) ? allowance : undefined;
+}
+
+/** By an operator. */
+function wasRevokedSince({ certificates }: Pick<RecoveryFacts, "certificates">, since: Date | undefined): boolean {
+  return certificates.some(
+    ({ revoked }) => revoked && !isSuperseded(revoked) && (since === undefined || revoked.at > since),
+  );
+}
+
 /** What only an operator can allow. */
 function refuseAutomatic(facts: RecoveryFacts): RecoveryDecision | undefined {
   const { claim, state, certificates, now } = facts;
-  const recoveredAt = state.last?.issued?.issuedAt.getTime() ?? -Infinity;
-  if (certificates.some(({ revoked }) => revoked && !isSuperseded(revoked) && revoked.at.getTime() > recoveredAt)) {
+  // Since it began, not since it was answered: what was revoked in between was revoked after it was decided.
+  if (wasRevokedSince(facts, state.last?.begunAt)) return revokedRefusal;
+  const presented = certificates.find(({ serialNumber }) => serialNumber === claim.certificateSerial);
+  if (!presented && !isUnknownCertificateCredible(facts)) {
     return refuse(
-      "AGENT_REVOKED",
-      "an operator revoked this agent's certificate; only an operator can let it come back",
+      "RECOVERY_MANUAL_ONLY",
+      "the certificate that the agent names is not one of those that are known of it, and nothing shows that it had a newer one; an operator has to make sure that only one copy of this agent runs, and allow the recovery",
     );
   }
-  const presented = certificates.find(({ serialNumber }) => serialNumber === claim.certificateSerial);
   if (presented && !presented.revoked && now < presented.notAfter) {
     return refuse(
       "RECOVERY_NOT_NEEDED",
@@ -169,6 +209,19 @@ function judgeCertificate({ claim, certificates }: RecoveryFacts): RecoveryDecis
   };
 }
 
+/**
+ * A serial number that cert-authority does not know is the caller's word: a stale copy may name one to hide its own. It is believed
+ * where no certificate of the agent was ever used; where runtime-manager saw it on the last tunnel (cert-authority was restored from
+ * a backup, R17); or, well-formed, where nobody uses the agent's identity now.
+ */
+function isUnknownCertificateCredible({ claim, certificates, standing, now }: RecoveryFacts): boolean {
+  if (!certificates.some(({ activatedAt }) => activatedAt !== undefined)) return true;
+  if (!/^[0-9a-f]{1,40}$/.test(claim.certificateSerial)) return false;
+  if (!standing || standing.certificateSerial === claim.certificateSerial) return true;
+  const isSilent = standing.lastSeenAt === undefined || now.getTime() > standing.lastSeenAt.getTime() + silentMs;
+  return !standing.isConnected && isSilent;
+}
+
 function isSameClaim(recovery: Recovery, { keys, joinStateSha256 }: RecoveryClaim): boolean {
   return (
     recovery.presentedJoinStateSha256.equals(joinStateSha256) &&
@@ -188,6 +241,11 @@ const locked = refuse(
 );
 
 export { locked as lockedRefusal };
+
+const revokedRefusal = refuse(
+  "AGENT_REVOKED",
+  "an operator revoked this agent's certificate; only an operator can let it come back",
+);
 
 function manualOnly(why: string): RecoveryDecision {
   return refuse(

@@ -4,11 +4,13 @@ import { field, type Logger } from "@drawbridge/telemetry";
 import { checkCsrPair } from "./activation-request.ts";
 import {
   decideRecovery,
+  decideResumption,
   lockedRefusal,
   repeatWindowMs,
   type AgentStanding,
   type KnownCertificate,
   type RecoveryDecision,
+  type RecoveryFacts,
 } from "./decide-recovery.ts";
 import type { DischargeRevocations } from "./discharge-revocations.ts";
 import { recoveryRequestId, type EnrolmentKeys, type IssuedCertificates } from "./enrolment.ts";
@@ -39,6 +41,8 @@ export interface Recoveries {
     issued: IssuedCertificates,
     context: { readonly fabricId: string; readonly remoteAddress: string; readonly now: Date },
   ): Promise<"kept" | "kept_before" | "fabric_deleted">;
+  /** Remember that two copies were seen, until an operator's allowance. Idempotent. */
+  lock(agentId: string, now: Date): Promise<void>;
   /** Audit a refusal. One of an agent that has proven itself is kept as its last one and spends the challenge. */
   refuse(refusal: RecoveryRefusal): Promise<void>;
 }
@@ -119,15 +123,21 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
       const keys = await checkCsrPair(request);
       const used = usedBefore(challenge, request, keys);
       if (used === "refused") throw await refuseUnproven(request, agent, context);
-      if (used !== undefined) return finish({ request, agent, recovery: used, context, isReplay: true });
+      if (used?.issued) return finish({ request, agent, recovery: used, context, isReplay: true });
       const state = await whileAvailable(recoveries.state(agentId, clock.now()));
       if (!state) throw await refuseUnproven(request, agent, context);
-      const decision = await decide(request, keys, { agent, state }, context);
+      const facts = await factsOf(request, keys, { agent, state }, context);
+      if (used) {
+        const barred = decideResumption(facts, used);
+        if (barred) throw await refuse(barred, request, agent, context);
+        return finish({ request, agent, recovery: used, context, isReplay: true });
+      }
+      const decision = decideRecovery(facts);
       if (decision.decision === "repeat") {
         return finish({ request, agent, recovery: decision.recovery, context, isReplay: true });
       }
       if (decision.decision !== "recover") throw await refuse(decision, request, agent, context);
-      const next = newRecovery(request, keys, decision, context);
+      const next = newRecovery(request, facts, decision, context);
       const recovery = await whileAvailable(recoveries.begin(next, state));
       if (recovery) return finish({ request, agent, recovery, context, isReplay: false });
     }
@@ -158,16 +168,18 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
     }
   }
 
-  async function decide(
+  /** As of the instant before anything was asked: what happens while we ask is later. */
+  async function factsOf(
     request: RecoveryRequest,
     keys: EnrolmentKeys,
     { agent, state }: { readonly agent: RecoverableAgent; readonly state: RecoveryState },
     { signal }: CallContext,
-  ): Promise<RecoveryDecision> {
+  ): Promise<RecoveryFacts> {
+    const now = clock.now();
     const [standing, certificates] = await whileAvailable(
       Promise.all([deps.standings.get(agent.agentId, signal), deps.history.ofAgent(agent, signal)]),
     );
-    return decideRecovery({
+    return {
       claim: {
         keys,
         certificateSerial: request.certificateSerial,
@@ -176,20 +188,21 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
       },
       state,
       isFabricDeleted: agent.isFabricDeleted,
+      isReplaced: agent.isReplaced,
       standing,
       certificates,
-      now: clock.now(),
-    });
+      now,
+    };
   }
 
   function newRecovery(
     request: RecoveryRequest,
-    keys: EnrolmentKeys,
+    { claim, now }: RecoveryFacts,
     { joinSequence, allowedBy }: Extract<RecoveryDecision, { decision: "recover" }>,
     { remoteAddress }: CallContext,
   ): NewRecovery {
     return {
-      ...keys,
+      ...claim.keys,
       challengeId: request.challengeId,
       agentId: request.agentId,
       join: { sequence: joinSequence, nonce: deps.newJoinNonce() },
@@ -197,7 +210,7 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
       allowedBy,
       agentVersion: request.agentVersion,
       remoteAddress,
-      begunAt: clock.now(),
+      begunAt: now,
     };
   }
 
@@ -293,6 +306,8 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
     { remoteAddress, signal }: CallContext,
   ): Promise<DrawbridgeError> {
     if (decision.decision === "lock") {
+      // Ours first: runtime-manager keeps none of an agent that it does not know.
+      await whileAvailable(recoveries.lock(agentId, clock.now()));
       await whileAvailable(deps.standings.lock(agentId, `${decision.evidence} (asked from ${remoteAddress})`, signal));
       logger.warn(
         {

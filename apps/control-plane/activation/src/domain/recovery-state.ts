@@ -12,6 +12,8 @@ export interface RecoverableAgent {
   readonly org: string;
   readonly recoveryKeySpkiDer: Buffer;
   readonly isFabricDeleted: boolean;
+  /** A later enrolment of the same fabric got its certificates. */
+  readonly isReplaced: boolean;
 }
 
 /** A recovery that was admitted; each gives one join state. */
@@ -35,6 +37,7 @@ export interface NewRecovery extends Omit<Recovery, "issued"> {
 
 /** One recovery that an operator allowed outside the limits. */
 export interface RecoveryAllowance {
+  readonly at: Date;
   readonly until: Date;
   readonly by: string;
   readonly acceptsAnyJoinState: boolean;
@@ -49,6 +52,8 @@ export interface RecoveryState {
   readonly joinSequence: number;
   readonly joinNonce: Buffer | undefined;
   readonly allowance: RecoveryAllowance | undefined;
+  /** Since when two copies of it are known; an allowance lifts it. */
+  readonly lockedAt: Date | undefined;
   readonly lastRefusal: { readonly code: string; readonly at: Date } | undefined;
   /** The newest recovery. */
   readonly last: Recovery | undefined;

@@ -8,6 +8,7 @@ import { createWhileAvailable } from "./while-available.ts";
 /** What operators need of the store. */
 export interface RecoveryStates {
   state(agentId: string, now: Date): Promise<RecoveryState | undefined>;
+  /** Lifts our own lock too. */
   allow(agentId: string, allowance: RecoveryAllowance): Promise<"allowed" | "unknown" | "fabric_deleted">;
   setMode(agentId: string, mode: RecoveryMode): Promise<"set" | "unknown">;
 }
@@ -46,8 +47,9 @@ export function createSteerRecovery(deps: {
     state: stateOf,
 
     allow: async (agentId, { requestedBy, acceptsAnyJoinState }, signal) => {
-      const until = new Date(clock.now().getTime() + allowanceMs);
-      const outcome = await whileAvailable(states.allow(agentId, { until, by: requestedBy, acceptsAnyJoinState }));
+      const at = clock.now();
+      const allowance = { at, until: new Date(at.getTime() + allowanceMs), by: requestedBy, acceptsAnyJoinState };
+      const outcome = await whileAvailable(states.allow(agentId, allowance));
       if (outcome === "unknown") throw unknown(agentId);
       if (outcome === "fabric_deleted") throw fabricDeleted();
       // After the allowance: if this fails, the operator's repetition of the call does both again.

@@ -77,7 +77,9 @@ export interface RecoveryStateTable {
   readonly join_nonce: Buffer | null;
   readonly allowed_until: ColumnType<Date | null, undefined, Date | null>;
   readonly allowed_by: ColumnType<string | null, undefined, string | null>;
+  readonly allowed_at: ColumnType<Date | null, undefined, Date | null>;
   readonly accepts_any_join_state: Defaulted<boolean>;
+  readonly locked_at: ColumnType<Date | null, undefined, Date | null>;
   readonly last_refusal: Later<string>;
   readonly last_refusal_at: Later<Date>;
 }

@@ -1,4 +1,4 @@
-import { enqueueEvent, type Store, type Transaction } from "@drawbridge/store";
+import { enqueueEvent, sql, type Store, type Transaction } from "@drawbridge/store";
 import { challengeLifeMs } from "../domain/recovery-challenge.ts";
 import type { ChallengeUse, Recoveries } from "../domain/recover-agent.ts";
 import { recoveryCompleted, recoveryRefused } from "../events/recovery-events.ts";
@@ -24,6 +24,18 @@ export function createRecoveries(store: Pick<Store<ActivationDatabase>, "db" | "
           "activation_token.org",
           "deleted_fabric.deleted_at",
         ])
+        .select((of) =>
+          of
+            .exists(
+              of
+                .selectFrom("enrolment as later")
+                .select("later.agent_id")
+                .whereRef("later.fabric_id", "=", "enrolment.fabric_id")
+                .where("later.issued_at", "is not", null)
+                .where(sql<boolean>`(later.enrolled_at, later.agent_id) > (enrolment.enrolled_at, enrolment.agent_id)`),
+            )
+            .as("is_replaced"),
+        )
         .where("enrolment.agent_id", "=", agentId)
         .executeTakeFirst();
       const challenge = await useOf(challengeId);
@@ -36,6 +48,7 @@ export function createRecoveries(store: Pick<Store<ActivationDatabase>, "db" | "
           org: row.org,
           recoveryKeySpkiDer: row.recovery_key_spki_der,
           isFabricDeleted: row.deleted_at !== null,
+          isReplaced: row.is_replaced === true,
         },
         challenge,
       };
@@ -53,11 +66,13 @@ export function createRecoveries(store: Pick<Store<ActivationDatabase>, "db" | "
           .set({
             join_sequence: recovery.join.sequence,
             join_nonce: recovery.join.nonce,
+            allowed_at: null,
             allowed_until: null,
             allowed_by: null,
             accepts_any_join_state: false,
           })
           .where("agent_id", "=", recovery.agentId)
+          .where("locked_at", "is", null)
           .where("join_sequence", "=", known.joinSequence)
           .where("join_nonce", "is not distinct from", known.joinNonce ?? null)
           .where((where) =>
@@ -110,6 +125,15 @@ export function createRecoveries(store: Pick<Store<ActivationDatabase>, "db" | "
         await enqueueEvent(tx, recoveryCompleted({ fabricId, agentId, issued, remoteAddress, allowedBy, now }));
         return "kept";
       }),
+
+    lock: async (agentId, now) => {
+      await store.db
+        .updateTable("recovery_state")
+        .set({ locked_at: now })
+        .where("agent_id", "=", agentId)
+        .where("locked_at", "is", null)
+        .execute();
+    },
 
     refuse: (refusal) =>
       store.transaction(async (tx) => {

@@ -11,7 +11,7 @@ export function createRecoveryStates(store: Pick<Store<ActivationDatabase>, "db"
   return {
     state: (agentId, now) => readRecoveryState(store.db, agentId, now),
 
-    allow: (agentId, { until, by, acceptsAnyJoinState }) =>
+    allow: (agentId, { at, until, by, acceptsAnyJoinState }) =>
       store.transaction(async (tx) => {
         const row = await tx
           .selectFrom("enrolment")
@@ -23,7 +23,13 @@ export function createRecoveryStates(store: Pick<Store<ActivationDatabase>, "db"
         if (row.deleted_at !== null) return "fabric_deleted";
         await tx
           .updateTable("recovery_state")
-          .set({ allowed_until: until, allowed_by: by, accepts_any_join_state: acceptsAnyJoinState })
+          .set({
+            allowed_at: at,
+            allowed_until: until,
+            allowed_by: by,
+            accepts_any_join_state: acceptsAnyJoinState,
+            locked_at: null,
+          })
           .where("agent_id", "=", agentId)
           .execute();
         return "allowed";
@@ -75,9 +81,15 @@ export async function readRecoveryState(db: Db, agentId: string, now: Date): Pro
     joinSequence: row.join_sequence,
     joinNonce: row.join_nonce ?? undefined,
     allowance:
-      row.allowed_until !== null && row.allowed_by !== null
-        ? { until: row.allowed_until, by: row.allowed_by, acceptsAnyJoinState: row.accepts_any_join_state }
+      row.allowed_at !== null && row.allowed_until !== null && row.allowed_by !== null
+        ? {
+            at: row.allowed_at,
+            until: row.allowed_until,
+            by: row.allowed_by,
+            acceptsAnyJoinState: row.accepts_any_join_state,
+          }
         : undefined,
+    lockedAt: row.locked_at ?? undefined,
     lastRefusal:
       row.last_refusal !== null && row.last_refusal_at !== null
         ? { code: row.last_refusal, at: row.last_refusal_at }
