@@ -61,6 +61,8 @@ export interface Environment extends AsyncDisposable {
   readonly bus: Bus;
   readonly database: TestDatabase;
   startService(options?: ServiceOptions): Promise<RunningService>;
+  /** As cert-authority does by itself when a later certificate of the name is in use. */
+  readonly supersede: (serialNumber: string) => Promise<void>;
   /** Put the record of an agent's recoveries back to the state after its activation, as a restored backup does. */
   restoreAgentRecord(agentId: string): Promise<void>;
 }
@@ -114,6 +116,18 @@ export async function startEnvironment(): Promise<Environment> {
       bus,
       database,
       startService: (options = {}) => startService({ nats, database, certAuthority, runtimeManager }, options),
+      supersede: async (serialNumber) => {
+        const store = openStore({ url: caDatabase.url, schema: "cert_authority", logger: log.logger });
+        await store.start(forever);
+        try {
+          await sql`INSERT INTO revocation (serial_number, spiffe_id, fabric_id, issuer_id, not_after, revoked_at, reason,
+              revoked_by)
+            SELECT serial_number, spiffe_id, fabric_id, issuer_id, not_after, now(), 'superseded', 'cert-authority'
+            FROM certificate WHERE serial_number = ${serialNumber}`.execute(store.db);
+        } finally {
+          await store.stop(forever);
+        }
+      },
       restoreAgentRecord: async (agentId) => {
         const store = openStore({ url: database.url, schema: "activation", logger: log.logger });
         await store.start(forever);

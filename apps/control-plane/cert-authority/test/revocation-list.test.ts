@@ -7,6 +7,8 @@ import { createTestLogger, startTestNats, startTestPostgres, type TestNats } fro
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRevocationRepository } from "../src/store/revocation-repository.ts";
+import type { SignedCertificate } from "../src/domain/certificate.ts";
+import { recordCertificates } from "../src/store/record-certificates.ts";
 import type { CertAuthorityDb } from "../src/store/schema.ts";
 import {
   agentRequest,
@@ -95,6 +97,79 @@ test("an entry says all that a listener needs: serial, fingerprint, name, fabric
       reason: "key was copied",
     },
   ]);
+});
+
+test("an operator who revokes one certificate of an agent stops the agent: unused and later ones are revoked with it", async () => {
+  const first = await issue();
+  const renewed = await issue(first.fabricId);
+  const other = await issue();
+  const answer = await managementApi.revokeCertificates(bySerial(first.serialNumber));
+  expect(answer.serialNumbers).toEqual([first.serialNumber, renewed.serialNumber]);
+  const { certificate } = await managementApi.getCertificate({ serialNumber: other.serialNumber });
+  expect(certificate?.state).toBe(CertificateState.CERTIFICATE_STATE_ISSUED);
+  // What an operator allows afterwards was decided later.
+  const again = await issue(first.fabricId);
+  expect((await managementApi.revokeCertificates(byFingerprint(again.fingerprint))).serialNumbers).toEqual([
+    again.serialNumber,
+  ]);
+});
+
+test("a renewal that was on its way when its agent was revoked is not recorded; other names are (REN 6)", async () => {
+  const certificate = await issue();
+  await managementApi.revokeCertificates(bySerial(certificate.serialNumber));
+  const runtimeManager = await authority.clientOf("runtime-manager");
+  const renewal = await agentRequest({ fabricId: certificate.fabricId });
+  await expect(runtimeManager.issueFabricCertificate(renewal)).rejects.toMatchObject({
+    kind: "permission_denied",
+    code: "CERTIFICATE_REVOKED",
+    details: { reason: "key was copied", serialNumber: certificate.serialNumber },
+  });
+  const query = { fabricId: "", spiffeId: certificate.spiffeId, unexpiredOnly: false, pageSize: 0, pageToken: "" };
+  expect((await managementApi.listCertificates(query)).certificates).toHaveLength(1);
+  await runtimeManager.issueFabricCertificate(await agentRequest({ fabricId: uuidV7Ids.next() }));
+});
+
+test("the look and the revocation cannot pass each other: who records waits for a revocation under way", async () => {
+  await using store = await openTestStore();
+  const certificate = await issue();
+  const revocations = createRevocationRepository(store);
+  const request = { target: { kind: "serial_number", serialNumber: certificate.serialNumber }, reason: "x" } as const;
+  const signed: SignedCertificate = {
+    ...certificate,
+    requestId: uuidV7Ids.next(),
+    serialNumber: "0badcafe",
+    issuerId: (await store.db.selectFrom("certificate").select("issuer_id").executeTakeFirstOrThrow()).issuer_id,
+    spkiSha256: "",
+    notBefore: systemClock.now(),
+    notAfter: certificate.notAfter ?? systemClock.now(),
+    issuedAt: systemClock.now(),
+    decidedAt: systemClock.now(),
+    callerSerialNumber: undefined,
+    traceparent: "",
+  };
+  let recording: ReturnType<typeof recordCertificates> | undefined;
+  await store.transaction(async (tx) => {
+    await revocations.revokeIn(tx, { ...request, revokedBy: "test", now: systemClock.now() });
+    recording = recordCertificates(store, [signed]);
+    const isWaiting = sql<{ n: string }>`SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+    while ((await isWaiting.execute(tx)).rows[0]?.n === "0") await systemClock.sleep(5);
+  });
+  expect(await recording).toEqual([{ outcome: "revoked", serialNumber: certificate.serialNumber, reason: "x" }]);
+  // The same for a service that asked with a certificate that is revoked by now.
+  const asked = { fabricId: undefined, callerSerialNumber: certificate.serialNumber, decidedAt: systemClock.now() };
+  expect(await recordCertificates(store, [{ ...signed, ...asked }])).toMatchObject([
+    { outcome: "revoked", reason: "x" },
+  ]);
+});
+
+test("the reason of cert-authority's own revocations is nobody else's", async () => {
+  const { serialNumber } = await issue();
+  const request = { ...bySerial(serialNumber), reason: "superseded" };
+  await expect(managementApi.revokeCertificates(request)).rejects.toMatchObject({
+    kind: "invalid_argument",
+    code: "REQUEST_INVALID",
+  });
 });
 
 test("a fingerprint revokes the certificate that has it", async () => {

@@ -88,6 +88,8 @@ async function writeIdentity(directory: string, name: string, options: WriteServ
       fabricId: undefined,
       spkiSha256: spkiSha256(keyPair.spkiDer),
       issuedAt: now,
+      decidedAt: now,
+      callerSerialNumber: undefined,
       traceparent: "",
     },
   ]);

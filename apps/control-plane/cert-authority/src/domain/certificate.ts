@@ -36,6 +36,10 @@ export interface SignedCertificate {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly issuedAt: Date;
+  /** A fabric's name that was revoked at or after this gets nothing. */
+  readonly decidedAt: Date;
+  /** The certificate that a service asked with: once it is revoked, nothing follows on it. Absent for fabrics. */
+  readonly callerSerialNumber: string | undefined;
   /** Of the request, for the event that announces it. */
   readonly traceparent: string;
 }

@@ -17,6 +17,8 @@ const request: IssueRequest = {
   csrDer: await createCsr(keyPair),
   spiffeId: "spiffe://drawbridge.local/cp/activation",
   fabricId: undefined,
+  decidedAt: clock.now(),
+  callerSerialNumber: undefined,
   traceparent: "",
 };
 

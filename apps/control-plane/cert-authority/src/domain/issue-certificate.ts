@@ -2,6 +2,7 @@ import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import type { Audience } from "./ca-key.ts";
 import type { RecordedCertificate, SignedCertificate } from "./certificate.ts";
+import { certificateRevoked } from "./revocation.ts";
 import type { FabricProfile } from "./certificate-name.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { SignLeaf } from "./sign-leaf.ts";
@@ -12,7 +13,9 @@ export type RecordOutcome =
   /** The request id was used before; what was recorded then. */
   | { readonly outcome: "replayed"; readonly certificate: RecordedCertificate & { readonly spkiSha256: string } }
   /** The CA that signed it was retired meanwhile: nothing was recorded. */
-  | { readonly outcome: "issuer_retired" };
+  | { readonly outcome: "issuer_retired" }
+  /** The name, or the certificate of the service that asked, was revoked meanwhile: nothing was recorded. */
+  | { readonly outcome: "revoked"; readonly serialNumber: string; readonly reason: string };
 
 export interface IssueRequest {
   readonly requestId: string;
@@ -20,6 +23,10 @@ export interface IssueRequest {
   readonly csrDer: Uint8Array;
   readonly spiffeId: string;
   readonly fabricId: string | undefined;
+  /** When the caller may have looked last whether the name is revoked. */
+  readonly decidedAt: Date;
+  /** Of the service that asks for itself. */
+  readonly callerSerialNumber: string | undefined;
   readonly traceparent: string;
 }
 
@@ -47,7 +54,8 @@ export type IssueCertificate = (request: IssueRequest) => Promise<RecordedCertif
  * again, once, before it fails: nobody but the record decides which CA may sign.
  * @throws DrawbridgeError `ISSUE_OVERLOADED` (unavailable) before any cryptography | `CSR_*` (invalid_argument) |
  * `REQUEST_ID_REUSED` (already_exists): same request id, another key or name | `ISSUING_CA_EXPIRED`
- * (failed_precondition) | `ISSUING_CA_RETIRED` (unavailable)
+ * (failed_precondition) | `ISSUING_CA_RETIRED` (unavailable) | `CERTIFICATE_REVOKED` (permission_denied): revoked since
+ * the request was decided
  */
 export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertificate {
   return async (request) => {
@@ -79,6 +87,7 @@ export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertifi
       throw error;
     }
     const recorded = await place.submit(signed);
+    if (recorded.outcome === "revoked") throw certificateRevoked(recorded);
     if (recorded.outcome === "replayed") return sameRequest(signed, recorded.certificate);
     return recorded.outcome === "recorded" ? signed : undefined;
   }
@@ -86,10 +95,10 @@ export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertifi
 
 async function sign(request: IssueRequest, deps: IssueCertificateDeps): Promise<SignedCertificate> {
   const now = deps.clock.now();
-  const { requestId, fabricId, traceparent, csrDer, spiffeId } = request;
+  const { requestId, fabricId, decidedAt, callerSerialNumber, traceparent, csrDer, spiffeId } = request;
   const issuerId = deps.issuing.issuerFor(request.profile === "service" ? "service" : "fabric").id;
   const leaf = await deps.signLeaf({ csrDer, spiffeId, now, ttlSeconds: deps.leafTtlSeconds, issuerId });
-  return { requestId, fabricId, traceparent, issuedAt: now, ...leaf };
+  return { requestId, fabricId, decidedAt, callerSerialNumber, traceparent, issuedAt: now, ...leaf };
 }
 
 function sameRequest(

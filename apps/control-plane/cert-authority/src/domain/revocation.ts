@@ -1,3 +1,5 @@
+import { DrawbridgeError } from "@drawbridge/errors";
+
 /** What is revoked: one certificate, or all unexpired ones of a fabric. */
 export type RevocationTarget =
   | { readonly kind: "serial_number"; readonly serialNumber: string }
@@ -34,3 +36,24 @@ export const listedAfterExpiryMs = 86_400_000;
 
 /** The most that one page of the list holds. */
 export const revocationPageSize = 1_000;
+
+/**
+ * How long a renewal may have been on its way through runtime-manager, whose list of revocations is at most 5 s old, before
+ * it arrives here.
+ */
+export const renewalInFlightMs = 10_000;
+
+export function certificateRevoked({
+  serialNumber,
+  reason,
+}: {
+  readonly serialNumber: string;
+  readonly reason: string;
+}): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "permission_denied",
+    code: "CERTIFICATE_REVOKED",
+    message: "the client certificate was revoked",
+    details: { reason, serialNumber },
+  });
+}

@@ -8,6 +8,7 @@ import type { Authority } from "../ca/authority.ts";
 import type { CertificateRecord, RecordedCertificate } from "../domain/certificate.ts";
 import { fabricCertificateName } from "../domain/certificate-name.ts";
 import type { IssueCertificate } from "../domain/issue-certificate.ts";
+import { renewalInFlightMs } from "../domain/revocation.ts";
 import type { CertificateRepository } from "../store/certificate-repository.ts";
 import type { RevocationRepository } from "../store/revocation-repository.ts";
 import {
@@ -58,7 +59,9 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
       listCertificates: [activation, managementApi, runtimeManager],
     },
     handlers: {
-      issueFabricCertificate: async (request) => {
+      issueFabricCertificate: async (request, { peer }) => {
+        const isRenewal = isService(callerOf(peer), "runtime-manager");
+        const decidedAt = new Date(clock.now().getTime() - (isRenewal ? renewalInFlightMs : 0));
         const { trustBundle } = authority.get();
         const name = fabricNameFromProto(request);
         const certificate = await issueCertificate({
@@ -67,18 +70,22 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
           csrDer: request.csrDer,
           spiffeId: fabricCertificateName(trustBundle.trustDomain, name),
           fabricId: name.fabricId,
+          decidedAt,
+          callerSerialNumber: undefined,
           traceparent: currentTraceparent(),
         });
         return issued(certificate);
       },
       issueServiceCertificate: async (request, { peer }) => {
-        await assertNotRevoked(certificates, callerOf(peer));
         const certificate = await issueCertificate({
           requestId: requireUuid("request_id", request.requestId),
           profile: "service",
           csrDer: request.csrDer,
           spiffeId: callerOf(peer).spiffeId, // a service renews its own name and no other
           fabricId: undefined,
+          decidedAt: clock.now(),
+          // The listener refuses what its list has, which may be two seconds behind; the record is not.
+          callerSerialNumber: callerOf(peer).serialNumber,
           traceparent: currentTraceparent(),
         });
         return issued(certificate);
@@ -98,8 +105,10 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
       },
       revokeCertificates: async (request, { peer }) => {
         const { target, reason } = revocationFromProto(request);
-        const revokedBy = callerOf(peer).spiffeId;
-        const serialNumbers = await revocations.revoke({ target, reason, revokedBy, now: clock.now() });
+        const caller = callerOf(peer);
+        const revokedBy = caller.spiffeId;
+        const isWholeName = isService(caller, "management-api") && target.kind !== "fabric"; // an operator means the agent
+        const serialNumbers = await revocations.revoke({ target, reason, isWholeName, revokedBy, now: clock.now() });
         if (serialNumbers.length === 0 && target.kind === "serial_number") {
           found(await certificates.find(target.serialNumber), target.serialNumber);
         }
@@ -123,22 +132,8 @@ function found(record: CertificateRecord | undefined, serialNumber: string): Cer
   });
 }
 
-/**
- * The listener refuses what its list has, which may be two seconds behind; the record is not. What follows on a leaked
- * certificate would not be revoked with it.
- */
-async function assertNotRevoked(
-  certificates: Pick<CertificateRepository, "find">,
-  { serialNumber }: PeerIdentity,
-): Promise<void> {
-  const state = (await certificates.find(serialNumber))?.state;
-  if (state?.kind !== "revoked") return;
-  throw new DrawbridgeError({
-    kind: "permission_denied",
-    code: "CERTIFICATE_REVOKED",
-    message: "the client certificate was revoked",
-    details: { reason: state.reason, serialNumber },
-  });
+function isService({ identity }: PeerIdentity, service: string): boolean {
+  return identity.kind === "service" && identity.service === service;
 }
 
 function callerOf(peer: PeerIdentity | undefined): PeerIdentity {

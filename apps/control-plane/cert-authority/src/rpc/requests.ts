@@ -7,7 +7,7 @@ import {
 import { DrawbridgeError } from "@drawbridge/errors";
 import { fieldDetail } from "@drawbridge/rpc";
 import type { FabricNameRequest } from "../domain/certificate-name.ts";
-import type { RevocationTarget } from "../domain/revocation.ts";
+import { supersededReason, type RevocationTarget } from "../domain/revocation.ts";
 import type { CertificateQuery } from "../store/certificate-repository.ts";
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -50,6 +50,8 @@ export function revocationFromProto(request: RevokeCertificatesRequest): {
   const { reason, target } = request;
   if (reason.length === 0 || reason.length > longestReason)
     throw invalid("reason", `must have 1 to ${longestReason} characters`);
+  if (reason === supersededReason)
+    throw invalid("reason", "is reserved: cert-authority itself supersedes certificates");
   switch (target?.$case) {
     case "fabricId":
       return { reason, target: { kind: "fabric", fabricId: requireUuid("fabric_id", target.value) } };

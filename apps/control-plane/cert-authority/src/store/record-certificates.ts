@@ -1,10 +1,12 @@
 import { enqueueEvents, sql, type Store, type Transaction } from "@drawbridge/store";
 import { eventScopeOf, type SignedCertificate } from "../domain/certificate.ts";
 import type { RecordOutcome } from "../domain/issue-certificate.ts";
+import { findRevoked, lockNames, revokedOf } from "./revoked-names.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
 /**
- * Record a group of certificates and their events in one transaction: three statements, however many there are. A
+ * Record a group of certificates and their events in one transaction: five statements, however many there are. What was
+ * revoked since the request was decided is left out: nobody revokes between that look and the commit. A
  * request id that was used before keeps what it got then. The rows of the CAs are locked (FOR KEY SHARE) until the
  * commit, and whoever retires a CA locks its row FOR UPDATE first: so no certificate is recorded, and none handed out,
  * under a CA that is retired, however far behind this replica is.
@@ -14,7 +16,10 @@ export async function recordCertificates(
   certificates: readonly SignedCertificate[],
 ): Promise<readonly RecordOutcome[]> {
   return store.transaction(async (tx) => {
-    const inserted = await insertNew(tx, certificates);
+    await lockNames(tx, "recording");
+    const revoked = await findRevoked(tx, certificates);
+    const allowed = certificates.filter((certificate) => !revokedOf(certificate, revoked));
+    const inserted = await insertNew(tx, allowed);
     const recorded = certificates.filter(({ serialNumber }) => inserted.has(serialNumber));
     await enqueueEvents(
       tx,
@@ -32,10 +37,13 @@ export async function recordCertificates(
     );
     const replayed = await readByRequestId(
       tx,
-      certificates.filter(({ serialNumber }) => !inserted.has(serialNumber)).map(({ requestId }) => requestId),
+      allowed.filter(({ serialNumber }) => !inserted.has(serialNumber)).map(({ requestId }) => requestId),
     );
-    return certificates.map(({ serialNumber, requestId }): RecordOutcome => {
+    return certificates.map((asked): RecordOutcome => {
+      const { serialNumber, requestId } = asked;
       if (inserted.has(serialNumber)) return { outcome: "recorded" };
+      const refusal = revokedOf(asked, revoked);
+      if (refusal) return { outcome: "revoked", ...refusal };
       const certificate = replayed.get(requestId);
       return certificate ? { outcome: "replayed", certificate } : { outcome: "issuer_retired" };
     });
@@ -46,6 +54,7 @@ async function insertNew(
   tx: Transaction<CertAuthorityDb>,
   rows: readonly SignedCertificate[],
 ): Promise<ReadonlySet<string>> {
+  if (rows.length === 0) return new Set();
   // All certificates as one binary value: in an array each would travel as text, escaped and twice as long.
   const certificates = Buffer.concat(rows.map((row) => row.certificateDer));
   let end = 0;

@@ -4,11 +4,14 @@ import { eventScopeOf } from "../domain/certificate.ts";
 import { revocationPageSize, type Revocation, type RevocationTarget } from "../domain/revocation.ts";
 import { isRestored, lockRevocationList, renewListId } from "./revocation-list-id.ts";
 import { revocationFromRow, type RevocationRow } from "./revocation-row.ts";
+import { lockNames } from "./revoked-names.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
 export interface RevocationRequest {
   readonly target: RevocationTarget;
   readonly reason: string;
+  /** All unexpired certificates of the name of the one that is meant, if it is a fabric's: services share theirs. */
+  readonly isWholeName?: boolean;
   /** SPIFFE ID of the caller, or the event that asked for it. */
   readonly revokedBy: string;
   readonly now: Date;
@@ -86,6 +89,7 @@ export function createRevocationRepository(
 
 async function revokeIn(tx: Transaction<CertAuthorityDb>, request: RevocationRequest): Promise<readonly string[]> {
   const { target, reason, revokedBy, now } = request;
+  await lockNames(tx, "revoking"); // what is being recorded is revoked, or sees this and is not recorded
   await lockRevocationList(tx);
   const { rows } = await sql<{ serial_number: string; spiffe_id: string; fabric_id: string | null }>`
     INSERT INTO revocation (serial_number, fingerprint_sha256, spiffe_id, fabric_id, issuer_id, not_after, revoked_at,
@@ -93,7 +97,7 @@ async function revokeIn(tx: Transaction<CertAuthorityDb>, request: RevocationReq
     SELECT serial_number, encode(sha256(certificate_der), 'hex'), spiffe_id, fabric_id, issuer_id, not_after,
       ${now}::timestamptz, ${reason}, ${revokedBy}
     FROM certificate
-    WHERE ${wanted(target, now)}
+    WHERE ${request.isWholeName ? wantedByName(target, now) : wanted(target, now)}
       AND NOT EXISTS (SELECT 1 FROM revocation WHERE revocation.serial_number = certificate.serial_number)
     ORDER BY certificate.position
     ON CONFLICT (key) DO NOTHING
@@ -113,6 +117,12 @@ function wanted(target: RevocationTarget, now: Date) {
     case "fingerprint":
       return sql`sha256(certificate_der) = decode(${target.fingerprintSha256}, 'hex')`;
   }
+}
+
+/** Revoking one certificate is to stop who has it: what was renewed since would go on. */
+function wantedByName(target: RevocationTarget, now: Date) {
+  const named = sql`SELECT spiffe_id FROM certificate WHERE ${wanted(target, now)} AND fabric_id IS NOT NULL`;
+  return sql`(${wanted(target, now)} OR (spiffe_id = ANY(ARRAY(${named})) AND not_after > ${now}))`;
 }
 
 /** Nobody knows when it expires: at the latest after the longest life that a leaf can have. */
