@@ -187,8 +187,8 @@ test.each<{ readonly what: string; readonly change: Change; readonly code: strin
     code: "RECOVERY_MANUAL_ONLY",
   },
   {
-    what: "an unknown certificate of an agent that was seen five minutes ago",
-    change: { claim: { certificateSerial: "ff" }, standing: aStanding({ lastSeenAt: minutes(-5) }) },
+    what: "an unknown certificate of an agent that was seen a minute ago",
+    change: { claim: { certificateSerial: "ff" }, standing: aStanding({ lastSeenAt: minutes(-1) }) },
     code: "RECOVERY_MANUAL_ONLY",
   },
   { what: "manual mode", change: { state: aState({ mode: "manual" }) }, code: "RECOVERY_MANUAL_ONLY" },
@@ -243,8 +243,8 @@ test.each<{ readonly what: string; readonly change: Change }>([
     },
   },
   {
-    what: "with an unknown certificate when the tunnel is silent for more than five minutes (R17)",
-    change: { claim: { certificateSerial: "ff" }, standing: aStanding({ lastSeenAt: minutes(-5.1) }) },
+    what: "with an unknown certificate when the tunnel is silent for more than a minute (R17)",
+    change: { claim: { certificateSerial: "ff" }, standing: aStanding({ lastSeenAt: minutes(-1.1) }) },
   },
   {
     what: "with no certificate, if an operator allowed it",

@@ -58,8 +58,8 @@ const maxExpiredMs = 30 * 24 * 3_600_000;
 /** How long the same keys get the same answer. */
 export const repeatWindowMs = 10 * 60_000;
 
-/** How long a tunnel has to be silent before a certificate is believed that cert-authority does not know. */
-const silentMs = 5 * 60_000;
+/** How long a tunnel has to be silent before a certificate is believed that cert-authority does not know: longer than the 45 s after which it is dead (R12). */
+const silentMs = 60_000;
 
 /** Decide about an agent that has proven possession of its recovery key. */
 export function decideRecovery(facts: RecoveryFacts): RecoveryDecision {
