@@ -9,3 +9,4 @@ export {
   type TestStack,
   versionAt,
 } from "./running-stack.ts";
+export { runSql } from "./run-sql.ts";
