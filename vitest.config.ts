@@ -31,7 +31,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["{infra/local,drills}/test/**/*.test.ts"],
+          include: ["infra/local/test/**/*.test.ts", "drills/test/*.test.ts"],
           testTimeout: 240 * seconds,
           hookTimeout: 240 * seconds,
           maxWorkers: 1,

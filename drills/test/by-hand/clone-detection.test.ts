@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { drillCloneDetection } from "../src/clone-detection/drill-clone-detection.ts";
+import { drillCloneDetection } from "../../src/clone-detection/drill-clone-detection.ts";
 
 test("a copy of an agent's disk locks both, apps go on, an operator brings one back (REN 7)", async () => {
   const report = await drillCloneDetection({ rounds: 2, seed: 1, say: () => undefined });
@@ -9,4 +9,4 @@ test("a copy of an agent's disk locks both, apps go on, an operator brings one b
     "apps are untouched": [],
   });
   expect(report.figures["copies found"]?.value).toBe(2);
-}, 600_000);
+}, 1_200_000);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { crashSteps } from "../src/renewal-crash/kill-points.ts";
-import { crashAt } from "../src/renewal-crash/drill-renewal-crash.ts";
+import { crashSteps } from "../../src/renewal-crash/kill-points.ts";
+import { crashAt } from "../../src/renewal-crash/drill-renewal-crash.ts";
 
 /** One on each side of each step; the long drill has them all. */
 const steps = crashSteps.filter(
@@ -17,4 +17,4 @@ test("kill -9 at each step of a renewal, on both sides: one valid identity, no r
     "apps are untouched": [],
   });
   expect(report.figures["requests answered"]?.value).toBeGreaterThan(0);
-}, 600_000);
+}, 1_200_000);
