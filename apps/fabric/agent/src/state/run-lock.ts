@@ -71,7 +71,10 @@ async function removeStale(path: string, now: Date): Promise<void> {
     return;
   }
   try {
-    const holder = await readHolder(path);
+    // A lock that is gone by now is left alone: what appears after this look is the next holder's.
+    const content = await readFileIfPresent(path);
+    if (content === undefined) return;
+    const holder = parseHolder(content);
     if (!holder || !(await isAlive(holder))) await rm(path, { force: true });
   } finally {
     await rmdir(turn);
@@ -79,7 +82,11 @@ async function removeStale(path: string, now: Date): Promise<void> {
 }
 
 async function readHolder(path: string): Promise<Holder | undefined> {
-  const parsed = parseJson((await readFileIfPresent(path)) ?? "", holderSchema);
+  return parseHolder((await readFileIfPresent(path)) ?? "");
+}
+
+function parseHolder(content: string): Holder | undefined {
+  const parsed = parseJson(content, holderSchema);
   return parsed.outcome === "parsed" ? parsed.value : undefined;
 }
 
