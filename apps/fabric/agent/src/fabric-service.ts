@@ -300,8 +300,14 @@ export function createFabricService(deps: FabricDeps): FabricService {
       renewal.loop.wake();
     },
     clock,
+    logger,
   });
-  const renewOrder = createRenewOrderWatch({ path: layout.renewOrder, onOrder: () => renewal.forceAll(), clock });
+  const renewOrder = createRenewOrderWatch({
+    path: layout.renewOrder,
+    onOrder: () => renewal.forceAll(),
+    clock,
+    logger,
+  });
   const preparation: Component = {
     name: "preparation",
     start: async () => {

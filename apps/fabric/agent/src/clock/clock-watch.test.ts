@@ -1,4 +1,4 @@
-import { FakeClock } from "@drawbridge/testkit";
+import { createTestLogger, FakeClock } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
 import { createClockWatch, lookMs } from "./clock-watch.ts";
 
@@ -7,7 +7,7 @@ const day = 86_400_000;
 test("tells a suspend or a clock that was set, and not the time that goes by (R21)", async () => {
   const clock = new FakeClock();
   const jumps: number[] = [];
-  const watch = createClockWatch({ clock, onJump: (jumpMs) => jumps.push(jumpMs) });
+  const watch = createClockWatch({ clock, logger: createTestLogger().logger, onJump: (jumpMs) => jumps.push(jumpMs) });
   await watch.start(new AbortController().signal);
   const look = async (setByMs: number): Promise<void> => {
     await clock.waitForSleep();

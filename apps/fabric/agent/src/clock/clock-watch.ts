@@ -1,4 +1,5 @@
-import type { Clock, Component } from "@drawbridge/lifecycle";
+import { createLoop, type Clock, type Component } from "@drawbridge/lifecycle";
+import type { Logger } from "@drawbridge/telemetry";
 
 /** Design R21: wall and monotonic clock are compared this often. */
 export const lookMs = 15_000;
@@ -12,31 +13,21 @@ const jumpMs = 5_000;
 export function createClockWatch(options: {
   readonly onJump: (jumpMs: number) => void;
   readonly clock: Clock;
+  readonly logger: Logger;
 }): Component {
   const { clock } = options;
-  const stopping = new AbortController();
-  let running: Promise<void> = Promise.resolve();
   const offset = (): number => clock.now().getTime() - clock.monotonicMs();
-
-  async function run(): Promise<void> {
-    let lastMs = offset();
-    while (!stopping.signal.aborted) {
-      await clock.sleep(lookMs, stopping.signal).catch(() => undefined); // ends when stopped
-      const movedMs = offset() - lastMs;
-      lastMs += movedMs;
-      if (Math.abs(movedMs) >= jumpMs && !stopping.signal.aborted) options.onJump(movedMs);
-    }
-  }
-
-  return {
+  let lastMs: number | undefined;
+  return createLoop({
     name: "clock-watch",
-    start: () => {
-      running = run();
-      return Promise.resolve();
+    clock,
+    intervalMs: lookMs,
+    pass: async () => {
+      const nowMs = offset();
+      const movedMs = nowMs - (lastMs ?? nowMs);
+      lastMs = nowMs;
+      if (Math.abs(movedMs) >= jumpMs) options.onJump(movedMs);
     },
-    stop: async () => {
-      stopping.abort(new Error("the agent is stopping"));
-      await running;
-    },
-  };
+    onError: (error) => options.logger.warn({ err: error }, "the jump of the clock was not acted upon"),
+  });
 }

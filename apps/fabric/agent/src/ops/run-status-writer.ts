@@ -1,4 +1,4 @@
-import type { Clock, Component } from "@drawbridge/lifecycle";
+import { createLoop, type Clock, type Component } from "@drawbridge/lifecycle";
 import type { Logger } from "@drawbridge/telemetry";
 import type { JsonFile } from "../state/json-file.ts";
 import type { RunStatus } from "../state/run-status.ts";
@@ -13,41 +13,22 @@ export function createRunStatusWriter(options: {
   readonly logger: Logger;
 }): Component {
   const { file, clock, logger } = options;
-  const stopping = new AbortController();
   let written = "";
-  let running: Promise<void> = Promise.resolve();
-
-  async function write(): Promise<void> {
-    const status = options.read();
-    const text = JSON.stringify({ ...status, updatedAt: "" });
-    if (text === written) return;
-    await file.write(status);
-    written = text;
-  }
-
-  async function run(): Promise<void> {
-    let isFailing = false;
-    while (!stopping.signal.aborted) {
-      try {
-        await write();
-        isFailing = false;
-      } catch (error) {
-        if (!isFailing) logger.warn({ err: error }, "run-status.json cannot be written");
-        isFailing = true;
-      }
-      await clock.sleep(intervalMs, stopping.signal).catch(() => undefined); // ends when stopped
-    }
-  }
-
-  return {
+  let isFailing = false;
+  return createLoop({
     name: "run-status",
-    start: () => {
-      running = run();
-      return Promise.resolve();
+    clock,
+    intervalMs,
+    pass: async () => {
+      const status = options.read();
+      const text = JSON.stringify({ ...status, updatedAt: "" });
+      if (text !== written) await file.write(status);
+      written = text;
+      isFailing = false;
     },
-    stop: async () => {
-      stopping.abort(new Error("the agent is stopping"));
-      await running;
+    onError: (error) => {
+      if (!isFailing) logger.warn({ err: error }, "run-status.json cannot be written");
+      isFailing = true;
     },
-  };
+  });
 }

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
-import type { Clock, Component } from "@drawbridge/lifecycle";
+import { createLoop, type Clock, type Component } from "@drawbridge/lifecycle";
+import type { Logger } from "@drawbridge/telemetry";
 import { isNotFound, readFileIfPresent, writeFileAtomic } from "../state/atomic-file.ts";
 
 /** How often a running agent looks for an order. */
@@ -15,35 +16,20 @@ export function createRenewOrderWatch(options: {
   readonly path: string;
   readonly onOrder: () => void;
   readonly clock: Clock;
+  readonly logger: Logger;
 }): Component {
   const { path, clock } = options;
-  const stopping = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-
-  async function look(): Promise<void> {
-    if ((await readFileIfPresent(path).catch(() => undefined)) === undefined) return; // unreadable is no order
-    await rm(path).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
-    options.onOrder();
-  }
-
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await look();
-      await clock.sleep(lookMs, stopping.signal).catch(() => undefined); // ends when stopped
-    }
-  }
-
-  return {
+  return createLoop({
     name: "renew-order",
-    start: () => {
-      running = run();
-      return Promise.resolve();
+    clock,
+    intervalMs: lookMs,
+    pass: async () => {
+      if ((await readFileIfPresent(path).catch(() => undefined)) === undefined) return; // unreadable is no order
+      await rm(path).catch((error: unknown) => {
+        if (!isNotFound(error)) throw error;
+      });
+      options.onOrder();
     },
-    stop: async () => {
-      stopping.abort(new Error("the agent is stopping"));
-      await running;
-    },
-  };
+    onError: (error) => options.logger.warn({ err: error }, "an order to renew cannot be taken"),
+  });
 }
