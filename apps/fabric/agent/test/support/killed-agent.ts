@@ -2,8 +2,8 @@
 // the state folder. The changes are caught below the agent, at Node's own functions: production code has no crash points.
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
-import { cryptoRandom, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import { runProgram } from "../../src/cli/program.ts";
+import { silentWorld } from "./silent-world.ts";
 
 const [when, times, end = "", stateDir = ""] = process.argv.slice(2);
 let left = Number(times);
@@ -32,12 +32,6 @@ fs.rm = async (path, options) => {
 syncBuiltinESMExports();
 
 process.exitCode = await runProgram(["run", "--state-dir", stateDir], {
+  ...silentWorld,
   env: { DRAWBRIDGE_OPS_LISTEN: "127.0.0.1:0", DRAWBRIDGE_LOG_LEVEL: "error" },
-  stdin: process.stdin,
-  out: () => undefined,
-  err: () => undefined,
-  clock: systemClock,
-  random: cryptoRandom,
-  ids: uuidV7Ids,
-  signal: new AbortController().signal,
 });
