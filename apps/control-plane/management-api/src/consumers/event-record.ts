@@ -1,25 +1,10 @@
+import { serviceAccess } from "@drawbridge/bus";
 import type { EventEnvelope } from "@drawbridge/contracts";
 import type { AuditEntry } from "../domain/audit-record.ts";
 import { supersededReason } from "../domain/certificate-state.ts";
 
-/** What happened elsewhere and belongs in the audit log, by the stream that tells of it. */
-export const auditedEvents = {
-  ACTIVATION: [
-    "activation.token.redeemed.v1",
-    "activation.token.refused.v1",
-    "activation.recovery.completed.v1",
-    "activation.recovery.refused.v1",
-  ],
-  CERTS: ["certs.certificate.revoked.v1", "certs.rotation.changed.v1"],
-  RUNTIME: [
-    "runtime.fabric.connected.v1",
-    "runtime.fabric.unreachable.v1",
-    "runtime.fabric.deleted.v1",
-    "runtime.agent.locked.v1",
-    "runtime.agent.unlocked.v1",
-  ],
-  CONFIG: ["config.artefact.refused.v1"],
-} as const;
+/** What happened elsewhere and belongs in the audit log, by the stream that tells of it: all that this service may read. */
+export const auditedEvents = serviceAccess["management-api"].consumes;
 
 export type AuditedStream = keyof typeof auditedEvents;
 export type AuditedEventType = (typeof auditedEvents)[AuditedStream][number];
