@@ -5,7 +5,7 @@ import { addressOf, eventually, startLoad, startTestStack, type TestStack } from
 import { systemClock } from "@drawbridge/lifecycle";
 import type { Drill } from "../drill.ts";
 import { readTunnelStatus, tunnelStatus } from "../stack/agent-status.ts";
-import { changedReplicas } from "../stack/replicas.ts";
+import { changedReplicas, currentApp } from "../stack/replicas.ts";
 import { createFakeTime, type FakeTime } from "./fake-time.ts";
 
 const hour = 3_600;
@@ -85,10 +85,7 @@ async function jumpAll(options: {
   await suspend(stack);
   say("the agent stood still until it was missed, and is back");
   const { answered, failures } = await load.stop();
-  const now = await eventually(async () => {
-    const shown = await stack.show(app.name);
-    return shown.statusCurrent ? shown : undefined;
-  });
+  const now = await currentApp(stack, app.name);
   return {
     figures: {
       "clocks set": { value: wanted.length, unit: "jumps" },

@@ -13,7 +13,7 @@ import type { Drill } from "../drill.ts";
 import { tunnelStatus } from "../stack/agent-status.ts";
 import { drillSettings } from "../stack/drill-settings.ts";
 import { readFabricIdentity } from "../stack/fabric-identity.ts";
-import { changedReplicas } from "../stack/replicas.ts";
+import { changedReplicas, currentApp } from "../stack/replicas.ts";
 import { rest, showFabric } from "../stack/rest.ts";
 
 const defaultRounds = 4;
@@ -45,10 +45,7 @@ export const drillCloneDetection: Drill = async ({ rounds = defaultRounds, say }
     say("the original is back");
   }
   const { answered, failures } = await load.stop();
-  const now = await eventually(async () => {
-    const shown = await stack.show(app.name);
-    return shown.statusCurrent ? shown : undefined;
-  });
+  const now = await currentApp(stack, app.name);
   return {
     figures: {
       "copies found": { value: rounds, unit: "copies" },

@@ -17,7 +17,7 @@ import { isLetIn } from "../revocation/watch-listener.ts";
 import { listenersOf } from "../revocation/listeners.ts";
 import { drillSettings } from "../stack/drill-settings.ts";
 import { readFabricIdentity } from "../stack/fabric-identity.ts";
-import { changedReplicas } from "../stack/replicas.ts";
+import { changedReplicas, currentApp } from "../stack/replicas.ts";
 import { listCertificates, rest, showAuthority, showFabric } from "../stack/rest.ts";
 
 const defaultRounds = 3;
@@ -47,10 +47,7 @@ export const drillDatabaseRestore: Drill = async ({ rounds = defaultRounds, say 
     say(`${round}/${rounds}  restored: the agent that had renewed is back after ${seconds.at(-1)?.toFixed(1)} s`);
   }
   const { answered, failures } = await load.stop();
-  const now = await eventually(async () => {
-    const shown = await stack.show(app.name);
-    return shown.statusCurrent ? shown : undefined;
-  });
+  const now = await currentApp(stack, app.name);
   return {
     figures: {
       restores: { value: rounds, unit: "restores" },

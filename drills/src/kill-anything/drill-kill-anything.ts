@@ -10,6 +10,7 @@ import {
 import type { Drill, DrillReport } from "../drill.ts";
 import { percentile } from "../percentile.ts";
 import { pick, seededRandom } from "../seeded-random.ts";
+import { changedReplicas, currentApp } from "../stack/replicas.ts";
 import { type Change, startChanging } from "./start-changing.ts";
 import { breakSomething, victims } from "./victims.ts";
 
@@ -87,15 +88,7 @@ async function findings(
   const history = JSON.parse(await stack.run("app", "history", "changing", "-o", "json")) as readonly unknown[];
   const listed = JSON.parse(await stack.run("app", "list", "-o", "json")) as readonly { readonly name: string }[];
   const names = listed.map(({ name }) => name).toSorted();
-  const replicas = (app: ShownApp): string =>
-    (app.status?.replicas ?? [])
-      .map(({ replicaId, startedAt }) => `${replicaId} since ${startedAt}`)
-      .toSorted()
-      .join(", ");
-  const steadyNow = await eventually(async () => {
-    const app = await stack.show("steady");
-    return app.statusCurrent ? app : undefined;
-  });
+  const steadyNow = await currentApp(stack, "steady");
   return {
     "no request fails": found.failures,
     "every acknowledged change is carried out":
@@ -104,10 +97,7 @@ async function findings(
       history.length === found.changes.length + 1
         ? []
         : [`changing has ${history.length} revisions after one deployment and ${found.changes.length} changes`],
-    "what nobody changed is untouched":
-      replicas(steadyNow) === replicas(found.steady)
-        ? []
-        : [`steady ran as ${replicas(found.steady)}, now as ${replicas(steadyNow)}`],
+    "what nobody changed is untouched": changedReplicas(found.steady, steadyNow),
     "nothing appears or disappears":
       names.join() === "changing,steady" ? [] : [`the fabric has the apps ${names.join(", ")}`],
   };

@@ -1,18 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  addressOf,
-  eventually,
-  type ShownApp,
-  startLoad,
-  startTestStack,
-  type TestStack,
-} from "@drawbridge/local/testing";
+import { addressOf, startLoad, startTestStack, type TestStack } from "@drawbridge/local/testing";
 import { systemClock } from "@drawbridge/lifecycle";
 import { parseTrustBundleJson } from "@drawbridge/pki";
 import type { Drill } from "../drill.ts";
 import { drillSettings } from "../stack/drill-settings.ts";
-import { changedReplicas } from "../stack/replicas.ts";
+import { changedReplicas, currentApp } from "../stack/replicas.ts";
 import { showFabric } from "../stack/rest.ts";
 import { rotateRoot } from "../stack/rotate-root.ts";
 
@@ -38,7 +31,7 @@ export const drillOfflineRotation: Drill = async ({ rounds = defaultRounds, say 
   await agent.waitReady();
   const backAfterSeconds = (systemClock.monotonicMs() - startedAtMs) / 1000;
   say(`the agent is back after ${backAfterSeconds.toFixed(1)} s`);
-  const now = await connectedApp(stack, app.name);
+  const now = await currentApp(stack, app.name);
   const after = await trustOf(stack);
   const fabric = await showFabric(stack, "local");
   const { answered, failures } = await load.stop();
@@ -64,12 +57,4 @@ async function trustOf(stack: TestStack): Promise<{ readonly sequence: bigint; r
   const text = await readFile(join(stack.stack.layout.agent, "trust", "bundle.json"), "utf8");
   const { sequence, rootsDer } = parseTrustBundleJson(text);
   return { sequence, roots: rootsDer.map((der) => Buffer.from(der).toString("base64")) };
-}
-
-/** The app as the agent reports it over its new tunnel. */
-function connectedApp(stack: TestStack, name: string): Promise<ShownApp> {
-  return eventually(async () => {
-    const shown = await stack.show(name);
-    return shown.statusCurrent ? shown : undefined;
-  });
 }

@@ -7,7 +7,7 @@ import type { Drill } from "../drill.ts";
 import { percentile } from "../percentile.ts";
 import { drillSettings } from "../stack/drill-settings.ts";
 import { readFabricIdentity } from "../stack/fabric-identity.ts";
-import { changedReplicas } from "../stack/replicas.ts";
+import { changedReplicas, currentApp } from "../stack/replicas.ts";
 import { listCertificates, rest, showFabric } from "../stack/rest.ts";
 import { arm, disarm, killEnvironment } from "./kill-point.ts";
 import { type CrashStep, crashSteps } from "./kill-points.ts";
@@ -43,10 +43,7 @@ export async function crashAt(
     say(`${index + 1}/${steps.length}  ${where}: renewed after ${seconds.at(-1)?.toFixed(1)} s`);
   }
   const { answered, failures } = await load.stop();
-  const now = await eventually(async () => {
-    const shown = await stack.show(app.name);
-    return shown.statusCurrent ? shown : undefined;
-  });
+  const now = await currentApp(stack, app.name);
   return {
     figures: {
       "processes killed": { value: steps.length, unit: "kills" },

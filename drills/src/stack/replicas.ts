@@ -1,4 +1,12 @@
-import type { ShownApp } from "@drawbridge/local/testing";
+import { eventually, type ShownApp, type TestStack } from "@drawbridge/local/testing";
+
+/** The app as the fabric reported it, once that report is current. */
+export async function currentApp(stack: TestStack, name: string): Promise<ShownApp> {
+  return eventually(async () => {
+    const app = await stack.show(name);
+    return app.statusCurrent ? app : undefined;
+  });
+}
 
 /** A finding if not the same processes serve the app as before. */
 export function changedReplicas(before: ShownApp, now: ShownApp): readonly string[] {
