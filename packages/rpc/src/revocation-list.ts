@@ -9,6 +9,7 @@ import type { Clock, Component, HealthCheck, Random } from "@drawbridge/lifecycl
 import type { IdentityHolder } from "@drawbridge/pki";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 import { createGrpcClient } from "./grpc-client.ts";
+import { createPastTime } from "./past-time.ts";
 import type { RevocationCheck } from "./revocation-check.ts";
 import { createRevokedCertificates, type Revocation } from "./revoked-certificates.ts";
 
@@ -56,7 +57,8 @@ const forgetEveryMs = 60_000;
 /**
  * The revoked certificates, for every listener of a service (REN 6, design R9, R17). Read whole at the start, from
  * cert-authority or else from the mirror on the bus; then every 2 s, and at each hint. A list that cannot be read any more
- * is used as it is: what was revoked stays revoked, and nobody is shut out because cert-authority is away.
+ * is used as it is: what was revoked stays revoked, and nobody is shut out because cert-authority is away. A wall clock that
+ * was set forward by mistake does not empty it; when it is set back, the list is read from the start again.
  */
 export function createRevocationList(options: RevocationListOptions): RevocationList {
   const { clock, random, news } = options;
@@ -70,6 +72,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
   let subscription: { close(): Promise<void> } | undefined;
   let hint = Promise.withResolvers<void>();
   let readAtMs: number | undefined;
+  const past = createPastTime(clock);
   let forgottenAtMs = clock.monotonicMs();
   let isFailing = false;
   let isReportedStale = false;
@@ -174,11 +177,18 @@ export function createRevocationList(options: RevocationListOptions): Revocation
     for (;;) {
       listen();
       await pause(signal);
+      lookAtClock();
       await read(signal);
       if (clock.monotonicMs() - forgottenAtMs < forgetEveryMs) continue;
       forgottenAtMs = clock.monotonicMs();
-      revoked.forgetExpired(clock.now());
+      revoked.forgetExpired(past.now);
     }
+  }
+
+  function lookAtClock(): void {
+    if (!past.look()) return;
+    logger.warn({}, "the clock was set back, reading the revocation list again");
+    place = { afterPosition: 0n, listId: "" };
   }
 
   async function load(signal: AbortSignal): Promise<void> {

@@ -213,6 +213,44 @@ test("entries are forgotten a day after their certificate has expired", async ()
   expect(gauges.get("revocations")?.()).toBe(0);
 });
 
+const dayMs = 86_400_000;
+
+test("a clock that was set forward by mistake makes the list forget nobody, also with cert-authority away", async () => {
+  const { authority, clock, list, poll } = await setUp();
+  const right = clock.now().getTime();
+  authority.revoke({ serialNumber: "0a", notAfter: new Date(right + 7 * dayMs) });
+  await list.start(forever);
+  await authority.stop();
+  clock.jumpTo(new Date(right + 40 * dayMs));
+  await clock.waitForSleep();
+  clock.advance(60_000);
+  await poll();
+  expect(list.refusal(shown("0a"))).toBeDefined();
+  clock.jumpTo(new Date(right + 62_000));
+  await poll();
+  expect(list.refusal(shown("0a"))).toBeDefined();
+});
+
+test("what was forgotten while the clock was wrong for weeks is refused again when it is right", async () => {
+  const { authority, clock, gauges, list, poll } = await setUp();
+  const right = clock.now().getTime();
+  authority.revoke({ serialNumber: "0a", notAfter: new Date(right + 60 * dayMs) });
+  await list.start(forever);
+  clock.jumpTo(new Date(right + 80 * dayMs));
+  await clock.waitForSleep();
+  clock.advance(70 * dayMs); // followed at twice the speed of time
+  await clock.waitForSleep();
+  expect(gauges.get("revocations")?.()).toBe(0);
+  const heard: boolean[] = [];
+  list.onRevoked(() => void heard.push(list.refusal(shown("0a")) !== undefined));
+  clock.jumpTo(new Date(right + 10 * dayMs));
+  await poll();
+  expect(heard).toEqual([true]);
+  expect(authority.requests.at(-1)).toEqual({ afterPosition: 0n, listId: "" });
+  await poll();
+  expect(authority.requests.at(-1)).toEqual({ afterPosition: 1n, listId: "list-1" });
+});
+
 test("100,000 revocations are read in pages and take less than 64 MiB", async () => {
   const hex = (n: number): string => n.toString(16).padStart(32, "0");
   const total = 100_000;
