@@ -1,20 +1,26 @@
-// `pnpm bench <name>`: measures, prints a table and, last, one JSON line.
+// `pnpm bench <name> [--agents <count>]`: measures, prints a table and, last, one JSON line.
+import { parseArgs } from "node:util";
 import type { BenchResult } from "./bench-result.ts";
 import { formatRows } from "./print-table.ts";
 
-const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
+/** `agents`: fewer than the figures are about, to see that a bench works. */
+const benches: Readonly<Record<string, (agents?: number) => Promise<BenchResult>>> = {
   issue: async () => (await import("./issue/run-issue-bench.ts")).runIssueBench(),
-  renewals: async () => (await import("./renewals/run-renewals-bench.ts")).runRenewalsBench(),
-  tunnels: async () => (await import("./tunnels/run-tunnels-bench.ts")).runTunnelsBench(),
+  renewals: async (agents) =>
+    (await import("./renewals/run-renewals-bench.ts")).runRenewalsBench(agents === undefined ? {} : { agents }),
+  tunnels: async (agents) =>
+    (await import("./tunnels/run-tunnels-bench.ts")).runTunnelsBench(agents === undefined ? {} : { tunnels: agents }),
 };
 
-const name = process.argv[2] ?? "";
+const { values, positionals } = parseArgs({ options: { agents: { type: "string" } }, allowPositionals: true });
+const [name = ""] = positionals;
+const agents = values.agents === undefined ? undefined : Number(values.agents);
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
-if (!bench) {
-  console.error(`usage: pnpm bench <name>, one of: ${Object.keys(benches).join(", ")}`);
+if (!bench || (agents !== undefined && !(Number.isInteger(agents) && agents > 0))) {
+  console.error(`usage: pnpm bench <name> [--agents <count>], one of: ${Object.keys(benches).join(", ")}`);
   process.exit(2);
 }
-const { rows, ...result } = await bench();
+const { rows, ...result } = await bench(agents);
 console.log(formatRows(rows));
 console.log(JSON.stringify(result));
 process.exit(0);

@@ -1,33 +1,38 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { retryWithBackoff, cryptoRandom, systemClock } from "@drawbridge/lifecycle";
 import { freePort, provisionDatabase, startNats, startPostgres } from "@drawbridge/local";
 import { loadIdentityDir, type IdentitySnapshot } from "@drawbridge/pki";
 import { tempDir } from "@drawbridge/testkit";
+import { waitUntilReady } from "../wait-until-ready.ts";
 
 /** The real cert-authority in a process of its own, on a PostgreSQL that syncs every commit to disk, and a real NATS. */
 export interface AuthorityStack extends AsyncDisposable {
   /** host:port of its gRPC listener. */
   readonly address: string;
   readonly databaseUrl: string;
+  /** The other schema's, if there is one. */
+  readonly otherDatabaseUrl: string;
   readonly directory: string;
   readonly servicePid: number;
   readonly postgresPid: number;
+  /** Settings of another service on the same PostgreSQL and NATS, with an identity of this authority. */
+  settingsOf(service: string): Readonly<Record<string, string>>;
   identityOf(service: string): Promise<IdentitySnapshot>;
 }
 
 const appDirectory = resolve(import.meta.dirname, "../../../apps/control-plane/cert-authority");
 const schema = "cert_authority";
-const startTimeoutMs = 60_000;
 
 export async function startAuthorityStack(options: {
   readonly nodeArguments: readonly string[];
   /** Settings that differ from the defaults. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Of a service that is to run beside it. */
+  readonly otherSchema?: string;
 }): Promise<AuthorityStack> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await tempDir()).path;
@@ -40,16 +45,19 @@ export async function startAuthorityStack(options: {
     await writeFile(join(directory, name), text, { mode: 0o600 });
     return join(directory, name);
   };
-  let databaseUrl = "";
+  const databaseUrls = new Map<string, string>();
   await provisionDatabase({
     adminUrl: postgres.url,
-    services: [schema],
-    saveUrl: (_service, url) => {
-      databaseUrl = url;
+    services: options.otherSchema === undefined ? [schema] : [schema, options.otherSchema],
+    saveUrl: (service, url) => {
+      databaseUrls.set(service, url);
       return Promise.resolve();
     },
   });
+  const databaseUrl = databaseUrls.get(schema) ?? "";
+  const otherDatabaseUrl = databaseUrls.get(options.otherSchema ?? "") ?? "";
   const urlFile = { DRAWBRIDGE_DATABASE_URL_FILE: await writeSecret("database-url", databaseUrl) };
+  const otherUrlFile = { DRAWBRIDGE_DATABASE_URL_FILE: await writeSecret("other-database-url", otherDatabaseUrl) };
   const kekFile = {
     DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: await writeSecret("kek", randomBytes(32).toString("base64url")),
   };
@@ -75,18 +83,26 @@ export async function startAuthorityStack(options: {
     { directory, nodeArguments: options.nodeArguments },
   );
   stack.defer(async () => {
-    if (service.exitCode !== null) return;
+    if (service.exitCode !== null || service.signalCode !== null) return;
     service.kill("SIGTERM");
     await once(service, "exit");
   });
-  await waitUntilReady(`http://127.0.0.1:${ops}/readyz`, service);
+  await waitUntilReady(`http://127.0.0.1:${ops}/readyz`, { service, logPath: join(directory, "log") });
   const started = stack.move();
   return {
     address: `127.0.0.1:${internal}`,
     databaseUrl,
+    otherDatabaseUrl,
     directory,
     servicePid: pidOf(service.pid),
     postgresPid: pidOf(postgres.pid),
+    settingsOf: (name) => ({
+      ...otherUrlFile,
+      DRAWBRIDGE_NATS_URL: nats.url,
+      DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFile,
+      DRAWBRIDGE_IDENTITY_DIR: join(identities, name),
+      DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${internal}`,
+    }),
     identityOf: (name) => loadIdentityDir(join(identities, name), new Date()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
@@ -104,21 +120,13 @@ function startProgram(
   options: { readonly directory: string; readonly nodeArguments: readonly string[] },
 ): ChildProcess {
   const log = openSync(join(options.directory, "log"), "a", 0o600);
-  return spawn(process.execPath, [...options.nodeArguments, join(appDirectory, program)], {
+  const child = spawn(process.execPath, [...options.nodeArguments, join(appDirectory, program)], {
     cwd: appDirectory,
     env,
     stdio: ["ignore", log, log],
   });
-}
-
-async function waitUntilReady(url: string, service: ChildProcess): Promise<void> {
-  const isReady = async (signal: AbortSignal): Promise<void> => {
-    const response = await fetch(url, { signal });
-    if (!response.ok) throw new Error(await response.text());
-  };
-  const onFailure = (): "retry" | "stop" => (service.exitCode === null ? "retry" : "stop");
-  const timing = { clock: systemClock, random: cryptoRandom, baseMs: 50, capMs: 250, onFailure };
-  await retryWithBackoff(isReady, timing, AbortSignal.timeout(startTimeoutMs));
+  closeSync(log); // the child has its own
+  return child;
 }
 
 function pidOf(pid: number | undefined): number {

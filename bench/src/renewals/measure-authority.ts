@@ -21,7 +21,6 @@ export interface MeasureOptions {
   readonly concurrency: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
-  readonly nodeArguments: readonly string[];
 }
 
 /** So short that superseding is part of the load. */
@@ -32,7 +31,7 @@ const catchUpTimeoutMs = 120_000;
 /** One real cert-authority: sustained renewals, then all agents at once, then what superseding left behind. */
 export async function measureAuthority(options: MeasureOptions): Promise<AuthorityMeasurement> {
   await using stack = await startAuthorityStack({
-    nodeArguments: options.nodeArguments,
+    nodeArguments: [],
     environment: { DRAWBRIDGE_SUPERSEDED_GRACE_SECONDS: String(graceSeconds) },
   });
   const agents = await openRenewingAgents({

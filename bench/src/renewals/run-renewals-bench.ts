@@ -13,11 +13,6 @@ export interface RenewalsBenchOptions {
 const bareMs = 1_000;
 const concurrency = 256;
 const warmUpMs = 3_000;
-/** Every argument of the service's process that is compared; the first is what it runs with. */
-const variants: readonly { readonly name: string; readonly nodeArguments: readonly string[] }[] = [
-  { name: "as it is started", nodeArguments: [] },
-  { name: "--max-semi-space-size=32", nodeArguments: ["--max-semi-space-size=32"] },
-];
 
 /**
  * Renewals as cert-authority sees them: a certificate issued for a name that has one, used, and the earlier one revoked
@@ -27,16 +22,8 @@ const variants: readonly { readonly name: string; readonly nodeArguments: readon
 export async function runRenewalsBench(options: RenewalsBenchOptions = {}): Promise<BenchResult> {
   const agents = options.agents ?? 5_000;
   const bare = measureBareRates(bareMs);
-  const measured: (AuthorityMeasurement & { readonly name: string })[] = [];
-  for (const { name, nodeArguments } of variants) {
-    const durationMs = options.durationMs ?? 15_000;
-    measured.push({
-      name,
-      ...(await measureAuthority({ agents, concurrency, warmUpMs, durationMs, nodeArguments })),
-    });
-  }
-  const [main] = measured;
-  if (!main) throw new Error("nothing was measured");
+  const durationMs = options.durationMs ?? 15_000;
+  const main = await measureAuthority({ agents, concurrency, warmUpMs, durationMs });
   const failed = errorsOf(main.sustained) + errorsOf(main.stampede);
   return {
     bench: "renewals",
@@ -53,7 +40,7 @@ export async function runRenewalsBench(options: RenewalsBenchOptions = {}): Prom
         "p99 ms": "",
         note: "the cryptography of one renewal, with nothing around it",
       },
-      ...measured.flatMap((one) => rowsOf(one, agents)),
+      ...rowsOf(main, agents),
     ],
     figures: {
       renewals_per_second: figure(main.sustained.perSecond, "1/s"),
@@ -75,18 +62,18 @@ export async function runRenewalsBench(options: RenewalsBenchOptions = {}): Prom
   };
 }
 
-function rowsOf(one: AuthorityMeasurement & { readonly name: string }, agents: number): BenchResult["rows"] {
+function rowsOf(one: AuthorityMeasurement, agents: number): BenchResult["rows"] {
   const { sustained, stampede, residentMiB, superseded } = one;
   return [
     {
-      what: `sustained, ${one.name}`,
+      what: `sustained, ${concurrency} in flight`,
       "renewals/s": round(sustained.perSecond),
       "p50 ms": round(quantile(sustained.latenciesMs, 0.5)),
       "p99 ms": round(quantile(sustained.latenciesMs, 0.99)),
       note: `CPU per renewal: service ${round(sustained.cpuMicros.service)} µs, PostgreSQL ${round(sustained.cpuMicros.postgres)} µs; ${round(residentMiB.sustained)} MiB (idle ${round(residentMiB.idle)}); errors: ${listErrors(sustained)}`,
     },
     {
-      what: `${agents} at once, ${one.name}`,
+      what: `${agents} at the same moment`,
       "renewals/s": round((stampede.latenciesMs.length / stampede.tookMs) * 1000),
       "p50 ms": round(quantile(stampede.latenciesMs, 0.5)),
       "p99 ms": round(quantile(stampede.latenciesMs, 0.99)),

@@ -42,7 +42,13 @@ export async function runTunnelsBench(options: TunnelsBenchOptions = {}): Promis
     environment: options.environment ?? allocatorSettings,
     nodeArguments: options.nodeArguments ?? [],
   });
-  const peerOptions = { directory: stack.peerDirectory, agentFile: stack.agentFile, tunnels, warmUp, settleMs };
+  const peerOptions = {
+    directory: stack.peerDirectory,
+    agentFile: stack.agentFile,
+    tunnels,
+    warmUp: Math.min(warmUp, tunnels),
+    settleMs,
+  };
   const peer = await measurePeer({ ...peerOptions, kind: "grpc", environment: {} });
   const tuned = { ...peerOptions, environment: allocatorSettings };
   const peerTuned = await measurePeer({ ...tuned, kind: "grpc" });

@@ -4,14 +4,14 @@ import { closeSync, openSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cryptoRandom, retryWithBackoff, systemClock } from "@drawbridge/lifecycle";
-import { freePort, provisionDatabase, startNats, startPostgres } from "@drawbridge/local";
-import { derToPem, IdentityHolder, saveIdentityDir } from "@drawbridge/pki";
-import { createTestCa, tempDir, type TestCa } from "@drawbridge/testkit";
+import { freePort } from "@drawbridge/local";
+import { derToPem, IdentityHolder, saveIdentityDir, type IdentitySnapshot } from "@drawbridge/pki";
+import { startAuthorityStack } from "../issue/authority-stack.ts";
+import { waitUntilReady } from "../wait-until-ready.ts";
 import { seedAgents } from "./seed-agents.ts";
 import type { AgentFile } from "./agent-protocol.ts";
 
-/** One runtime-manager in a process of its own, on a real PostgreSQL and a real NATS. */
+/** One runtime-manager in a process of its own, with a real cert-authority, on a real PostgreSQL and a real NATS. */
 export interface RuntimeStack extends AsyncDisposable {
   readonly agents: AgentFile;
   /** Path of the file with `agents`. */
@@ -31,7 +31,6 @@ export interface RuntimeStack extends AsyncDisposable {
 
 const appDirectory = fileURLToPath(new URL("../../../apps/control-plane/runtime-manager", import.meta.url));
 const schema = "runtime_manager";
-const startTimeoutMs = 60_000;
 
 export async function startRuntimeStack(options: {
   readonly agents: number;
@@ -39,23 +38,10 @@ export async function startRuntimeStack(options: {
   readonly nodeArguments: readonly string[];
 }): Promise<RuntimeStack> {
   await using stack = new AsyncDisposableStack();
-  const directory = stack.use(await tempDir()).path;
-  const postgres = await startPostgres({ stateDir: join(directory, "postgres"), port: 0, survives: "power-cut" });
-  stack.defer(() => postgres.stop());
-  const nats = await startNats({ stateDir: join(directory, "nats"), port: 0 });
-  stack.defer(() => nats.stop());
-  let databaseUrl = "";
-  await provisionDatabase({
-    adminUrl: postgres.url,
-    services: [schema],
-    saveUrl: (_service, url) => {
-      databaseUrl = url;
-      return Promise.resolve();
-    },
-  });
-  const urlFile = join(directory, "database-url");
-  await writeFile(urlFile, databaseUrl, { mode: 0o600 });
-  const logPath = join(directory, "log");
+  const authority = stack.use(await startAuthorityStack({ nodeArguments: [], otherSchema: schema }));
+  const { directory } = authority;
+  const settings = authority.settingsOf("runtime-manager");
+  const logPath = join(directory, "runtime-manager.log");
   const run = (
     program: string,
     env: Readonly<Record<string, string>>,
@@ -70,17 +56,21 @@ export async function startRuntimeStack(options: {
     closeSync(log); // the child has its own
     return child;
   };
+  const { DRAWBRIDGE_DATABASE_URL_FILE: urlFile = "" } = settings;
   const migration = run("migrate.ts", { DRAWBRIDGE_DATABASE_URL_FILE: urlFile }, []);
   const [exitCode] = (await once(migration, "exit")) as [number | null]; // the event's first argument
   if (exitCode !== 0) throw new Error(`migrate.ts ended with exit code ${exitCode}; see ${logPath}`);
 
-  const ca = await createTestCa();
-  const identityDir = join(directory, "identity");
-  await saveIdentityDir(identityDir, await ca.issueService("runtime-manager"), new Date());
-  const agents = await seedAgents({ ca, databaseUrl, schema, count: options.agents });
+  const identity = await authority.identityOf("runtime-manager");
+  const agents = await seedAgents({
+    authority: { address: authority.address, identity },
+    databaseUrl: authority.otherDatabaseUrl,
+    schema,
+    count: options.agents,
+  });
   const agentFile = join(directory, "agents.json");
   await writeFile(agentFile, JSON.stringify(agents), { mode: 0o600 });
-  const peerDirectory = await writePeerIdentity(ca, directory);
+  const peerDirectory = await writePeerIdentity(identity, directory);
 
   const [fabric, internal, ops] = [await freePort(), await freePort(), await freePort()];
   let service: ChildProcess | undefined;
@@ -91,6 +81,7 @@ export async function startRuntimeStack(options: {
     await exited;
   }
   stack.defer(() => stop("SIGKILL"));
+  const managementApi = new IdentityHolder(await authority.identityOf("management-api"));
   const started = stack.move();
   return {
     agents,
@@ -98,49 +89,36 @@ export async function startRuntimeStack(options: {
     peerDirectory,
     tunnelPort: fabric,
     internalAddress: `127.0.0.1:${internal}`,
-    managementApi: new IdentityHolder(await ca.issueService("management-api")),
+    managementApi,
     logPath,
-    postgresPid: postgres.pid ?? 0,
+    postgresPid: authority.postgresPid,
     kill: () => stop("SIGKILL"),
     pid: () => {
       if (service?.pid === undefined) throw new Error("runtime-manager is not running");
       return service.pid;
     },
-    start: async (settings = {}) => {
+    start: async (changed = {}) => {
       const env = {
         PATH: process.env["PATH"] ?? "",
-        DRAWBRIDGE_DATABASE_URL_FILE: urlFile,
-        DRAWBRIDGE_NATS_URL: nats.url,
-        DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFile,
-        DRAWBRIDGE_IDENTITY_DIR: identityDir,
-        DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: "127.0.0.1:1", // every agent of the run is known already
+        ...settings,
         DRAWBRIDGE_FABRIC_LISTEN: `127.0.0.1:${fabric}`,
         DRAWBRIDGE_INTERNAL_LISTEN: `127.0.0.1:${internal}`,
         DRAWBRIDGE_OPS_LISTEN: `127.0.0.1:${ops}`,
         ...options.environment,
-        ...settings,
+        ...changed,
       };
       service = run("main.ts", env, options.nodeArguments);
-      await untilReady(`http://127.0.0.1:${ops}/readyz`, service);
+      await waitUntilReady(`http://127.0.0.1:${ops}/readyz`, { service, logPath });
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }
 
-async function writePeerIdentity(ca: TestCa, directory: string): Promise<string> {
-  const identity = await ca.issueService("runtime-manager");
+/** The bare servers stand under the same name and roots. */
+async function writePeerIdentity(identity: IdentitySnapshot, directory: string): Promise<string> {
   const peer = join(directory, "peer");
   await saveIdentityDir(peer, identity, new Date());
-  await writeFile(join(peer, "roots.pem"), ca.trustBundle.rootsDer.map((der) => derToPem(der, "CERTIFICATE")).join(""));
+  const { rootsDer } = identity.trustBundle;
+  await writeFile(join(peer, "roots.pem"), rootsDer.map((der) => derToPem(der, "CERTIFICATE")).join(""));
   return peer;
-}
-
-async function untilReady(url: string, service: ChildProcess): Promise<void> {
-  const isReady = async (signal: AbortSignal): Promise<void> => {
-    const response = await fetch(url, { signal });
-    if (!response.ok) throw new Error(await response.text());
-  };
-  const onFailure = (): "retry" | "stop" => (service.exitCode === null ? "retry" : "stop");
-  const timing = { clock: systemClock, random: cryptoRandom, baseMs: 20, capMs: 100, onFailure };
-  await retryWithBackoff(isReady, timing, AbortSignal.timeout(startTimeoutMs));
 }

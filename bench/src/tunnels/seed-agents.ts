@@ -1,51 +1,98 @@
-import { chainToPem, derToPem, generateKeyPair, spiffeId } from "@drawbridge/pki";
+import {
+  CertificateAuthorityServiceClient,
+  FabricProfile,
+} from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import {
+  chainToPem,
+  createCsr,
+  derToPem,
+  generateKeyPair,
+  IdentityHolder,
+  type IdentitySnapshot,
+} from "@drawbridge/pki";
 import { uuidV7Ids } from "@drawbridge/lifecycle";
+import { createGrpcClient } from "@drawbridge/rpc";
 import { openStore, sql } from "@drawbridge/store";
-import type { TestCa } from "@drawbridge/testkit";
+import { createLogger } from "@drawbridge/telemetry";
 import type { AgentFile, AgentSeed } from "./agent-protocol.ts";
 
 const batchSize = 1_000;
+/** Certificates in work at once while seeding. */
+const concurrency = 64;
 export const org = "bench";
 export const environment = "prod";
 
+interface Authority {
+  readonly address: string;
+  /** Of runtime-manager, which asks in the agents' names. */
+  readonly identity: IdentitySnapshot;
+}
+
 /**
- * Fabrics that were activated long ago: their rows, and agents whose certificates have been seen, so that what is
- * measured is the tunnel and not the first visit to the certificate authority.
+ * Fabrics that were activated long ago: their rows, and agents whose certificates are in use and have been seen, so
+ * that what is measured is the tunnel and not the first visit to the certificate authority.
  */
 export async function seedAgents(options: {
-  readonly ca: TestCa;
+  readonly authority: Authority;
   readonly databaseUrl: string;
   readonly schema: string;
   readonly count: number;
 }): Promise<AgentFile> {
-  const { ca, count } = options;
+  const { authority, count } = options;
   const keyPair = await generateKeyPair();
-  const agents: AgentSeed[] = [];
-  const rows: object[] = [];
-  for (let n = 0; n < count; n += 1) {
-    const [fabricId, agentId] = [uuidV7Ids.next(), uuidV7Ids.next()];
-    const name = spiffeId.agent({ trustDomain: ca.trustDomain, org, fabricId, agentId });
-    const leaf = await ca.sign(keyPair.spkiDer, name);
-    agents.push({
-      fabricId,
-      agentId,
-      fabricName: `fabric-${n}`,
-      certificateChainPem: chainToPem([leaf.certificateDer, ca.issuingDer]),
-    });
-    rows.push({
-      fabric_id: fabricId,
-      agent_id: agentId,
-      name: `fabric-${n}`,
-      serial_number: leaf.serialNumber,
-      not_before: leaf.notBefore,
-      not_after: leaf.notAfter,
-    });
+  const csrDer = Buffer.from(await createCsr(keyPair));
+  const client = createGrpcClient(CertificateAuthorityServiceClient, {
+    address: authority.address,
+    identity: new IdentityHolder(authority.identity),
+    expectedServer: "/cp/cert-authority",
+    logger: createLogger({ service: "bench", level: "fatal", format: "json" }),
+    timeoutMs: 60_000,
+  });
+
+  async function seed(n: number): Promise<{ readonly agent: AgentSeed; readonly row: object }> {
+    const [fabricId, agentId, requestId] = [uuidV7Ids.next(), uuidV7Ids.next(), uuidV7Ids.next()];
+    const profile = FabricProfile.FABRIC_PROFILE_AGENT;
+    const issued = { csrDer, profile, org, fabricId, subjectId: agentId, requestId };
+    const { certificate } = await client.call.issueFabricCertificate(issued);
+    if (!certificate) throw new Error("cert-authority answered without a certificate");
+    const { serialNumber, notBefore, notAfter } = certificate;
+    await client.call.activateCertificate({ serialNumber });
+    const fabricName = `fabric-${n}`;
+    const certificateChainPem = chainToPem([certificate.certificateDer, ...certificate.chainDer]);
+    return {
+      agent: { fabricId, agentId, fabricName, certificateChainPem },
+      row: {
+        fabric_id: fabricId,
+        agent_id: agentId,
+        name: fabricName,
+        serial_number: serialNumber,
+        not_before: notBefore,
+        not_after: notAfter,
+      },
+    };
   }
-  await insert(options, rows);
+
+  const seeds: Awaited<ReturnType<typeof seed>>[] = [];
+  let next = 0;
+  const keepSeeding = async (): Promise<void> => {
+    while (next < count) {
+      const n = next++;
+      seeds[n] = await seed(n);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: concurrency }, keepSeeding));
+  } finally {
+    await client.stop(AbortSignal.timeout(5_000));
+  }
+  await insert(
+    options,
+    seeds.map(({ row }) => row),
+  );
   return {
-    agents,
+    agents: seeds.map(({ agent }) => agent),
     privateKeyPem: keyPair.privateKeyPem(),
-    rootsPem: ca.trustBundle.rootsDer.map((der) => derToPem(der, "CERTIFICATE")),
+    rootsPem: authority.identity.trustBundle.rootsDer.map((der) => derToPem(der, "CERTIFICATE")),
   };
 }
 
