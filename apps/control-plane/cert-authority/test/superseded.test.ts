@@ -9,7 +9,7 @@ import { openStore, type Store } from "@drawbridge/store";
 import { createTestLogger, startTestNats, startTestPostgres } from "@drawbridge/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CertAuthorityDb } from "../src/store/schema.ts";
-import { supersedeCertificates, unlistExpired } from "../src/store/supersede-certificates.ts";
+import { supersedeCertificates } from "../src/store/supersede-certificates.ts";
 import {
   agentRequest,
   bootstrap,
@@ -133,20 +133,4 @@ test("a superseded certificate is revoked like any other: in the list, announced
   expect((await recordOf(old)).state).toBe(CertificateState.CERTIFICATE_STATE_REVOKED);
   expect((await recordOf(renewed)).state).toBe(CertificateState.CERTIFICATE_STATE_ACTIVE);
   expect(authority.log.records.some(({ msg }) => msg === "superseded certificates revoked")).toBe(true);
-});
-
-test("an entry leaves the list a day after its certificate expired; the record stays revoked", async () => {
-  const serialNumber = await issue(uuidV7Ids.next());
-  const target = { $case: "serialNumber", value: serialNumber } as const;
-  await runtimeManager.revokeCertificates({ target, reason: "test" });
-  const expiry = (await recordOf(serialNumber)).notAfter?.getTime() ?? 0;
-  const isListed = async () => {
-    const page = await reader.listRevocations({ afterPosition: 0n, listId: "" });
-    return page.revocations.some((entry) => entry.serialNumber === serialNumber);
-  };
-  await unlistExpired(store, new Date(expiry + 86_400_000));
-  expect(await isListed()).toBe(true);
-  await unlistExpired(store, new Date(expiry + 86_400_001));
-  expect(await isListed()).toBe(false);
-  expect((await recordOf(serialNumber)).state).toBe(CertificateState.CERTIFICATE_STATE_REVOKED);
 });

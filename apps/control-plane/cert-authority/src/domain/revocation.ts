@@ -1,6 +1,6 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 
-/** What is revoked: one certificate, or all unexpired ones of a fabric. */
+/** What is revoked: one certificate, or all of a fabric. */
 export type RevocationTarget =
   | { readonly kind: "serial_number"; readonly serialNumber: string }
   | { readonly kind: "fabric"; readonly fabricId: string }

@@ -10,7 +10,7 @@ import type { CertAuthorityDb } from "./schema.ts";
 export interface RevocationRequest {
   readonly target: RevocationTarget;
   readonly reason: string;
-  /** All unexpired certificates of the name of the one that is meant, if it is a fabric's: services share theirs. */
+  /** All certificates of the name of the one that is meant, if it is a fabric's: services share theirs. */
   readonly isWholeName?: boolean;
   /** SPIFFE ID of the caller, or the event that asked for it. */
   readonly revokedBy: string;
@@ -97,7 +97,7 @@ async function revokeIn(tx: Transaction<CertAuthorityDb>, request: RevocationReq
     SELECT serial_number, encode(sha256(certificate_der), 'hex'), spiffe_id, fabric_id, issuer_id, not_after,
       ${now}::timestamptz, ${reason}, ${revokedBy}
     FROM certificate
-    WHERE ${request.isWholeName ? wantedByName(target, now) : wanted(target, now)}
+    WHERE ${request.isWholeName ? wantedByName(target) : wanted(target)}
       AND NOT EXISTS (SELECT 1 FROM revocation WHERE revocation.serial_number = certificate.serial_number)
     ORDER BY certificate.position
     ON CONFLICT (key) DO NOTHING
@@ -108,10 +108,11 @@ async function revokeIn(tx: Transaction<CertAuthorityDb>, request: RevocationReq
   return rows.map((row) => row.serial_number);
 }
 
-function wanted(target: RevocationTarget, now: Date) {
+/** Also what has expired: a clock that says so may be wrong, and there is little that was never superseded. */
+function wanted(target: RevocationTarget) {
   switch (target.kind) {
     case "fabric":
-      return sql`fabric_id = ${target.fabricId}::uuid AND not_after > ${now}`;
+      return sql`fabric_id = ${target.fabricId}::uuid`;
     case "serial_number":
       return sql`serial_number = ${target.serialNumber}`;
     case "fingerprint":
@@ -120,9 +121,9 @@ function wanted(target: RevocationTarget, now: Date) {
 }
 
 /** Revoking one certificate is to stop who has it: what was renewed since would go on. */
-function wantedByName(target: RevocationTarget, now: Date) {
-  const named = sql`SELECT spiffe_id FROM certificate WHERE ${wanted(target, now)} AND fabric_id IS NOT NULL`;
-  return sql`(${wanted(target, now)} OR (spiffe_id = ANY(ARRAY(${named})) AND not_after > ${now}))`;
+function wantedByName(target: RevocationTarget) {
+  const named = sql`SELECT spiffe_id FROM certificate WHERE ${wanted(target)} AND fabric_id IS NOT NULL`;
+  return sql`(${wanted(target)} OR spiffe_id = ANY(ARRAY(${named})))`;
 }
 
 /** Nobody knows when it expires: at the latest after the longest life that a leaf can have. */

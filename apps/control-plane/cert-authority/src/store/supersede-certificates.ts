@@ -1,16 +1,15 @@
 import { sql, type Store } from "@drawbridge/store";
-import { listedAfterExpiryMs, supersededReason } from "../domain/revocation.ts";
+import { supersededReason } from "../domain/revocation.ts";
 import { lockRevocationList } from "./revocation-list-id.ts";
 import { enqueueRevoked } from "./revocation-repository.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
 /** Activated certificates that are looked at in one transaction; it holds the lock of the list. */
 const batchSize = 200;
-const unlistBatchSize = 1_000;
 
 /**
  * Revoke the earlier certificates of every name of a fabric whose later one was activated at or before `activatedBefore`.
- * "Earlier" is the order of recording. Services are left alone: their replicas share a name. Returns how many were
+ * "Earlier" is the order of recording; also those that have expired, because a clock that says so may be wrong. Services are left alone: their replicas share a name. Returns how many were
  * revoked, and whether there may be more.
  */
 export async function supersedeCertificates(
@@ -37,7 +36,7 @@ export async function supersedeCertificates(
       SELECT old.serial_number, encode(sha256(old.certificate_der), 'hex'), old.spiffe_id, old.fabric_id, old.issuer_id,
         old.not_after, ${now}::timestamptz, ${supersededReason}, 'cert-authority'
       FROM latest JOIN certificate AS old ON old.spiffe_id = latest.spiffe_id AND old.position < latest.position
-      WHERE old.fabric_id IS NOT NULL AND old.not_after > ${now}
+      WHERE old.fabric_id IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM revocation WHERE revocation.serial_number = old.serial_number)
       ORDER BY old.position
       ON CONFLICT (key) DO NOTHING
@@ -47,19 +46,4 @@ export async function supersedeCertificates(
     return rows.length;
   });
   return { revoked, hasMore: true };
-}
-
-/**
- * Entries whose certificates have been expired for a day leave the list, and need no mirroring; the record of the
- * revocation stays.
- */
-export async function unlistExpired(store: Pick<Store<CertAuthorityDb>, "db">, now: Date): Promise<void> {
-  await sql`
-    UPDATE revocation SET is_listed = false, is_mirrored = true
-    WHERE position IN (
-      SELECT position FROM revocation
-      WHERE is_listed AND not_after < ${new Date(now.getTime() - listedAfterExpiryMs)}
-      LIMIT ${unlistBatchSize}
-    )
-  `.execute(store.db);
 }
