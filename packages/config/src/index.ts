@@ -1,3 +1,4 @@
+export { addressList, createAddressList, network, plainAddress, type AddressList } from "./address-list.ts";
 export { configTable, describeConfig, type ConfigRow } from "./describe-config.ts";
 export { loadConfig, loadConfigOrExit, type ConfigSchema, type LoadConfigOptions } from "./load-config.ts";
 export { Secret } from "./secret.ts";

@@ -89,6 +89,7 @@ const aRequest: CreateActivationTokenRequest = {
   org: "",
   ttlSeconds: 0,
   createdBy: "",
+  allowedNetworks: [],
 };
 
 test("a listed caller is let through and its identity reaches the handler", async () => {

@@ -289,7 +289,12 @@ export function claimsOf(token: string): Claims {
 }
 
 export function aTokenRequest(
-  change: { readonly fabricId?: string; readonly ttlSeconds?: number; readonly requestId?: string } = {},
+  change: {
+    readonly fabricId?: string;
+    readonly ttlSeconds?: number;
+    readonly requestId?: string;
+    readonly allowedNetworks?: string[];
+  } = {},
 ) {
   return {
     requestId: change.requestId ?? crypto.randomUUID(),
@@ -298,6 +303,7 @@ export function aTokenRequest(
     org: "acme",
     ttlSeconds: change.ttlSeconds ?? 0,
     createdBy: "alice",
+    allowedNetworks: change.allowedNetworks ?? [],
   };
 }
 

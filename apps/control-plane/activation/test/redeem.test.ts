@@ -216,3 +216,34 @@ test("no secret of a token ever reaches the log (R4)", async () => {
   expect(log).not.toContain(claims);
   expect(log).toContain(claimsOf(secretToken).tid);
 });
+
+test("a token for other networks is refused with the address that was seen, audited, and not used up (R3)", async () => {
+  const elsewhere = aTokenRequest({ allowedNetworks: ["10.0.0.0/8", "2001:db8::/32"] });
+  const { secretToken, token } = await service.tokens.createActivationToken(elsewhere);
+  expect(token?.allowedNetworks).toEqual(["10.0.0.0/8", "2001:db8::/32"]);
+  const error = await errorOf(service.activate(await anActivation(secretToken)));
+  expect(error).toMatchObject({ kind: "permission_denied", code: "ACTIVATION_SOURCE_REFUSED" });
+  expect(error.message).toContain("127.0.0.1");
+  const [event] = await tap.until(1, refusals(token?.tokenId ?? ""));
+  expect(event?.payload).toMatchObject({ errorCode: "ACTIVATION_SOURCE_REFUSED", remoteAddress: "127.0.0.1" });
+  const { tokens } = await service.tokens.listActivationTokens({
+    fabricId: elsewhere.fabricId,
+    pageSize: 10,
+    pageToken: "",
+  });
+  expect(tokens[0]).toMatchObject({ redeemedAt: undefined, allowedNetworks: ["10.0.0.0/8", "2001:db8::/32"] });
+});
+
+test("a token for the caller's network is redeemed (R3)", async () => {
+  const request = aTokenRequest({ allowedNetworks: ["127.0.0.0/8"] });
+  const { secretToken } = await service.tokens.createActivationToken(request);
+  await expect(service.activate(await anActivation(secretToken))).resolves.toMatchObject({ replayed: false });
+});
+
+test("a token for what is no network is not made (R3)", async () => {
+  const request = aTokenRequest({ allowedNetworks: ["10.0.0.0/8", "10.0.0.0/33"] });
+  await expect(service.tokens.createActivationToken(request)).rejects.toMatchObject({
+    code: "REQUEST_INVALID",
+    details: { "field:allowedNetworks.1": expect.stringContaining("is not a network") as string },
+  });
+});

@@ -38,6 +38,15 @@ describe("an activation token (ACT 1)", () => {
     );
   });
 
+  test("may be for certain networks, which the list shows (R3)", async () => {
+    const allowedNetworks = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"];
+    const made = await call("POST", "/v1/fabric-tokens", { body: { fabric: "bound", allowedNetworks } });
+    expect(made.status).toBe(201);
+    expect((await call("GET", "/v1/fabric-tokens?fabric=bound")).json.items).toMatchObject([
+      { allowedNetworks: ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"] },
+    ]);
+  });
+
   test("is not made twice by a repeated request", async () => {
     const make = () =>
       call("POST", "/v1/fabric-tokens", {
@@ -53,6 +62,7 @@ describe("an activation token (ACT 1)", () => {
     [{ fabric: "X!", environments: ["production"] }, "fabric"],
     [{ fabric: "x", environments: ["production"], ttlSeconds: 299 }, "ttlSeconds"],
     [{ fabric: "x", environments: ["production"], ttlSeconds: 86_401 }, "ttlSeconds"],
+    [{ fabric: "x", allowedNetworks: ["10.0.0.0/8", "10.0.0.0/33"] }, "allowedNetworks.1"],
   ])("is refused for %j, naming the field", async (body, field) => {
     expect((await call("POST", "/v1/fabric-tokens", { body })).json).toMatchObject({
       code: "REQUEST_INVALID",

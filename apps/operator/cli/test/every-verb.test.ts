@@ -200,6 +200,11 @@ describe("fabric token create", () => {
     expect(bodyOf()).toEqual({ fabric: "edge", environments: ["sandbox", "production"] });
     expect(ran.stderr).not.toContain("because");
   });
+
+  test("sends the networks that it is for", async () => {
+    await run(["fabric", "token", "create", "edge", "--from", "10.0.0.0/8, 2001:db8::/32", "--from", "192.0.2.7"]);
+    expect(bodyOf()).toEqual({ fabric: "edge", allowedNetworks: ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"] });
+  });
 });
 
 describe("app rollback", () => {

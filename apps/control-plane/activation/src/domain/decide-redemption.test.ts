@@ -23,6 +23,7 @@ function aToken(change: Partial<StoredToken> = {}): StoredToken {
     redeemedAt: undefined,
     agentId: undefined,
     refusedUses: 0,
+    allowedNetworks: [],
     ...change,
   };
 }
@@ -42,12 +43,16 @@ const redeemed = aToken({ state: "redeemed", redeemedAt: minutes(-1), agentId: "
 
 type Found = Omit<FoundToken, "isFabricDeleted"> & Partial<FoundToken>;
 
-function decide(found: Found | undefined, change: { readonly sha256?: Buffer; readonly keys?: typeof keys } = {}) {
+function decide(
+  found: Found | undefined,
+  change: { readonly sha256?: Buffer; readonly keys?: typeof keys; readonly remoteAddress?: string } = {},
+) {
   const presented = { tokenId: "t1", sha256: change.sha256 ?? sha256 };
   const decision = decideRedemption({
     found: found && { isFabricDeleted: false, ...found },
     presented,
     keys: change.keys ?? keys,
+    remoteAddress: change.remoteAddress ?? "192.0.2.1",
     now,
   });
   return decision.decision === "refuse" ? decision.code : decision.decision;
@@ -136,3 +141,20 @@ test.each([pending, issued, arrived, deleted])(
     expect(decide({ token: redeemed, enrolment }, { keys: stranger })).toBe("ACTIVATION_TOKEN_USED");
   },
 );
+
+test("a token for certain networks is refused elsewhere, whatever its state, and to its own keys too (R3)", () => {
+  const bound = { allowedNetworks: ["10.0.0.0/8", "2001:db8::/32"] };
+  const outside = "ACTIVATION_SOURCE_REFUSED";
+  for (const inside of ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::7"]) {
+    expect(decide({ token: aToken(bound), enrolment: undefined }, { remoteAddress: inside })).toBe("consume");
+  }
+  for (const remoteAddress of ["192.0.2.1", "2001:db9::1", "unknown"]) {
+    expect(decide({ token: aToken(bound), enrolment: undefined }, { remoteAddress })).toBe(outside);
+    expect(decide({ token: { ...redeemed, ...bound }, enrolment: issued }, { remoteAddress })).toBe(outside);
+  }
+});
+
+test("whoever has not the right token does not learn that it is for certain networks (R3)", () => {
+  const found = { token: aToken({ allowedNetworks: ["10.0.0.0/8"] }), enrolment: undefined };
+  expect(decide(found, { sha256: Buffer.alloc(32, 2) })).toBe("ACTIVATION_TOKEN_UNKNOWN");
+});

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import { createAddressList } from "@drawbridge/config";
 import type { PresentedToken } from "./activation-token.ts";
 import type { Enrolment, EnrolmentKeys } from "./enrolment.ts";
 import { tokenStateAt, type StoredToken } from "./stored-token.ts";
@@ -16,7 +17,8 @@ export type RefusalCode =
   | "ACTIVATION_TOKEN_UNKNOWN"
   | "ACTIVATION_TOKEN_EXPIRED"
   | "ACTIVATION_TOKEN_REVOKED"
-  | "ACTIVATION_TOKEN_USED";
+  | "ACTIVATION_TOKEN_USED"
+  | "ACTIVATION_SOURCE_REFUSED";
 
 export type RedemptionDecision =
   | { readonly decision: "consume"; readonly token: StoredToken }
@@ -41,15 +43,17 @@ export function decideRedemption(options: {
   readonly found: FoundToken | undefined;
   readonly presented: PresentedToken;
   readonly keys: EnrolmentKeys;
+  readonly remoteAddress: string;
   readonly now: Date;
 }): RedemptionDecision {
-  const { found, presented, keys, now } = options;
+  const { found, presented, keys, remoteAddress, now } = options;
   const isEqual = timingSafeEqual(found?.token.sha256 ?? noHash, presented.sha256);
   if (!found || !isEqual) {
     return { decision: "refuse", code: "ACTIVATION_TOKEN_UNKNOWN", fabricId: found?.token.fabricId };
   }
   const { token, enrolment, isFabricDeleted } = found;
   const refuse = (code: RefusalCode): RedemptionDecision => ({ decision: "refuse", code, fabricId: token.fabricId });
+  if (!mayComeFrom(token, remoteAddress)) return refuse("ACTIVATION_SOURCE_REFUSED");
   const state = tokenStateAt(token, now);
   if (isFabricDeleted && state !== "redeemed") return refuse("ACTIVATION_TOKEN_REVOKED");
   switch (state) {
@@ -64,6 +68,11 @@ export function decideRedemption(options: {
       if (isFabricDeleted) return refuse("ACTIVATION_TOKEN_REVOKED");
       return isRepeatable(enrolment, now) ? { decision: "replay", token, enrolment } : refuse("ACTIVATION_TOKEN_USED");
   }
+}
+
+/** Asked of repetitions too: whoever has token and keys, but not the place, has copied them. */
+function mayComeFrom({ allowedNetworks }: StoredToken, remoteAddress: string): boolean {
+  return allowedNetworks.length === 0 || createAddressList(allowedNetworks).includes(remoteAddress);
 }
 
 function hasSameKeys(enrolment: EnrolmentKeys, keys: EnrolmentKeys): boolean {

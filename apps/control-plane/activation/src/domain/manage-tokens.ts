@@ -18,7 +18,7 @@ export interface ActivationTokens {
 
 export type NewToken = Pick<
   StoredToken,
-  "tokenId" | "sha256" | "fabricId" | "fabricName" | "org" | "createdBy" | "createdAt" | "expiresAt"
+  "tokenId" | "sha256" | "fabricId" | "fabricName" | "org" | "createdBy" | "createdAt" | "expiresAt" | "allowedNetworks"
 >;
 
 export interface TokenRequest {
@@ -29,6 +29,7 @@ export interface TokenRequest {
   /** 0 for the default. */
   readonly ttlSeconds: number;
   readonly createdBy: string;
+  readonly allowedNetworks: readonly string[];
 }
 
 export interface TokenManagement {
@@ -74,7 +75,7 @@ export function createTokenManagement(deps: {
         { tokenId, endpoints: deps.endpoints, expiresAt, pins: deps.pins() },
         deps.newSecret(),
       );
-      const { fabricId, fabricName, org, createdBy } = request;
+      const { fabricId, fabricName, org, createdBy, allowedNetworks } = request;
       const token = {
         tokenId,
         sha256: hashActivationToken(text),
@@ -84,6 +85,7 @@ export function createTokenManagement(deps: {
         createdBy,
         createdAt,
         expiresAt,
+        allowedNetworks,
       };
       const outcome = await tokens.insert(token, request.requestId);
       if (outcome === "request_id_reused") throw requestIdReused();

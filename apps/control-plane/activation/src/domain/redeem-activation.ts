@@ -116,7 +116,7 @@ export function createRedeemActivation(deps: {
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       const now = clock.now();
       const found = await whileAvailable(redemptions.find(presented.tokenId));
-      const decision = decideRedemption({ found, presented, keys: request.keys, now });
+      const decision = decideRedemption({ found, presented, keys: request.keys, remoteAddress, now });
       if (decision.decision === "refuse") throw await refuse(decision, presented, remoteAddress);
       if (decision.decision === "replay") {
         return finish({ ...decision, presented, request, remoteAddress, signal, isReplay: true });
@@ -149,12 +149,13 @@ export function createRedeemActivation(deps: {
     await whileAvailable(
       redemptions.refuse({ code, tokenId, fabricId: fabricId ?? "", remoteAddress, now: clock.now() }),
     );
-    const level = code === "ACTIVATION_TOKEN_USED" ? "warn" : "info";
+    const isSuspicious = code === "ACTIVATION_TOKEN_USED" || code === "ACTIVATION_SOURCE_REFUSED";
+    const level = isSuspicious ? "warn" : "info";
     logger[level](
       { [field.tokenId]: tokenId, [field.errorCode]: code, [field.remoteAddress]: remoteAddress },
       "activation refused",
     );
-    return refusalError(code, tokenId);
+    return refusalError(code, { tokenId, remoteAddress });
   }
 
   function newEnrolment(request: ActivationRequest, { tokenId }: PresentedToken, remoteAddress: string): NewEnrolment {

@@ -19,11 +19,20 @@ const refusals: Readonly<Record<RefusalCode, { readonly kind: ErrorKind; readonl
     message:
       "this activation token was used already; if that was not this agent, tell the operator at once, and ask for a new one",
   },
+  ACTIVATION_SOURCE_REFUSED: {
+    kind: "permission_denied",
+    message: "this activation token is for other networks",
+  },
 };
 
 /** What the caller of a refused redemption gets. `tokenId` is safe to show. */
-export function refusalError(code: RefusalCode, tokenId: string): DrawbridgeError {
-  return new DrawbridgeError({ ...refusals[code], code, details: { tokenId } });
+export function refusalError(
+  code: RefusalCode,
+  { tokenId, remoteAddress }: { readonly tokenId: string; readonly remoteAddress: string },
+): DrawbridgeError {
+  const { kind, message } = refusals[code];
+  const from = code === "ACTIVATION_SOURCE_REFUSED" ? `: the control plane sees you at ${remoteAddress}` : "";
+  return new DrawbridgeError({ kind, code, message: `${message}${from}`, details: { tokenId } });
 }
 
 /** Something that we need is away; the same redemption can be tried again. */

@@ -19,6 +19,8 @@ export interface StoredToken {
   readonly agentId: string | undefined;
   /** Uses refused after the first. */
   readonly refusedUses: number;
+  /** From which it may be redeemed; none: from anywhere. */
+  readonly allowedNetworks: readonly string[];
 }
 
 /** State at `now`: an unused token is expired from `expiresAt` on. */

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { plainAddress } from "@drawbridge/config";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { createTokenBucket, type TokenBucket } from "@drawbridge/rpc";
@@ -50,9 +51,8 @@ export function createActivationLimiter(
 }
 
 /** IPv4 as it is; of IPv6 the first 64 bits, which is what one customer gets (RFC 6177). */
-function sourceOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
+function sourceOf(remoteAddress: string): string {
+  const address = plainAddress(remoteAddress);
   if (!isIPv6(address)) return address;
   const [head = "", tail] = address.split("::");
   const groups = head === "" ? [] : head.split(":");

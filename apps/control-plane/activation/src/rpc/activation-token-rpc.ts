@@ -3,6 +3,7 @@ import {
   ActivationTokenState,
   type ActivationToken,
 } from "@drawbridge/contracts/activation/v1/activation_token_service";
+import { network } from "@drawbridge/config";
 import type { Clock } from "@drawbridge/lifecycle";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import { z } from "zod";
@@ -17,6 +18,7 @@ const createSchema = z.object({
   org: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
   ttlSeconds: z.number().int().min(0),
   createdBy: z.string().min(1).max(200),
+  allowedNetworks: z.array(network()).max(32),
 });
 const listSchema = z.object({
   fabricId: z.uuid().or(z.literal("")),
@@ -72,5 +74,6 @@ function tokenToProto(token: StoredToken, now: Date): ActivationToken {
     ...(token.redeemedAt ? { redeemedAt: token.redeemedAt } : {}),
     agentId: token.agentId ?? "",
     refusedUses: token.refusedUses,
+    allowedNetworks: [...token.allowedNetworks],
   };
 }

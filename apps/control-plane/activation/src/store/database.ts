@@ -25,6 +25,7 @@ export interface ActivationTokenTable {
   readonly redeemed_at: Date | null;
   readonly revoked_at: Date | null;
   readonly refused_uses: Generated<number>;
+  readonly allowed_networks: string[];
 }
 
 /** Absent in an INSERT: set later. */

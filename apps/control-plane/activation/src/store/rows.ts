@@ -18,6 +18,7 @@ export function tokenFromRow(row: Selectable<ActivationTokenTable>, agentId: str
     redeemedAt: row.redeemed_at ?? undefined,
     agentId,
     refusedUses: row.refused_uses,
+    allowedNetworks: row.allowed_networks,
   };
 }
 

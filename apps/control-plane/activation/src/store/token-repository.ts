@@ -32,6 +32,7 @@ export function createTokenRepository(store: Pick<Store<ActivationDatabase>, "db
             created_by: token.createdBy,
             created_at: token.createdAt,
             expires_at: token.expiresAt,
+            allowed_networks: [...token.allowedNetworks],
           })
           .onConflict((conflict) => conflict.column("request_id").doNothing())
           .executeTakeFirst();

@@ -31,6 +31,7 @@ export function standInActivation(): GrpcServiceDefinition {
           createdBy: request.createdBy,
           agentId: "",
           refusedUses: 0,
+          allowedNetworks: request.allowedNetworks,
         };
         tokens.set(token.tokenId, token);
         return { token, secretToken: `fat1.e30.${randomBytes(32).toString("base64url")}` };

@@ -98,6 +98,7 @@ export const fabricTokenSchema = z.object({
   redeemedAt: instant.nullish(),
   agentId: z.string().nullish(),
   refusedUses: z.number(),
+  allowedNetworks: z.array(z.string()).default([]),
 });
 export type FabricToken = z.output<typeof fabricTokenSchema>;
 

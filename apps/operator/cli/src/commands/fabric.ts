@@ -15,7 +15,7 @@ import type { Output } from "../output/output.ts";
 import { fabricPath } from "./fabric-path.ts";
 import { fabricRecoverCommand } from "./fabric-recover.ts";
 import { fabricShowCommand } from "./fabric-show.ts";
-import { outputOption, wholeNumber } from "./options.ts";
+import { commaSeparated, outputOption, wholeNumber } from "./options.ts";
 
 interface OutputChoice {
   readonly output?: "table" | "json";
@@ -70,6 +70,7 @@ interface TokenCreateOptions extends OutputChoice {
   readonly environment?: string[];
   readonly region?: string;
   readonly ttl?: number;
+  readonly from?: string[];
   readonly out?: string;
 }
 
@@ -85,6 +86,11 @@ function tokenCommand(world: CommandWorld): Command {
     )
     .option("--region <text>", "region, shown only")
     .option("--ttl <seconds>", "life of the token, 300 to 86400 (default: 1800)", wholeNumber(300, 86_400))
+    .option(
+      "--from <networks>",
+      'only from these networks, as the control plane sees the agent: "10.0.0.0/8,2001:db8::/32" (default: from anywhere)',
+      commaSeparated,
+    )
     .option("--out <file>", "write the token to a new file that only you can read, instead of printing it")
     .addOption(outputOption())
     .addHelpText(
@@ -108,6 +114,7 @@ function tokenCommand(world: CommandWorld): Command {
           { title: "STATE", value: (row) => row.state },
           { title: "EXPIRES", value: (row) => formatTime(row.expiresAt) },
           { title: "BY", value: (row) => row.createdBy },
+          { title: "FROM", value: (row) => row.allowedNetworks.join(",") || "anywhere" },
           { title: "REFUSED USES", value: (row) => String(row.refusedUses), align: "right" },
         ],
         tokens,
@@ -138,6 +145,7 @@ async function createToken(world: CommandWorld, name: string, options: TokenCrea
           ...(options.environment === undefined ? {} : { environments: options.environment }),
           ...(options.region === undefined ? {} : { region: options.region }),
           ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
+          ...(options.from === undefined ? {} : { allowedNetworks: options.from }),
         },
       }),
     );

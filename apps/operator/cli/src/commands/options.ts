@@ -23,6 +23,12 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
+/** "a,b" as a list, added to what the same option gave before. */
+export function commaSeparated(text: string, previous: readonly string[] | undefined): readonly string[] {
+  const parts = text.split(",").map((part) => part.trim());
+  return [...(previous ?? []), ...parts.filter((part) => part !== "")];
+}
+
 /** Collects "NAME=value" pairs of an option that may be repeated. */
 export function nameValue(
   text: string,

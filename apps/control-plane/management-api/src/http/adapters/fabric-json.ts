@@ -126,5 +126,6 @@ export function fabricTokenToJson(message: ActivationToken | undefined): z.outpu
     redeemedAt: instantOrNull(token.redeemedAt),
     agentId: token.agentId,
     refusedUses: token.refusedUses,
+    allowedNetworks: [...token.allowedNetworks],
   };
 }

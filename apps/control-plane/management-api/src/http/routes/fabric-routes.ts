@@ -128,7 +128,11 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
         "PEER_UNAVAILABLE",
       ],
       handle: async ({ body, caller, requestId, signal, note }) => {
-        note({ fabric: body.fabric, environments: body.environments.join(" ") });
+        note({
+          fabric: body.fabric,
+          environments: body.environments.join(" "),
+          allowedNetworks: body.allowedNetworks.join(" "),
+        });
         await environments.assertExist(body.environments);
         const { fabric, isNew } = await fabricFor(body, signal);
         // Not repeated: a repetition after a lost answer would be refused, for the secret is not kept.
@@ -140,6 +144,7 @@ function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: RouteSe
             org,
             ttlSeconds: body.ttlSeconds,
             createdBy: caller.username,
+            allowedNetworks: body.allowedNetworks,
           },
           { signal },
         );

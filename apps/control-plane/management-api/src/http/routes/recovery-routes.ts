@@ -118,7 +118,15 @@ function recoveryTokenRoute(
       const { serialNumbers } = await certificates.revokeCertificates({ target, reason }, { signal, idempotent: true });
       note({ fabricId, revoked: String(serialNumbers.length) });
       const { ttlSeconds } = body;
-      const request = { requestId, fabricId, fabricName, org, ttlSeconds, createdBy: caller.username };
+      const request = {
+        requestId,
+        fabricId,
+        fabricName,
+        org,
+        ttlSeconds,
+        createdBy: caller.username,
+        allowedNetworks: [],
+      };
       const answer = await fabricTokens.createActivationToken(request, { signal });
       const token = required("token", answer.token);
       note({ fabricTokenId: token.tokenId });

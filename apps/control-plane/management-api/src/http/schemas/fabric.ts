@@ -1,3 +1,4 @@
+import { network } from "@drawbridge/config";
 import { z } from "zod";
 import { certificateStates } from "../../domain/certificate-state.ts";
 import { clockStates, trustBundleStates } from "../../domain/fabric-verdicts.ts";
@@ -150,6 +151,10 @@ export const newFabricTokenBody = z.strictObject({
     .max(86_400, "must be at most 86400")
     .default(1_800)
     .meta({ description: "Life in seconds." }),
+  allowedNetworks: z.array(network()).max(32, "must name at most 32 networks").default([]).meta({
+    description:
+      'Networks from which it may be redeemed: "10.0.0.0/8", "2001:db8::/32", or an address. None: from anywhere.',
+  }),
 });
 
 export const newFabricTokenSchema = z
@@ -178,5 +183,6 @@ export const fabricTokenSchema = z
     redeemedAt: nullableInstant("When it was redeemed; null if it was not."),
     agentId: z.string(),
     refusedUses: z.int().meta({ description: "Uses refused after the first." }),
+    allowedNetworks: z.array(z.string()).meta({ description: "From which it may be redeemed; none: from anywhere." }),
   })
   .meta({ id: "FabricToken", description: "An activation token without its secret." });
