@@ -35,6 +35,11 @@ test.each([
   expect(() => parseTrustBundleJson(json)).toThrow(invalid);
 });
 
+test("refuses a sequence that its JSON would not carry exactly", () => {
+  expect(() => createTrustBundle({ ...pki.trustBundle, sequence: 2n ** 53n })).toThrow(invalid);
+  expect(createTrustBundle({ ...pki.trustBundle, sequence: 2n ** 53n - 1n }).sequence).toBe(2n ** 53n - 1n);
+});
+
 test("refuses a root that is not a self-signed CA", () => {
   expect(() => createTrustBundle({ ...pki.trustBundle, rootsDer: [pki.issuingDer] })).toThrow(invalid);
 });

@@ -70,6 +70,8 @@ export function parseTrustBundleJson(text: string): TrustBundle {
  */
 export function createTrustBundle(parts: TrustBundle): TrustBundle {
   if (!trustDomainPattern.test(parts.trustDomain)) throw invalid("has no valid trust domain");
+  // JSON carries it (SPIFFE trust domain and bundle, spiffe_sequence), exactly up to here.
+  if (parts.sequence < 0n || parts.sequence > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid("has no valid sequence");
   if (parts.rootsDer.length === 0 || parts.rootsDer.length > maxRoots)
     throw invalid(`must have 1 to ${maxRoots} roots`);
   for (const der of parts.rootsDer) readRoot(der);

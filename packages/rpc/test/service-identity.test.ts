@@ -106,7 +106,7 @@ async function startAuthority(version: "current" | "before rotations") {
             };
             return { certificate, trustBundle: bundle() };
           },
-          getTrustBundle: () => Promise.resolve({ trustBundle: bundle() }),
+          getTrustBundle: () => Promise.resolve({ trustBundle: bundle(), succession: [] }),
           issueFabricCertificate: refuse,
           getCertificate: refuse,
           activateCertificate: refuse,

@@ -28,6 +28,7 @@ import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
 import { createSigningThread } from "./signing/create-signing-thread.ts";
 import { createIssueQueue } from "./store/issue-queue.ts";
 import { createIssueCertificate } from "./domain/issue-certificate.ts";
+import { nameLimitOf } from "./domain/name-limit.ts";
 import { publicRoutes } from "./http/public-routes.ts";
 import { createCrlCache } from "./revocation/crl-cache.ts";
 import { createMirrorBucket } from "./revocation/mirror-bucket.ts";
@@ -40,6 +41,7 @@ import { createCertificateRepository } from "./store/certificate-repository.ts";
 import { createRevocationRepository } from "./store/revocation-repository.ts";
 import { findCrlIssuer } from "./store/crl-issuer.ts";
 import { createMirrorRepository } from "./store/mirror-repository.ts";
+import { isRecorded } from "./store/record-certificates.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
 
 export interface CertAuthorityDeps {
@@ -113,7 +115,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     repository: createMirrorRepository(store),
     bucket: createMirrorBucket(bus),
     onTakenBack: () => hint("ctl.revoked"),
-    onBundleRaised: () => hint("ctl.bundle"),
+    raiseBundle: (above) => raiseBundle(above),
     clock,
     logger,
     metrics,
@@ -129,7 +131,9 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     issuing,
     keepers,
     watch: authorityWatch,
+    raiseBundle,
     rpc: authorityRpc,
+    readSuccession,
   } = wireAuthority({
     config,
     kek,
@@ -143,10 +147,15 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     ids,
   });
   const signing = createSigningThread({ cas: () => authority.get().signers, logger });
-  const queue = createIssueQueue({ store, limit: config.ISSUE_QUEUE_LIMIT, metrics });
+  const queue = createIssueQueue({
+    store,
+    limit: config.ISSUE_QUEUE_LIMIT,
+    nameLimit: nameLimitOf({ certificates: config.NAME_CERTIFICATE_LIMIT, leafTtlSeconds: config.LEAF_TTL_SECONDS }),
+    metrics,
+  });
   const signLeaf = timeSigning(signing.sign, { metrics, clock });
   const issueCertificate = countIssues(
-    createIssueCertificate({ issuing, signLeaf, leafTtlSeconds: config.LEAF_TTL_SECONDS, queue, clock }),
+    createIssueCertificate({ issuing, signLeaf, leafTtlSeconds: config.LEAF_TTL_SECONDS, queue, isRecorded: (requestId) => isRecorded(store, requestId), clock }),
     metrics,
   );
   const crls = createCrlCache({
@@ -186,6 +195,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
         assertCurrent: () => authorityWatch.assertCurrent(),
         authority,
         issueCertificate,
+        readSuccession,
         certificates,
         revocations,
         clock,

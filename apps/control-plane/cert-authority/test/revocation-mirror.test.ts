@@ -6,7 +6,7 @@ import {
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { RevocationServiceClient, type Revocation } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
-import { IdentityHolder, loadIdentityDir } from "@drawbridge/pki";
+import { createTrustBundle, followTrustSuccession, IdentityHolder, loadIdentityDir } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcClient } from "@drawbridge/rpc";
 import { openStore, sql } from "@drawbridge/store";
 import {
@@ -187,7 +187,7 @@ test("a mirror that lost what the database has gets it again", async () => {
   expect((await readList()).revocations.map(({ serialNumber }) => serialNumber)).toEqual([serial]);
 }, 180_000);
 
-test("the number of the trust bundle never goes back (R17)", async () => {
+test("the number of the trust bundle never goes back, and followers have a signature for the next one (R17)", async () => {
   const backup = await backUp();
   await inDatabase((db) => db.updateTable("trust_bundle").set({ sequence: "7" }).execute());
   const mirrored = async (): Promise<string> => Buffer.from((await kv.get("meta.state"))?.value ?? []).toString();
@@ -198,6 +198,17 @@ test("the number of the trust bundle never goes back (R17)", async () => {
   const sequence = () => inDatabase((db) => db.selectFrom("trust_bundle").select("sequence").executeTakeFirst());
   await until(async () => (await sequence())?.sequence === "8");
   await until(async () => (await mirrored()).includes('"trust_bundle_sequence":"8"'));
+  await until(async () => (await activation.getTrustBundle({})).trustBundle?.sequence === 8n);
+  const { trustBundle, succession } = await activation.getTrustBundle({});
+  // A follower that has seen 7, and the same roots.
+  const own = await loadIdentityDir(join(authority.identitiesDir, "activation"), new Date());
+  const seen = createTrustBundle({ ...own.trustBundle, sequence: 7n });
+  const next = await followTrustSuccession(
+    seen,
+    succession.filter(({ sequence }) => sequence > 7n).map(({ jws }) => jws),
+  );
+  expect(next.sequence).toBe(8n);
+  expect(next.rootsDer.map((der) => Buffer.from(der))).toEqual(trustBundle?.rootsDer);
 }, 180_000);
 
 test("what somebody else wrote into the mirror revokes nothing if it contradicts itself", async () => {

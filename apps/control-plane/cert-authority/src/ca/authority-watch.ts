@@ -19,6 +19,8 @@ export interface AuthorityWatch extends Component {
    * than a change of the roots, and does not know a root that was in use
    */
   assertCurrent(): void;
+  /** Names of the roots that were in use last, from outside of the database. @throws while the bus is away */
+  recordedRoots(): Promise<readonly string[]>;
   /** Somebody works with this trust bundle: shown if it is newer than ours, but not believed. */
   saw(sequence: bigint): void;
   /** The newest bundle that anybody has seen, if it is newer than ours. */
@@ -106,6 +108,10 @@ export function createAuthorityWatch(deps: AuthorityWatchDeps): AuthorityWatch {
         code: "CA_STATE_BEHIND",
         message: `nothing is issued: a root of trust bundle ${recorded.sequence}, which was in use, is not in the database; it was restored from a backup that is older than a change of the roots`,
       });
+    },
+    recordedRoots: async () => {
+      await compare();
+      return recorded.roots;
     },
     saw: (sequence) => {
       if (sequence > seen) seen = sequence;

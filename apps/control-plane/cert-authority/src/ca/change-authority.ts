@@ -10,6 +10,7 @@ import {
   type RotationPhase,
 } from "../domain/ca-key.ts";
 import { activateAt, type IssuingStep } from "../domain/issuing-roll-over.ts";
+import type { RaiseStep } from "../domain/raise-sequence.ts";
 import { retiresAt, type RotationStep, type RotationTimes } from "../domain/rotation.ts";
 import {
   bumpVersion,
@@ -33,7 +34,7 @@ export interface ChangeAuthorityDeps {
   readonly ids: IdSource;
 }
 
-export type AuthorityStep = IssuingStep | RotationStep;
+export type AuthorityStep = IssuingStep | RaiseStep | RotationStep;
 
 /** Who asked for a change; of a change that happens by itself nobody did. */
 export interface ChangeRequest {
@@ -81,16 +82,16 @@ async function apply(change: Change, step: AuthorityStep): Promise<Outcome> {
     case "make_issuing":
       if (step.replaces !== undefined) await retire(change, [step.replaces]);
       await makePrepared(change, await openRoot(change, step.rootId));
-      await bumpVersion(tx, { bundle: "same" });
+      await bumpVersion(tx);
       return "done";
     case "activate_issuing":
       if (step.replaces !== undefined) await setCaKeyState(tx, step.replaces, { state: "old", now });
       await setCaKeyState(tx, step.id, { state: "active", now });
-      await bumpVersion(tx, { bundle: "same" });
+      await bumpVersion(tx);
       return "done";
     case "retire_issuing":
       await retire(change, [step.id]);
-      await bumpVersion(tx, { bundle: "same" });
+      await bumpVersion(tx);
       return "done";
     case "start":
       await start(change);
@@ -103,6 +104,9 @@ async function apply(change: Change, step: AuthorityStep): Promise<Outcome> {
       return "done";
     case "retire_root":
       return retireRoot(change, step.id);
+    case "raise_sequence":
+      await changeBundle(change, await openRoot(change, step.signerId), step.to);
+      return "done";
   }
 }
 
@@ -127,7 +131,7 @@ async function enter(change: Change, step: Extract<RotationStep, { step: "enter"
   if (step.to === "update_servers") await stopIssuing(change, oldRootId);
   await setPhase(tx, { phase: step.to, now });
   await announcePhase(change, { phase: step.to, stranded: step.stranded.map(({ kind, name }) => `${kind} ${name}`) });
-  await bumpVersion(tx, { bundle: "same" });
+  await bumpVersion(tx);
 }
 
 /** The old root issues again, for everybody; the new one stays in the bundle for as long as something chains to it. */
@@ -139,7 +143,7 @@ async function rollBack(change: Change): Promise<void> {
   await stopIssuing(change, newRootId);
   await setPhase(tx, { phase: "rollback", now });
   await announcePhase(change, { phase: "rollback", stranded: [] });
-  await bumpVersion(tx, { bundle: "same" });
+  await bumpVersion(tx);
 }
 
 /**
@@ -166,8 +170,8 @@ async function retireRoot(change: Change, rootId: string): Promise<Outcome> {
 }
 
 /** The next bundle, signed by a root that is in it and in the one before. */
-async function changeBundle({ tx, ids, now }: Change, signer: OpenedRoot): Promise<void> {
-  await bumpVersion(tx, { bundle: "changed" });
+async function changeBundle({ tx, ids, now, state }: Change, signer: OpenedRoot, sequence?: bigint): Promise<void> {
+  await bumpVersion(tx, { sequence: sequence ?? state.sequence + 1n });
   const next = await readAuthorityState(tx);
   if (!next) throw new Error("the CA that was just changed cannot be read");
   const roots = bundleRoots(next);

@@ -8,6 +8,8 @@ import type { Logger, Metrics } from "@drawbridge/telemetry";
 import { createReadFollowers } from "../clients/trust-followers.ts";
 import type { CertAuthorityConfig } from "../config.ts";
 import type { IssuingChoice } from "../domain/issue-certificate.ts";
+import { planRaise } from "../domain/raise-sequence.ts";
+import type { SuccessionLink } from "../domain/trust-succession.ts";
 import { createAuthorityRpc } from "../rpc/authority-rpc.ts";
 import { createAuthorityStatus } from "../rpc/authority-status.ts";
 import { createAcknowledgementRepository } from "../store/acknowledgement-repository.ts";
@@ -23,7 +25,7 @@ import type { CertAuthorityDb } from "../store/schema.ts";
 import { createAuthority, type Authority } from "./authority.ts";
 import { createIssuingKeeper, createRotationKeeper } from "./authority-keeper.ts";
 import { createAuthorityWatch, type AuthorityWatch } from "./authority-watch.ts";
-import { createChangeAuthority } from "./change-authority.ts";
+import { byItself, createChangeAuthority } from "./change-authority.ts";
 import type { KeyEncryptionKey } from "./sealed-key.ts";
 
 export interface WireAuthorityDeps {
@@ -44,6 +46,10 @@ export interface WiredAuthority {
   readonly watch: AuthorityWatch;
   readonly issuing: IssuingChoice;
   readonly rpc: GrpcServiceDefinition;
+  /** Give the trust bundle a number above one that followers have seen, unless it has. Answers whether it was needed. */
+  readonly raiseBundle: (above: bigint) => Promise<boolean>;
+  /** Every change of the trust bundle, oldest first. */
+  readonly readSuccession: () => Promise<readonly SuccessionLink[]>;
   /** Who changes the keys, and what that needs: they work without the bus. The watch is to start after it. */
   readonly keepers: readonly Component[];
 }
@@ -105,6 +111,8 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
     logger,
   };
 
+  const succession = (): Promise<readonly SuccessionLink[]> => readSuccession(store.db);
+
   // inbound
   const rpc = createAuthorityRpc({
     authority,
@@ -118,7 +126,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
       clock,
     }),
     readFollowers,
-    readSuccession: () => readSuccession(store.db),
+    readSuccession: succession,
     lastRotationRequest: () => lastRotationRequest(store.db),
     acknowledgements,
     issuersOf: issuersOfSerials,
@@ -146,6 +154,14 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
   return {
     authority,
     watch,
+    readSuccession: succession,
+    raiseBundle: async (above) => {
+      if (authority.get().state.sequence >= above) return false;
+      const rootPins = await watch.recordedRoots();
+      const raised = await changeAuthority((state) => planRaise(state, { sequence: above, rootPins }), byItself);
+      if (raised) await authority.refresh(); // which tells who follows
+      return raised !== undefined;
+    },
     issuing: {
       issuerFor: (audience) => {
         watch.assertCurrent();

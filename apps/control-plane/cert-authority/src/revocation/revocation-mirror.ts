@@ -10,8 +10,8 @@ export interface RevocationMirrorOptions {
   readonly bucket: MirrorBucket;
   /** Revocations were taken back: tell the readers. */
   readonly onTakenBack: () => void;
-  /** The trust bundle has a new number: tell who follows it. */
-  readonly onBundleRaised: () => void;
+  /** Give the trust bundle a number above this one, which followers have seen, unless it has. Answers whether it was needed. */
+  readonly raiseBundle: (above: bigint) => Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "counter">;
@@ -118,9 +118,8 @@ export function createRevocationMirror(options: RevocationMirrorOptions): Revoca
   }
 
   async function raiseBundle(sequence: bigint): Promise<void> {
-    if ((await repository.raiseBundleSequence(sequence, clock.now())) === "higher already") return;
+    if (!(await options.raiseBundle(sequence))) return;
     logger.warn({ above: String(sequence) }, "the trust bundle had an earlier number than followers have seen, raised");
-    options.onBundleRaised();
   }
 
   async function writeState(mirrored: { readonly writtenAt: Date } | undefined): Promise<void> {

@@ -98,6 +98,7 @@ export function createAuthorityRpc(deps: AuthorityRpcDeps): GrpcServiceDefinitio
         return { status: await readStatus() };
       },
       getTrustSuccession: async (request) => {
+        deps.assertCurrent();
         const trusted = requireSpkiPins("root_spki_sha256", request.rootSpkiSha256);
         const { state } = await authority.refresh();
         const current = state.keys

@@ -8,6 +8,7 @@ import type { Authority } from "../ca/authority.ts";
 import type { CertificateRecord, RecordedCertificate } from "../domain/certificate.ts";
 import { fabricCertificateName } from "../domain/certificate-name.ts";
 import type { IssueCertificate } from "../domain/issue-certificate.ts";
+import type { SuccessionLink } from "../domain/trust-succession.ts";
 import { renewalInFlightMs } from "../domain/revocation.ts";
 import type { CertificateRepository } from "../store/certificate-repository.ts";
 import type { RevocationRepository } from "../store/revocation-repository.ts";
@@ -25,10 +26,15 @@ export interface CertificateAuthorityRpcDeps {
   /** Throws if no trust bundle may be handed out now. */
   readonly assertCurrent: () => void;
   readonly issueCertificate: IssueCertificate;
+  /** Oldest first. */
+  readonly readSuccession: () => Promise<readonly SuccessionLink[]>;
   readonly certificates: Pick<CertificateRepository, "find" | "activate" | "list">;
   readonly revocations: Pick<RevocationRepository, "revoke">;
   readonly clock: Pick<Clock, "now">;
 }
+
+/** Of a rotation there are two: whoever is further behind was away for years, and recovers. */
+const maxLinks = 64;
 
 const activation = { service: "activation" } as const;
 const runtimeManager = { service: "runtime-manager" } as const;
@@ -92,7 +98,12 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
       },
       getTrustBundle: async () => {
         deps.assertCurrent();
-        return { trustBundle: trustBundleToProto(authority.get().trustBundle) };
+        const { trustBundle } = authority.get();
+        const links = (await deps.readSuccession()).filter(({ sequence }) => sequence <= trustBundle.sequence);
+        return {
+          trustBundle: trustBundleToProto(trustBundle),
+          succession: links.slice(-maxLinks).map(({ sequence, jws }) => ({ sequence, jws })),
+        };
       },
       getCertificate: async (request) => {
         const serialNumber = requireSerialNumber(request.serialNumber);

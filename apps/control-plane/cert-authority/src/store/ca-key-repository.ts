@@ -153,13 +153,13 @@ export async function insertTrustBundle(
 /** Every change ends with this: replicas look at the version. */
 export async function bumpVersion(
   tx: Transaction<CertAuthorityDb>,
-  change: { readonly bundle: "changed" | "same" },
+  change: { readonly sequence?: bigint } = {},
 ): Promise<void> {
   await tx
     .updateTable("trust_bundle")
     .set((expression) => ({
       version: expression("version", "+", "1"),
-      ...(change.bundle === "changed" ? { sequence: expression("sequence", "+", "1") } : {}),
+      ...(change.sequence === undefined ? {} : { sequence: String(change.sequence) }),
     }))
     .execute();
 }

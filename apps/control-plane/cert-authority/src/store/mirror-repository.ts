@@ -1,6 +1,5 @@
-import { enqueueEvent, sql, type Store, type Transaction } from "@drawbridge/store";
+import { sql, type Store, type Transaction } from "@drawbridge/store";
 import type { Revocation } from "../domain/revocation.ts";
-import { lockAuthority } from "./ca-key-repository.ts";
 import { lockRevocationList, renewListId } from "./revocation-list-id.ts";
 import { enqueueRevoked } from "./revocation-repository.ts";
 import { revocationFromRow, type RevocationRow } from "./revocation-row.ts";
@@ -33,7 +32,6 @@ export interface MirrorRepository {
     readonly now: Date;
   }): Promise<number>;
   /** Number the trust bundle above `sequence`, if it is not. */
-  raiseBundleSequence(sequence: bigint, now: Date): Promise<"raised" | "higher already">;
   /** Of several replicas that ask at once one is let in; undefined for the others. */
   exclusively<T>(work: () => Promise<T>): Promise<T | undefined>;
 }
@@ -71,7 +69,6 @@ export function createMirrorRepository(store: Pick<Store<CertAuthorityDb>, "db" 
     unmarkMissing: (keys) => unmarkMissing(store, keys),
     unknown: (keys) => unknown(store, keys),
     takeBack: (lost) => store.transaction((tx) => takeBack(tx, lost)),
-    raiseBundleSequence: (sequence, now) => store.transaction((tx) => raiseBundleSequence(tx, sequence, now)),
     exclusively: (work) =>
       store.transaction(async (tx) => {
         const { rows } = await sql<{ locked: boolean }>`
@@ -149,25 +146,4 @@ async function takeBack(
   }
   await renewListId(tx, { from: listId });
   return rows.length;
-}
-
-async function raiseBundleSequence(
-  tx: Transaction<CertAuthorityDb>,
-  sequence: bigint,
-  now: Date,
-): Promise<"raised" | "higher already"> {
-  await lockAuthority(tx);
-  const { rows } = await sql<{ sequence: string }>`
-    UPDATE trust_bundle SET sequence = ${String(sequence + 1n)}::bigint, version = version + 1
-    WHERE sequence < ${String(sequence)}::bigint RETURNING sequence
-  `.execute(tx);
-  const [row] = rows;
-  if (!row) return "higher already";
-  await enqueueEvent(tx, {
-    type: "certs.bundle.changed.v1",
-    scope: "control-plane",
-    occurredAt: now,
-    payload: { sequence: BigInt(row.sequence) },
-  });
-  return "raised";
 }

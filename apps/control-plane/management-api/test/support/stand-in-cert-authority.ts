@@ -49,7 +49,7 @@ export function standInCertAuthority(): StandInCertAuthority {
       issueFabricCertificate: unused,
       issueServiceCertificate: unused,
       activateCertificate: unused,
-      getTrustBundle: async () => ({ trustBundle: self.status.trustBundle }),
+      getTrustBundle: async () => ({ trustBundle: self.status.trustBundle, succession: [] }),
       getCertificate: async ({ serialNumber }) => ({ certificate: recordOf(serialNumber) }),
       listCertificates: async ({ fabricId, unexpiredOnly, pageSize, pageToken }) => {
         const now = new Date();
