@@ -165,7 +165,6 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   let agents = 0;
   const agentRows = createAgentRepository(store);
   const trustBundle = createTrustBundleKeeper({
-    identity: identity.holder,
     certificateAuthority,
     registry,
     note: (sequence) => agentRows.noteBundle(sequence),
@@ -200,6 +199,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     renew: createRenewCertificate({
       certificateAuthority,
       certificates,
+      trustBundle,
       agents: () => registry.size,
       random,
       metrics,

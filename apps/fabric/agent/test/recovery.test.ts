@@ -5,7 +5,8 @@ import { createTrustBundle } from "@drawbridge/pki";
 import { createTestCa, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, test } from "vitest";
 import { runAgentCommand } from "./support/run-command.ts";
-import { aLink, startScriptedRecovery } from "./support/scripted-recovery.ts";
+import { aLink } from "./support/a-link.ts";
+import { startScriptedRecovery } from "./support/scripted-recovery.ts";
 import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
 import { fabricId, openFabric } from "./support/test-fabric.ts";
 

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseTrustBundleJson } from "@drawbridge/pki";
 import { createTestCa, type TestCa } from "@drawbridge/testkit";
 import { beforeAll, expect, test } from "vitest";
+import { aLink } from "./support/a-link.ts";
 import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
 import { supersededMs } from "../src/tunnel/reconnect-policy.ts";
 import { agentId, fabricId, openFabric } from "./support/test-fabric.ts";
@@ -132,23 +133,38 @@ test("says goodbye when it is stopped", async () => {
   await session.ended;
 });
 
-test("takes over a newer trust bundle that holds its own root, and refuses one that would lock it out (R8)", async () => {
+test("takes over a newer trust bundle that its roots have signed, and refuses any other and one that would lock it out (R8)", async () => {
   await using manager = await startScriptedRuntimeManager({ ca, fabricId });
   manager.welcome = { heartbeatMs: 200, deadAfterMs: 60_000 };
   await using fabric = await openFabric(ca);
   await fabric.activate({ tunnel: [manager.address] });
   const agent = await fabric.startAgent();
   const session = await manager.session(0);
-  const roots = (bundle: TestCa["trustBundle"]): Buffer[] => bundle.rootsDer.map((der) => Buffer.from(der));
-  const other = roots((await createTestCa()).trustBundle);
+  const other = await createTestCa();
+  const offer = (next: { sequence: bigint; rootsDer: readonly Uint8Array[] }, signer?: TestCa): void => {
+    const trustBundle = { ...ca.trustBundle, ...next };
+    const rootsDer = next.rootsDer.map((der) => Buffer.from(der));
+    const succession = signer ? [aLink(signer, trustBundle)] : [];
+    session.send({ $case: "trustBundleChanged", value: { sequence: next.sequence, rootsDer, succession } });
+  };
+  const refused = (sequence: bigint, why: string): Promise<unknown> =>
+    agent.status(({ alerts }) =>
+      alerts.some(
+        ({ reason, message }) =>
+          reason === "TrustBundleRefused" && message.includes(String(sequence)) && message.includes(why),
+      ),
+    );
+  const both = [...ca.trustBundle.rootsDer, ...other.trustBundle.rootsDer];
 
-  session.send({ $case: "trustBundleChanged", value: { sequence: 7n, rootsDer: other } });
-  await agent.status(({ alerts }) => alerts.some(({ reason }) => reason === "TrustBundleRefused"));
+  // Whoever holds runtime-manager's certificate can send what he likes.
+  offer({ sequence: 5n, rootsDer: both });
+  await refused(5n, "has signed");
+  offer({ sequence: 6n, rootsDer: both }, other);
+  await refused(6n, "not trusted");
+  offer({ sequence: 7n, rootsDer: other.trustBundle.rootsDer }, ca);
+  await refused(7n, "lock this agent out");
 
-  session.send({
-    $case: "trustBundleChanged",
-    value: { sequence: 8n, rootsDer: [...roots(ca.trustBundle), ...other] },
-  });
+  offer({ sequence: 8n, rootsDer: both }, ca);
   await session.next("heartbeat", ({ trustBundleSequence }) => trustBundleSequence === 8n);
   await agent.status(({ alerts }) => alerts.length === 0);
   const stored = parseTrustBundleJson(await readFile(fabric.layout.trustBundle, "utf8"));

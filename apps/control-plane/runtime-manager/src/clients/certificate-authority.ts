@@ -34,7 +34,14 @@ export interface RenewalOrder {
 export interface RenewedCertificate {
   /** Leaf first, then issuing CAs. */
   readonly certificatesDer: readonly Uint8Array[];
-  readonly trustBundle: Pick<TrustBundle, "sequence" | "rootsDer">;
+  /** Of the trust bundle at that time. */
+  readonly trustBundleSequence: bigint;
+}
+
+/** The roots, and how an agent that does not believe us gets to them. */
+export interface SignedTrustBundle extends Pick<TrustBundle, "sequence" | "rootsDer"> {
+  /** Changes of the bundle, signed by its roots, oldest first. */
+  readonly succession: readonly { readonly sequence: bigint; readonly jws: string }[];
 }
 
 export interface CertificateAuthority {
@@ -44,7 +51,7 @@ export interface CertificateAuthority {
   findCollector(serialNumber: string): Promise<{ readonly fabricId: string } | "unknown" | "another kind">;
   /** Which of these a rotation of the CA wants renewed. */
   listOutdated(serialNumbers: readonly string[]): Promise<readonly string[]>;
-  trustBundle(): Promise<Pick<TrustBundle, "sequence" | "rootsDer">>;
+  trustBundle(): Promise<SignedTrustBundle>;
   /** What the authority knows of a certificate that is used for the first time; unless it was revoked, it is active now. */
   introduce(serialNumber: string): Promise<AuthorityRecord>;
   revoke(duty: Pick<RevocationDuty, "fabricId" | "serialNumber" | "reason">): Promise<void>;
@@ -80,7 +87,10 @@ export function createCertificateAuthority(
         renewalPatience,
       );
       if (!certificate || !trustBundle) throw answerInvalid();
-      return { certificatesDer: [certificate.certificateDer, ...certificate.chainDer], trustBundle };
+      return {
+        certificatesDer: [certificate.certificateDer, ...certificate.chainDer],
+        trustBundleSequence: trustBundle.sequence,
+      };
     },
     findCollector: async (serialNumber) => {
       try {
@@ -97,9 +107,9 @@ export function createCertificateAuthority(
       return found.serialNumbers;
     },
     trustBundle: async () => {
-      const { trustBundle } = await calls.getTrustBundle({}, patience);
+      const { trustBundle, succession } = await calls.getTrustBundle({}, patience);
       if (!trustBundle) throw answerInvalid();
-      return trustBundle;
+      return { sequence: trustBundle.sequence, rootsDer: trustBundle.rootsDer, succession };
     },
     introduce: async (serialNumber) => {
       const { certificate } = await calls.getCertificate({ serialNumber }, patience);

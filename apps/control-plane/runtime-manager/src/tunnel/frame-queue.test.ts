@@ -35,7 +35,7 @@ test("takes no more than 8 MiB, and takes again what was sent", () => {
   const queue = new FrameQueue();
   const bundle: ServerFrame = {
     $case: "trustBundleChanged",
-    value: { sequence: 1n, rootsDer: [Buffer.alloc(5 * 1024 * 1024)] },
+    value: { sequence: 1n, rootsDer: [Buffer.alloc(3 * 1024 * 1024)], succession: ["x".repeat(2 * 1024 * 1024)] },
   };
   expect(queue.push(bundle, {})).toBe("queued");
   expect(queue.push(bundle, {})).toBe("overflow");

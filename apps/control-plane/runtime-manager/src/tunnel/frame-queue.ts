@@ -1,4 +1,4 @@
-import type { ConnectResponse } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { ConnectResponse, TrustBundleChanged } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 
 export type ServerFrame = NonNullable<ConnectResponse["frame"]>;
 
@@ -66,11 +66,16 @@ export class FrameQueue {
 const smallFrameBytes = 512;
 
 function sizeOf(frame: ServerFrame): number {
-  return certificatesIn(frame).reduce((sum, { length }) => sum + length, smallFrameBytes);
+  return largePartsOf(frame).reduce((sum, { length }) => sum + length, smallFrameBytes);
 }
 
-function certificatesIn(frame: ServerFrame): readonly Uint8Array[] {
-  if (frame.$case === "trustBundleChanged") return frame.value.rootsDer;
+/** Certificates, and signatures over them, which are ASCII. */
+function largePartsOf(frame: ServerFrame): readonly { readonly length: number }[] {
+  if (frame.$case === "trustBundleChanged") return partsOf(frame.value);
   if (frame.$case !== "renewResult") return [];
-  return [...frame.value.certificatesDer, ...(frame.value.trustBundle?.rootsDer ?? [])];
+  return [...frame.value.certificatesDer, ...partsOf(frame.value.trustBundle)];
+}
+
+function partsOf(bundle: TrustBundleChanged | undefined): readonly { readonly length: number }[] {
+  return bundle ? [...bundle.rootsDer, ...bundle.succession] : [];
 }

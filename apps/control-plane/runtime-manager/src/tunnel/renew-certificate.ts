@@ -16,6 +16,7 @@ import {
   type RenewalRefusal,
 } from "../domain/renewal.ts";
 import type { CertificateRepository } from "../store/certificates.ts";
+import type { TrustBundleKeeper } from "./trust-bundle-keeper.ts";
 import type { TunnelSession } from "./tunnel-session.ts";
 
 /** Answers a Renew frame, sooner or later; the frames behind it do not wait. */
@@ -38,6 +39,7 @@ const shortestSpreadMs = 4_000;
 export function createRenewCertificate(deps: {
   readonly certificateAuthority: Pick<CertificateAuthority, "renew" | "findCollector">;
   readonly certificates: Pick<CertificateRepository, "find">;
+  readonly trustBundle: Pick<TrustBundleKeeper, "frameFor">;
   /** Agents of this replica: so many may come back at once. */
   readonly agents: () => number;
   readonly random: Random;
@@ -77,7 +79,7 @@ export function createRenewCertificate(deps: {
     const { agentId, fabricId, org } = session.terms;
     try {
       if (!(await isOwn(session, purpose, request.currentSerial))) return serialUnknown();
-      const { certificatesDer, trustBundle } = await certificateAuthority.renew({
+      const { certificatesDer, trustBundleSequence } = await certificateAuthority.renew({
         requestId: request.requestId,
         csrDer: request.csrDer,
         purpose,
@@ -87,7 +89,7 @@ export function createRenewCertificate(deps: {
       });
       return {
         certificatesDer: certificatesDer.map((der) => Buffer.from(der)),
-        trustBundle: { sequence: trustBundle.sequence, rootsDer: trustBundle.rootsDer.map((der) => Buffer.from(der)) },
+        trustBundle: await deps.trustBundle.frameFor(session, trustBundleSequence),
         errorCode: "",
         errorMessage: "",
         retryAfterMs: 0,

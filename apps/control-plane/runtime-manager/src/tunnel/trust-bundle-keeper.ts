@@ -1,7 +1,6 @@
 import type { TrustBundleChanged } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import type { Clock } from "@drawbridge/lifecycle";
-import type { IdentityHolder } from "@drawbridge/pki";
-import type { CertificateAuthority } from "../clients/certificate-authority.ts";
+import type { CertificateAuthority, SignedTrustBundle } from "../clients/certificate-authority.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { TunnelSession } from "./tunnel-session.ts";
 
@@ -9,6 +8,8 @@ import type { TunnelSession } from "./tunnel-session.ts";
 export interface TrustBundleKeeper {
   /** Send them to an agent that has older ones, once per session and sequence. */
   offer(session: TunnelSession): void;
+  /** What goes beside a certificate that was issued at `sequence`. */
+  frameFor(session: TunnelSession, sequence: bigint): Promise<TrustBundleChanged | undefined>;
   /** Ask the authority, and tell every tunnel of this replica what is new. */
   refresh(): Promise<void>;
 }
@@ -18,32 +19,34 @@ const tunnelsAtOnce = 100;
 const pauseMs = 50;
 
 /**
- * The newest bundle of two sources: what this service itself trusts, and what the authority says. The first one is there
- * at every start; the second one is sooner, because a service renews its own identity in its own time.
+ * The newest bundle is the authority's, with the signatures by which agents believe it: what this service itself trusts
+ * would be its own word. Until the authority has answered once nothing is offered.
  */
 export function createTrustBundleKeeper(deps: {
-  readonly identity: Pick<IdentityHolder, "get">;
   readonly certificateAuthority: Pick<CertificateAuthority, "trustBundle">;
   readonly registry: Pick<SessionRegistry, "all">;
   /** Written down for all replicas, with the time: who is behind for long is shown. */
   readonly note: (sequence: bigint) => Promise<void>;
   readonly clock: Pick<Clock, "sleep">;
 }): TrustBundleKeeper {
-  let newest: TrustBundleChanged | undefined;
+  let newest: SignedTrustBundle | undefined;
   let noted = 0n;
+  /** One object for all tunnels that have the same bundle, by its sequence. */
+  const frames = new Map<bigint, TrustBundleChanged>();
 
-  /** One object for all tunnels until it changes. */
-  function current(): TrustBundleChanged {
-    const { sequence, rootsDer } = deps.identity.get().trustBundle;
-    if (newest === undefined || newest.sequence < sequence) newest = frameOf({ sequence, rootsDer });
-    return newest;
+  function frameSince(held: bigint): TrustBundleChanged | undefined {
+    if (newest === undefined) return undefined;
+    const frame = frames.get(held) ?? frameOf(newest, held);
+    frames.set(held, frame);
+    return frame;
   }
 
   function offer(session: TunnelSession): void {
-    const bundle = current();
-    if (session.report.trustBundleSequence >= bundle.sequence || session.sentTrustBundle >= bundle.sequence) return;
-    session.sentTrustBundle = bundle.sequence;
-    session.send({ $case: "trustBundleChanged", value: bundle }, { key: "trust-bundle" });
+    const held = session.report.trustBundleSequence;
+    const frame = frameSince(held);
+    if (frame === undefined || held >= frame.sequence || session.sentTrustBundle >= frame.sequence) return;
+    session.sentTrustBundle = frame.sequence;
+    session.send({ $case: "trustBundleChanged", value: frame }, { key: "trust-bundle" });
   }
 
   async function tellAll(): Promise<void> {
@@ -56,22 +59,34 @@ export function createTrustBundleKeeper(deps: {
     }
   }
 
+  async function refresh(): Promise<void> {
+    const asked = await deps.certificateAuthority.trustBundle();
+    const isNews = newest === undefined || asked.sequence > newest.sequence;
+    if (isNews) {
+      newest = asked;
+      frames.clear();
+    }
+    if (asked.sequence > noted) {
+      await deps.note(asked.sequence);
+      noted = asked.sequence;
+    }
+    if (isNews) await tellAll();
+  }
+
   return {
     offer,
-    refresh: async () => {
-      const before = newest?.sequence;
-      const asked = await deps.certificateAuthority.trustBundle();
-      if (asked.sequence > current().sequence) newest = frameOf(asked);
-      const { sequence } = current();
-      if (sequence > noted) {
-        await deps.note(sequence);
-        noted = sequence;
-      }
-      if (sequence !== before) await tellAll();
+    refresh,
+    frameFor: async (session, sequence) => {
+      if (newest === undefined || newest.sequence < sequence) await refresh();
+      return frameSince(session.report.trustBundleSequence);
     },
   };
 }
 
-function frameOf(bundle: { readonly sequence: bigint; readonly rootsDer: readonly Uint8Array[] }): TrustBundleChanged {
-  return { sequence: bundle.sequence, rootsDer: bundle.rootsDer.map((der) => Buffer.from(der)) };
+function frameOf({ sequence, rootsDer, succession }: SignedTrustBundle, held: bigint): TrustBundleChanged {
+  return {
+    sequence,
+    rootsDer: rootsDer.map((der) => Buffer.from(der)),
+    succession: succession.filter((link) => link.sequence > held).map(({ jws }) => jws),
+  };
 }

@@ -152,7 +152,7 @@ test("looks at a refused snapshot at once when a new trust bundle was adopted (R
   await settled();
   const asks: number[] = [asked.times];
   for (const sequence of [1n, 2n]) {
-    router.onEvent({ event: "trustBundle", sequence, rootsDer: [] }, session);
+    router.onEvent({ event: "trustBundle", sequence, succession: [] }, session);
     await settled();
     asks.push(asked.times);
   }

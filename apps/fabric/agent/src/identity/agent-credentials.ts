@@ -1,7 +1,7 @@
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import {
-  createTrustBundle,
+  followTrustSuccession,
   parseCertificate,
   pemToDerAll,
   validateIdentity,
@@ -11,6 +11,7 @@ import {
 } from "@drawbridge/pki";
 import type { Logger } from "@drawbridge/telemetry";
 import { describeValidity } from "../clock/describe-skew.ts";
+import type { TrustBundleOffer } from "../tunnel/tunnel-events.ts";
 import { assertAdoptable } from "./assert-adoptable.ts";
 import type { IdentityMeta } from "./identity-meta.ts";
 import type { IdentityStore, StoredIdentity } from "./identity-store.ts";
@@ -35,13 +36,11 @@ export interface AgentCredentials {
   /** The candidate has worked once: it is the identity from now on. */
   promote(): void;
   /**
-   * Trust what the control plane now says, where it is newer and would not lock this agent out.
-   * @throws DrawbridgeError `TRUST_BUNDLE_REFUSED` (failed_precondition), `TRUST_BUNDLE_INVALID`
+   * Trust what the roots that are trusted now have signed, where it is newer and would not lock this agent out. Whoever
+   * holds a service's certificate but no root's key can offer what he likes.
+   * @throws DrawbridgeError `TRUST_BUNDLE_REFUSED` (failed_precondition), `TRUST_SUCCESSION_INVALID`, `TRUST_BUNDLE_INVALID`
    */
-  adoptTrustBundle(
-    next: Pick<TrustBundle, "sequence" | "rootsDer">,
-    serverChainDer: readonly Uint8Array[],
-  ): Promise<"adopted" | "not newer">;
+  adoptTrustBundle(offer: TrustBundleOffer, serverChainDer: readonly Uint8Array[]): Promise<"adopted" | "not newer">;
 }
 
 export interface AgentCredentialsOptions {
@@ -61,16 +60,17 @@ export function createAgentCredentials(initial: AgentIdentity, options: AgentCre
   let adopting: Promise<unknown> = Promise.resolve();
 
   async function adopt(
-    { sequence, rootsDer }: Pick<TrustBundle, "sequence" | "rootsDer">,
+    offer: TrustBundleOffer,
     serverChainDer: readonly Uint8Array[],
   ): Promise<"adopted" | "not newer"> {
     const { trustBundle } = material;
-    if (sequence <= trustBundle.sequence) return "not newer";
-    const next = createTrustBundle({ ...trustBundle, sequence, rootsDer });
+    if (offer.sequence <= trustBundle.sequence) return "not newer";
+    const next = await followTrustSuccession(trustBundle, offer.succession);
+    if (next.sequence !== offer.sequence) throw notSigned(offer.sequence);
     assertAdoptable({ present: trustBundle, next, serverChainDer, possibleNows: options.possibleNows() });
     await trust.save(next);
     material = { ...material, trustBundle: next };
-    logger.info({ sequence: sequence.toString(), roots: rootsDer.length }, "trust bundle replaced");
+    logger.info({ sequence: next.sequence.toString(), roots: next.rootsDer.length }, "trust bundle replaced");
     return "adopted";
   }
 
@@ -104,8 +104,8 @@ export function createAgentCredentials(initial: AgentIdentity, options: AgentCre
       meta = candidate.meta;
       candidate = undefined;
     },
-    adoptTrustBundle(next, serverChainDer) {
-      const adopted = adopting.then(() => adopt(next, serverChainDer)); // one after the other: sequences only grow
+    adoptTrustBundle(offer, serverChainDer) {
+      const adopted = adopting.then(() => adopt(offer, serverChainDer)); // one after the other: sequences only grow
       adopting = adopted.catch(() => undefined); // the caller hears of it
       return adopted;
     },
@@ -129,6 +129,14 @@ export function validateAtAny(material: IdentityMaterial, possibleNows: readonly
   const last = possibleNows.at(-1);
   if (last === undefined) throw new Error("there is always some time that it may be");
   return validateIdentity(material, last);
+}
+
+function notSigned(sequence: bigint): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "failed_precondition",
+    code: "TRUST_BUNDLE_REFUSED",
+    message: `no root that is trusted here has signed the trust bundle ${sequence}, nor one that it leads to`,
+  });
 }
 
 function notValidNow(

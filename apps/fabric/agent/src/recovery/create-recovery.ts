@@ -37,6 +37,14 @@ export interface RecoveryDeps {
   readonly clock: Clock;
 }
 
+/** One attempt at one endpoint. */
+interface Asking {
+  readonly endpoint: string;
+  readonly meta: IdentityMeta;
+  /** Trusted now. */
+  readonly roots: TrustBundle;
+}
+
 /** Refusals that only an operator lifts: asked again no sooner. */
 const operatorMs = 60_000;
 
@@ -80,7 +88,11 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     signal: AbortSignal,
   ): Promise<void> {
     const ask = (roots: TrustBundle) =>
-      deps.client.use({ endpoint, trustBundle: roots }, (calls) => askFor(calls, meta, roots, signal), signal);
+      deps.client.use(
+        { endpoint, trustBundle: roots },
+        (calls) => askFor(calls, { endpoint, meta, roots }, signal),
+        signal,
+      );
     try {
       await ask(trustBundle);
     } catch (error) {
@@ -108,12 +120,20 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     return next;
   }
 
-  async function askFor(
-    calls: RecoveryCalls,
-    meta: IdentityMeta,
-    roots: TrustBundle,
+  /** The newest roots that those of now have signed, where the answer tells of newer ones; its own word is not enough. */
+  async function signedRoots(
+    { endpoint, roots }: Pick<Asking, "endpoint" | "roots">,
+    told: bigint,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<TrustBundle> {
+    // A replica that has not heard of the newest roots takes none back.
+    if (told <= roots.sequence) return roots;
+    const links = await deps.client.succession({ endpoint, trustBundle: roots }, signal);
+    return followTrustSuccession(roots, links);
+  }
+
+  async function askFor(calls: RecoveryCalls, asking: Asking, signal: AbortSignal): Promise<void> {
+    const { meta } = asking;
     tell({ step: "server-verified" });
     const recoveryKeyPem = await readFileIfPresent(deps.layout.recoveryKey);
     if (recoveryKeyPem === undefined) throw noRecoveryKey();
@@ -145,19 +165,15 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     } catch (error) {
       throw withAdvice(error, challenge.serverTime, clock.now());
     }
-    await store(response, { keyPair, monitoringKeyPair, meta, roots });
+    await store(response, { ...asking, keyPair, monitoringKeyPair }, signal);
   }
 
   async function store(
     { identity: answer }: CompleteRecoveryResponse,
-    about: {
-      readonly keyPair: KeyPair;
-      readonly monitoringKeyPair: KeyPair;
-      readonly meta: IdentityMeta;
-      readonly roots: TrustBundle;
-    },
+    asked: Asking & { readonly keyPair: KeyPair; readonly monitoringKeyPair: KeyPair },
+    signal: AbortSignal,
   ): Promise<void> {
-    const { keyPair, monitoringKeyPair, meta, roots } = about;
+    const { keyPair, monitoringKeyPair, meta, roots } = asked;
     if (answer === undefined) throw answerInvalid("it holds no identity");
     const enrolment = checkAnswer({
       response: answer,
@@ -170,13 +186,13 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       throw answerInvalid("it is for another agent");
     tell({ step: "answered", serialNumber: enrolment.identity.serialNumber });
     const { fabricId, fabricName, agentId, endpoints } = enrolment;
+    const trustBundle = await signedRoots(asked, enrolment.trustBundle.sequence, signal);
     await storeNewIdentity(
       { identities, monitoring, trust, joinStatePath: deps.layout.joinState },
       {
         tunnel: enrolment.identity,
         monitoring: enrolment.monitoring,
-        // A replica that has not heard of the newest roots takes none back.
-        trustBundle: roots.sequence > enrolment.trustBundle.sequence ? roots : enrolment.trustBundle,
+        trustBundle,
         joinState: answer.joinState,
         about: { fabricId, fabricName, agentId, tokenId: meta.tokenId, endpoints },
         receivedAt: enrolment.serverTime,

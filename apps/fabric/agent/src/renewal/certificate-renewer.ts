@@ -6,6 +6,7 @@ import { validateAtAny } from "../identity/agent-credentials.ts";
 import type { IdentityMeta } from "../identity/identity-meta.ts";
 import type { IdentityStore, StoredIdentity } from "../identity/identity-store.ts";
 import { generationOf } from "../identity/store-new-identity.ts";
+import type { TrustBundleOffer } from "../tunnel/tunnel-events.ts";
 import type { TunnelSession } from "../tunnel/tunnel-session.ts";
 import { checkRenewed } from "./check-renewed.ts";
 import type { PendingRenewal, PendingRenewalStore } from "./pending-renewal.ts";
@@ -30,10 +31,7 @@ export interface RenewerDeps {
   readonly calls: Pick<RenewCalls, "ask">;
   readonly session: () => TunnelSession | undefined;
   readonly trustBundle: () => TrustBundle;
-  readonly adoptTrustBundle: (
-    next: { readonly sequence: bigint; readonly rootsDer: readonly Uint8Array[] },
-    session: TunnelSession,
-  ) => Promise<void>;
+  readonly adoptTrustBundle: (offer: TrustBundleOffer, session: TunnelSession) => Promise<void>;
   readonly possibleNows: () => readonly Date[];
   readonly onResult: (purpose: Purpose, result: "renewed" | "failed") => void;
   readonly clock: Clock;

@@ -28,7 +28,7 @@ export function eventsFromFrame(frame: Frame, correlationId: string): readonly T
     case "drain":
       return [{ event: "drain", withinMs: boundedWaitMs(frame.value.reconnectWithinMs), reason: frame.value.reason }];
     case "trustBundleChanged":
-      return [{ event: "trustBundle", sequence: frame.value.sequence, rootsDer: frame.value.rootsDer }];
+      return [{ event: "trustBundle", sequence: frame.value.sequence, succession: frame.value.succession }];
     case "welcome":
       return frame.value.serverTime ? [{ event: "serverTime", serverTime: frame.value.serverTime }] : [];
     case "renewResult": {

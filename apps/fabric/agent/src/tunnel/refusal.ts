@@ -8,7 +8,7 @@ const refusals: Readonly<Record<string, string>> = {
   AGENT_SUPERSEDED:
     "another activation has taken this fabric over: activate again with a new token (--replace) if it is to be this one",
   AGENT_LOCKED:
-    "this agent is locked because two copies of it were seen, or an older disk was put back: stop the copy, then let an operator run `drawbridge fabric recover <fabric> --allow`",
+    "this agent is locked because two copies of it were seen, or an older disk was put back: stop the copy, then let an operator run `drawbridge fabric recover <fabric>`, which says why and how it comes back",
   CERTIFICATE_REVOKED:
     "this agent's certificate was revoked: let an operator run `drawbridge fabric recover <fabric>`, or activate again with a new token (--replace)",
   FABRIC_DELETED: "this fabric was deleted in the control plane: its apps go on running until you stop them here",

@@ -52,7 +52,8 @@ export type TunnelEvent =
 
 export interface TrustBundleOffer {
   readonly sequence: bigint;
-  readonly rootsDer: readonly Uint8Array[];
+  /** The way to it, signed by roots: the only part of an offer that is believed. */
+  readonly succession: readonly string[];
 }
 
 /** The answer to `Renew`. */

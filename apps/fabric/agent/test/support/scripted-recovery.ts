@@ -10,7 +10,6 @@ import {
   generateKeyPair,
   IdentityHolder,
   parseCsr,
-  signTrustSuccession,
   spiffeId,
   validateIdentity,
   type KeyPair,
@@ -144,11 +143,6 @@ export async function startScriptedRecovery(
   await server.start(new AbortController().signal);
   const { host, port } = server.address();
   return Object.assign(script, { address: `${host}:${port}` });
-}
-
-/** A link of the succession, as cert-authority makes it when the root is replaced. */
-export function aLink(from: TestCa, trustBundle: TrustBundle): string {
-  return signTrustSuccession({ trustBundle, root: from.rootKey, issuedAt: new Date() });
 }
 
 async function serverIdentity(ca: TestCa, trustBundle: TrustBundle) {

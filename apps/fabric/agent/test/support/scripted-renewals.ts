@@ -21,6 +21,8 @@ export function createScriptedRenewals(options: {
   readonly ca: TestCa;
   /** Goes with every answer; by default the CA's own. */
   readonly trustBundle?: TrustBundle;
+  /** The way to it. Default: none. */
+  readonly succession?: readonly string[];
   readonly fabricId: string;
   readonly leafTtlSeconds?: number;
   /** The control plane's clock. */
@@ -51,6 +53,7 @@ export function createScriptedRenewals(options: {
       trustBundle: {
         sequence: trustBundle.sequence,
         rootsDer: trustBundle.rootsDer.map((der) => Buffer.from(der)),
+        succession: [...(options.succession ?? [])],
       },
     };
     answers.set(request.requestId, { key: csr.spkiSha256, serialNumber: leaf.serialNumber, result });

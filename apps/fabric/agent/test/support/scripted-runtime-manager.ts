@@ -13,6 +13,7 @@ import type { DrawbridgeError } from "@drawbridge/errors";
 import { IdentityHolder, signJws, type IdentitySnapshot, type TrustBundle } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService, type HandlerOf } from "@drawbridge/rpc";
 import { createTestLogger, type TestCa } from "@drawbridge/testkit";
+import { aLink } from "./a-link.ts";
 import { createScriptedRenewals, type ScriptedRenewals } from "./scripted-renewals.ts";
 
 type AgentFrame = NonNullable<ConnectRequest["frame"]>;
@@ -88,6 +89,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
       rootsDer: [...identity.trustBundle.rootsDer, ...options.rotatesTo.trustBundle.rootsDer],
     }),
   };
+  const succession = options.rotatesTo ? [aLink(options.ca, trustBundle)] : [];
   const sessions: ScriptedSession[] = [];
   const arrivals: { readonly index: number; readonly resolve: (session: ScriptedSession) => void }[] = [];
   let desired: GetSnapshotResponse = { notModified: false, generation: 0n, digest: "", snapshotJws: "" };
@@ -108,7 +110,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     refuseNext: undefined,
     refuse: () => undefined,
     kickNext: undefined,
-    renewals: createScriptedRenewals({ ...options, ca: issuer, trustBundle, now: () => script.now() }),
+    renewals: createScriptedRenewals({ ...options, ca: issuer, trustBundle, succession, now: () => script.now() }),
     kicksSuperseded: false,
     acknowledgesStatus: true,
     tamper: (response) => response,
