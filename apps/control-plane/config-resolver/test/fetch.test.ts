@@ -156,6 +156,16 @@ test("a fabric gets nothing that is not deployed to it: 403, audited and counted
   expect(await metricsOf(resolver.ports.ops)).toMatch(/drawbridge_config_resolver_artefact_refused_total\S* [1-9]/);
 });
 
+test("a locked agent gets nothing of what is deployed to its fabric (REN 7)", async () => {
+  const fabricId = aFabric();
+  const identity = await agentOf(fabricId);
+  deploy(bundle.digest, fabricId);
+  if (identity.identity.kind !== "agent") throw new Error("the identity of an agent");
+  environment.peers.locked.add(identity.identity.agentId);
+  const answer = await fetchIt({ identity });
+  expect([answer.status, codeOf(answer)]).toEqual([403, "AGENT_LOCKED"]);
+});
+
 test("a refusal does not tell whether the artefact exists", async () => {
   const identity = await agentOf(aFabric());
   const nothing = `/v1/bundles/sha256:${"9".repeat(64)}`;

@@ -285,7 +285,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
         clock,
         ids,
       }),
-      createEntitlementRpc(apps),
+      createEntitlementRpc(apps, agentRows),
       createArtefactReferenceRpc(createArtefactReferences(store)),
       createFabricExistenceRpc(fabrics),
       createAgentRpc({ agents: agentRows, onLocked, clock }),

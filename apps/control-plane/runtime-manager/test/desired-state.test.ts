@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { LockReason } from "@drawbridge/contracts/runtime/v1/agent_service";
 import { AppPhase, DesiredState } from "@drawbridge/contracts/runtime/v1/app";
 import { FabricExistence } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import {
@@ -310,13 +311,31 @@ test("a fabric fetches only what is deployed to it or could be rolled back to th
   await replica.apps.deployApp(aDeploy(one, "entitled-1", { letter: "c" }));
   await replica.apps.deployApp(aDeploy(one, "entitled-1", { letter: "d" }));
   const check = async (fabricId: string, letter: string) =>
-    (await replica.entitlements.checkEntitlement({ fabricId, digest: `sha256:${letter.repeat(64)}` })).entitled;
+    (await replica.entitlements.checkEntitlement({ fabricId, digest: `sha256:${letter.repeat(64)}`, agentId: "" }))
+      .entitled;
   expect(await Promise.all([check(one.fabricId, "c"), check(one.fabricId, "d"), check(one.fabricId, "e")])).toEqual([
     true,
     true,
     false,
   ]);
   expect(await check(other.fabricId, "c")).toBe(false);
+});
+
+test("a locked agent fetches nothing, not even what is deployed to its fabric (REN 7)", async () => {
+  const fabric = await aFabric(world, replica);
+  await replica.apps.deployApp(aDeploy(fabric, "locked-2", { letter: "f" }));
+  await using agent = await fabric.connect(replica, { epoch: 1n });
+  await agent.next("welcome");
+  const { identity } = fabric.identity;
+  if (identity.kind !== "agent") throw new Error("the identity of an agent");
+  const { agentId, fabricId } = identity;
+  const question = { fabricId, digest: `sha256:${"f".repeat(64)}`, agentId };
+  expect(await replica.entitlements.checkEntitlement(question)).toEqual({ entitled: true });
+  const standings = await replica.agentsAs("activation");
+  await standings.lockAgent({ agentId, reason: LockReason.LOCK_REASON_STALE_JOIN_STATE, message: "an old join state" });
+  await expect(replica.entitlements.checkEntitlement(question)).rejects.toMatchObject({ code: "AGENT_LOCKED" });
+  await standings.unlockAgent({ agentId, requestedBy: "alice" });
+  expect(await replica.entitlements.checkEntitlement(question)).toEqual({ entitled: true });
 });
 
 test("deletes a fabric with apps only by force, and its tunnel is closed", async () => {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseArtefactDigest } from "./artefact-digest.ts";
 import { createEntitlement, entitlementTtlMs } from "./entitlement.ts";
 
-const question = { fabricId: "fabric-1", digest: parseArtefactDigest(`sha256:${"a".repeat(64)}`) };
+const question = { fabricId: "fabric-1", agentId: "agent-1", digest: parseArtefactDigest(`sha256:${"a".repeat(64)}`) };
 const { signal } = new AbortController();
 
 function asking(answers: readonly (boolean | Error)[]) {
@@ -36,12 +36,13 @@ test("never remembers a no: the deployment may follow at once", async () => {
   expect(await entitlement.isEntitled(question, signal)).toBe(true);
 });
 
-test("a yes is for one fabric and one artefact", async () => {
-  const { entitlement } = asking([true, false, false]);
+test("a yes is for one fabric, one agent and one artefact", async () => {
+  const { entitlement } = asking([true, false, false, false]);
   expect(await entitlement.isEntitled(question, signal)).toBe(true);
   expect(await entitlement.isEntitled({ ...question, fabricId: "fabric-2" }, signal)).toBe(false);
   const other = parseArtefactDigest(`sha256:${"b".repeat(64)}`);
   expect(await entitlement.isEntitled({ ...question, digest: other }, signal)).toBe(false);
+  expect(await entitlement.isEntitled({ ...question, agentId: "agent-2" }, signal)).toBe(false);
 });
 
 test("without an answer and nothing remembered it says so; what is remembered still holds", async () => {

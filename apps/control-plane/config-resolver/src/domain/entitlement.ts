@@ -4,6 +4,8 @@ import type { ArtefactDigest } from "./artefact-digest.ts";
 export interface EntitlementQuestion {
   readonly fabricId: string;
   readonly digest: ArtefactDigest;
+  /** Empty where it is no agent that asks. */
+  readonly agentId: string;
 }
 
 export interface Entitlement {
@@ -25,7 +27,7 @@ export function createEntitlement(deps: {
 
   return {
     isEntitled: async (question, signal) => {
-      const key = `${question.fabricId} ${question.digest}`;
+      const key = `${question.fabricId} ${question.agentId} ${question.digest}`;
       const nowMs = deps.clock.monotonicMs();
       if ((validUntilMs.get(key) ?? 0) > nowMs) return true;
       const isEntitled = await deps.ask(question, signal);

@@ -66,12 +66,13 @@ async function sendConfiguration(
   return reply.send(document);
 }
 
-/** @throws DrawbridgeError `ARTEFACT_NOT_ENTITLED` (permission_denied), and what the question throws (unavailable) */
+/** @throws DrawbridgeError `ARTEFACT_NOT_ENTITLED` | `AGENT_LOCKED` (permission_denied), and what the question throws (unavailable) */
 async function assertEntitled(deps: FabricRoutesDeps, request: FastifyRequest, digest: ArtefactDigest): Promise<void> {
   const { peer, remoteAddress } = httpContext(request);
   const fabricId = peer && peer.identity.kind !== "service" ? peer.identity.fabricId : undefined;
   if (peer === undefined || fabricId === undefined) throw notEntitled(digest);
-  if (await deps.entitlement.isEntitled({ fabricId, digest }, request.signal)) return;
+  const agentId = peer.identity.kind === "agent" ? peer.identity.agentId : "";
+  if (await deps.entitlement.isEntitled({ fabricId, agentId, digest }, request.signal)) return;
   const refusal = { fabricId, spiffeId: peer.spiffeId, digest, remoteAddress, occurredAt: deps.clock.now() };
   await deps.refusals.record(refusal).catch((error: unknown) => {
     // Refused it is in any case; that nobody will hear of it is for the log.

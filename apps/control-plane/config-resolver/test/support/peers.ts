@@ -1,6 +1,7 @@
 import { RevocationServiceService, type Revocation } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { ArtefactReferenceServiceService } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import { EntitlementServiceService } from "@drawbridge/contracts/runtime/v1/app_service";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService } from "@drawbridge/rpc";
 import { createTestLogger, type TestCa } from "@drawbridge/testkit";
@@ -17,6 +18,8 @@ export interface Peers extends AsyncDisposable {
   readonly referenced: Set<string>;
   /** Questions that runtime-manager was asked. */
   readonly questions: string[];
+  /** Agents that get nothing. */
+  readonly locked: Set<string>;
   stopRuntimeManager(): Promise<void>;
 }
 
@@ -26,12 +29,20 @@ export async function startPeers(ca: TestCa): Promise<Peers> {
   const revoked: Revocation[] = [];
   const referenced = new Set<string>();
   const questions: string[] = [];
+  const locked = new Set<string>();
   const configResolver = [{ service: "config-resolver" }] as const;
 
   const entitlement = defineGrpcService(EntitlementServiceService, {
     allow: { checkEntitlement: configResolver },
     handlers: {
-      checkEntitlement: async ({ fabricId, digest }) => {
+      checkEntitlement: async ({ fabricId, digest, agentId }) => {
+        if (locked.has(agentId)) {
+          throw new DrawbridgeError({
+            kind: "permission_denied",
+            code: "AGENT_LOCKED",
+            message: "the agent is locked",
+          });
+        }
         questions.push(`${fabricId} ${digest}`);
         return { entitled: deployed.has(`${fabricId} ${digest}`) };
       },
@@ -87,6 +98,7 @@ export async function startPeers(ca: TestCa): Promise<Peers> {
     stopCertAuthority: certAuthority.stop,
     referenced,
     questions,
+    locked,
     stopRuntimeManager: runtimeManager.stop,
     [Symbol.asyncDispose]: async () => {
       await Promise.all([certAuthority.stop(), runtimeManager.stop()]);

@@ -27,6 +27,8 @@ function aRecord() {
           current = bootId;
           superseded = verdict.superseded;
           return "welcome";
+        case "too_many":
+          return verdict.retryAfterMs;
         case "told":
           superseded = verdict.superseded;
           return verdict.retryAfterMs;
@@ -135,33 +137,59 @@ describe("always locks", () => {
 });
 
 test("a process that was taken over from is told how long to wait", () => {
-  const superseded = [{ bootId: "first", toldAt: undefined }];
+  const at = new Date(0);
+  const superseded = [{ bootId: "first", at, toldAt: undefined }];
   const of = { current: "second", superseded, bootId: "first", graceMs };
   expect(decideBoot({ ...of, now: new Date(5) })).toEqual({
     verdict: "told",
-    superseded: [{ bootId: "first", toldAt: new Date(5) }],
+    superseded: [{ bootId: "first", at, toldAt: new Date(5) }],
     retryAfterMs: graceMs + 1_000,
   });
 });
 
 test("the grace counts from the first time that it was told, and ends on the instant", () => {
-  const superseded = [{ bootId: "first", toldAt: new Date(0) }];
+  const superseded = [{ bootId: "first", at: new Date(0), toldAt: new Date(0) }];
   const of = { current: "second", superseded, bootId: "first", graceMs };
   expect(decideBoot({ ...of, now: new Date(graceMs - 1) })).toMatchObject({ verdict: "told", superseded });
   expect(decideBoot({ ...of, now: new Date(graceMs) })).toEqual({ verdict: "duplicate" });
 });
 
-test("remembers the last sixteen processes", () => {
+test("a copy that hides behind names of processes that never were locks all the same (REN 7)", () => {
+  for (const seed of stories) {
+    const random = randomFrom(seed);
+    const record = aRecord();
+    record.hello("original", 0);
+    let backAtMs: number | undefined;
+    for (let atMs = 1_000; atMs < 60 * minuteMs && !record.isLocked(); atMs += 1_000) {
+      // A new name every second, as fast as it is let in.
+      if (record.hello(`nobody-${atMs}`, atMs) === "welcome") backAtMs ??= atMs + random() * 30_000;
+      if (backAtMs === undefined || atMs < backAtMs) continue;
+      const answer = record.hello("original", atMs);
+      if (typeof answer === "number") backAtMs = atMs + answer;
+    }
+    expect(record.isLocked()).toBe(true);
+  }
+});
+
+test("a fifty-first process within five minutes waits, and is let in after that", () => {
+  const record = aRecord();
+  for (let n = 0; n <= 50; n += 1) expect(record.hello(`boot-${n}`, n * 1_000)).toBe("welcome");
+  expect(record.hello("boot-51", 51_000)).toBe(60_000);
+  expect(record.hello("boot-51", 1_000 + 5 * minuteMs - 1)).toBe(60_000);
+  expect(record.hello("boot-51", 1_000 + 5 * minuteMs)).toBe("welcome");
+});
+
+test("remembers the last 256 processes", () => {
   let superseded: readonly SupersededBoot[] = [];
-  for (let n = 0; n < 20; n += 1) {
+  for (let n = 0; n < 260; n += 1) {
     const verdict = decideBoot({
       current: `boot-${n}`,
       superseded,
       bootId: `boot-${n + 1}`,
-      now: new Date(0),
+      now: new Date(n * minuteMs),
       graceMs,
     });
     if (verdict.verdict === "next") superseded = verdict.superseded;
   }
-  expect(superseded.map(({ bootId }) => bootId)).toEqual(Array.from({ length: 16 }, (_, n) => `boot-${19 - n}`));
+  expect(superseded.map(({ bootId }) => bootId)).toEqual(Array.from({ length: 256 }, (_, n) => `boot-${259 - n}`));
 });

@@ -1,6 +1,8 @@
 /** A process of an agent that another one has taken the place of. */
 export interface SupersededBoot {
   readonly bootId: string;
+  /** When the other one took over; undefined in older records. */
+  readonly at: Date | undefined;
   /** When it came back and was refused; undefined until then. */
   readonly toldAt: Date | undefined;
 }
@@ -12,11 +14,20 @@ export type BootVerdict =
   | { readonly verdict: "next"; readonly superseded: readonly SupersededBoot[] }
   /** One that was taken over from, and may not know it yet: refused, told to wait. */
   | { readonly verdict: "told"; readonly superseded: readonly SupersededBoot[]; readonly retryAfterMs: number }
+  /** A process that was never seen, after too many others: it comes later. */
+  | { readonly verdict: "too_many"; readonly retryAfterMs: number }
   /** One that was told, and is still alive when every ordered end would be over: two use one identity. */
   | { readonly verdict: "duplicate" };
 
 /** Processes remembered per agent; one that comes back after so many others counts as new. */
-const mostRemembered = 16;
+export const mostRemembered = 256;
+/**
+ * So many new processes within so long: an agent that crashes at every start is slowed down, and a copy cannot make the
+ * original forgotten before the original has come back twice.
+ */
+export const mostTakeOvers = 50;
+export const takeOverWindowMs = 300_000;
+const tooManyRetryMs = 60_000;
 /** Somewhat later than the grace, so that a process that does as it is told comes back when it counts. */
 const retrySlackMs = 1_000;
 
@@ -30,6 +41,7 @@ const retrySlackMs = 1_000;
  *   after it is back.
  * - Make-before-break and reconnects never lock: it is the same process.
  * - A clone always locks: of two that live on, the one that was taken over from comes back, is told, and comes back again.
+ *   Also one that hides behind names of processes that never were: they are too few to push the original out in time.
  */
 export function decideBoot(options: {
   readonly current: string;
@@ -42,14 +54,17 @@ export function decideBoot(options: {
   if (bootId === current) return { verdict: "same" };
   const known = superseded.find((boot) => boot.bootId === bootId);
   if (!known) {
-    const next = [{ bootId: current, toldAt: undefined }, ...superseded].slice(0, mostRemembered);
+    const since = now.getTime() - takeOverWindowMs;
+    const recent = superseded.filter(({ at }) => at !== undefined && at.getTime() > since);
+    if (recent.length >= mostTakeOvers) return { verdict: "too_many", retryAfterMs: tooManyRetryMs };
+    const next = [{ bootId: current, at: now, toldAt: undefined }, ...superseded].slice(0, mostRemembered);
     return { verdict: "next", superseded: next };
   }
   const waitedMs = known.toldAt === undefined ? 0 : now.getTime() - known.toldAt.getTime();
   if (known.toldAt !== undefined && waitedMs >= graceMs) return { verdict: "duplicate" };
   return {
     verdict: "told",
-    superseded: superseded.map((boot) => (boot === known ? { bootId, toldAt: known.toldAt ?? now } : boot)),
+    superseded: superseded.map((boot) => (boot === known ? { ...boot, toldAt: known.toldAt ?? now } : boot)),
     retryAfterMs: graceMs - waitedMs + retrySlackMs,
   };
 }

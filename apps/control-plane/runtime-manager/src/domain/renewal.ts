@@ -60,6 +60,15 @@ export function renewalOverloaded(retryAfterMs: number): RenewalRefusal {
   return { code: "RENEWAL_OVERLOADED", message: "too many renewals are in work; try again later", retryAfterMs };
 }
 
+/** cert-authority's own code: the agent's certificates go on, and it may ask again. */
+export function renewalNameLimited(retryAfterMs: number): RenewalRefusal {
+  return {
+    code: "ISSUE_NAME_LIMIT",
+    message: "too many certificates were issued for this name; try again later",
+    retryAfterMs,
+  };
+}
+
 export function renewalUnavailable(retryAfterMs: number): RenewalRefusal {
   return {
     code: "RENEWAL_UNAVAILABLE",

@@ -1,6 +1,6 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Selectable, Transaction } from "kysely";
-import { decideBoot, type SupersededBoot } from "../domain/boot.ts";
+import { decideBoot, mostTakeOvers, takeOverWindowMs, type SupersededBoot } from "../domain/boot.ts";
 import type { LockReason } from "../domain/fabric.ts";
 import { lockAgent } from "./lock-agent.ts";
 import type { AgentTable, RuntimeDatabase, SupersededBootJson } from "./schema.ts";
@@ -31,6 +31,8 @@ export async function admit(
       return { admission: "allowed", superseded };
     case "next":
       return { admission: "allowed", superseded: decision.superseded };
+    case "too_many":
+      return { admission: "refused", refusal: tooManyBoots(decision.retryAfterMs), isLockedNow: false };
     case "told":
       await tx
         .updateTable("agent")
@@ -71,6 +73,20 @@ function bootSuperseded(retryAfterMs: number): DrawbridgeError {
   });
 }
 
-function bootFromJson({ bootId, toldAt }: SupersededBootJson): SupersededBoot {
-  return { bootId, toldAt: toldAt === undefined ? undefined : new Date(toldAt) };
+function tooManyBoots(retryAfterMs: number): DrawbridgeError {
+  const minutes = takeOverWindowMs / 60_000;
+  return new DrawbridgeError({
+    kind: "resource_exhausted",
+    code: "AGENT_STARTED_TOO_OFTEN",
+    message: `the agent was started ${mostTakeOvers} times within ${minutes} minutes, or several processes use its identity: this one waits`,
+    retryAfterMs,
+  });
+}
+
+function bootFromJson({ bootId, at, toldAt }: SupersededBootJson): SupersededBoot {
+  return { bootId, at: dateOf(at), toldAt: dateOf(toldAt) };
+}
+
+function dateOf(text: string | undefined): Date | undefined {
+  return text === undefined ? undefined : new Date(text);
 }

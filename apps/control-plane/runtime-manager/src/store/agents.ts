@@ -38,6 +38,8 @@ export interface TrustFollower {
 export interface AgentRepository {
   /** @throws DrawbridgeError `AGENT_UNKNOWN` (not_found) */
   standing(agentId: string): Promise<AgentStanding>;
+  /** Why an agent is locked; undefined where it is not, or nobody knows it yet. */
+  lockReason(agentId: string): Promise<LockReason | undefined>;
   /** Idempotent. @throws DrawbridgeError `AGENT_UNKNOWN` (not_found) */
   lock(lock: {
     readonly agentId: string;
@@ -68,6 +70,14 @@ const liveFor = "5 minutes";
 export function createAgentRepository(store: Store<RuntimeDatabase>): AgentRepository {
   return {
     standing: (agentId) => readStanding(store.db, agentId),
+    lockReason: async (agentId) => {
+      const row = await store.db
+        .selectFrom("agent")
+        .select("lock_reason")
+        .where("agent_id", "=", agentId)
+        .executeTakeFirst();
+      return row === undefined || row.lock_reason === "" ? undefined : row.lock_reason;
+    },
     lock: (lock) =>
       store.transaction(async (tx) => {
         await readStanding(tx, lock.agentId);

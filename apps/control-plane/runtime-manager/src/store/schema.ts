@@ -44,6 +44,7 @@ export interface HeldCertificateJson {
 
 export interface SupersededBootJson {
   readonly bootId: string;
+  readonly at?: string;
   readonly toldAt?: string;
 }
 

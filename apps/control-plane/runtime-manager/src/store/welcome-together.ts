@@ -1,5 +1,6 @@
 import type { Store } from "@drawbridge/store";
 import { sql, type Selectable, type Transaction } from "kysely";
+import { mostRemembered, mostTakeOvers, takeOverWindowMs } from "../domain/boot.ts";
 import { announceFabrics } from "../events/fabric-events.ts";
 import { alertsFromJson, clusterToJson } from "./fabric-row.ts";
 import type { AgentTable, AlertJson, RuntimeDatabase } from "./schema.ts";
@@ -64,14 +65,17 @@ async function take(tx: Transaction<RuntimeDatabase>, claims: readonly SessionCl
         earlier.replica AS earlier_replica, COALESCE(earlier.alerts, '[]') AS alerts,
         CASE WHEN earlier.boot_id <> claim.boot_id
           THEN jsonb_path_query_array(
-            jsonb_build_array(jsonb_build_object('bootId', earlier.boot_id)) || earlier.superseded_boots, '$[0 to 15]')
+            jsonb_build_array(jsonb_build_object('bootId', earlier.boot_id, 'at', now())) || earlier.superseded_boots,
+            ${`$[0 to ${mostRemembered - 1}]`}::jsonpath)
           ELSE COALESCE(earlier.superseded_boots, '[]') END AS superseded_boots
       FROM claim JOIN locked_fabric USING (fabric_id) LEFT JOIN earlier USING (agent_id)
       -- An agent that is known but does not speak for its fabric was superseded for good. A process that was taken over
-      -- from and comes back, and a locked agent, are looked at one by one.
+      -- from and comes back, one of very many, and a locked agent, are looked at one by one.
       WHERE CASE WHEN locked_fabric.is_first THEN earlier.agent_id IS NULL
         ELSE earlier.epoch < claim.epoch AND earlier.lock_reason = '' AND (earlier.boot_id = claim.boot_id OR
-          NOT earlier.superseded_boots @> jsonb_build_array(jsonb_build_object('bootId', claim.boot_id))) END
+          NOT earlier.superseded_boots @> jsonb_build_array(jsonb_build_object('bootId', claim.boot_id)) AND
+          (SELECT count(*) FROM jsonb_array_elements(earlier.superseded_boots) AS boot
+            WHERE (boot ->> 'at')::timestamptz > now() - ${takeOverWindowMs} * interval '1 ms') < ${mostTakeOvers}) END
     ),
     ordered AS (
       UPDATE fabric SET session_order = session_order + 1, agent_id = taken.agent_id,

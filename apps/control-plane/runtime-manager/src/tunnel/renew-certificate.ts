@@ -9,6 +9,7 @@ import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 import type { CertificateAuthority } from "../clients/certificate-authority.ts";
 import {
   refuseRenewal,
+  renewalNameLimited,
   renewalOverloaded,
   renewalUnavailable,
   serialUnknown,
@@ -107,6 +108,7 @@ export function createRenewCertificate(deps: {
       return { code: error.code, message: error.message, retryAfterMs: 0 };
     }
     if (error.code === "ISSUE_OVERLOADED") return renewalOverloaded(Math.max(error.retryAfterMs ?? 0, retryAfterMs()));
+    if (error.code === "ISSUE_NAME_LIMIT") return renewalNameLimited(error.retryAfterMs ?? retryAfterMs());
     return renewalUnavailable(retryAfterMs());
   }
 
