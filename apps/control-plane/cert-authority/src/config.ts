@@ -52,6 +52,10 @@ export const configSchema = z
     ISSUE_QUEUE_LIMIT: z.coerce.number().int().min(1).max(100_000).default(1_000).meta({
       description: "certificates in work at once; above it callers are told to come back",
     }),
+    NAME_CERTIFICATE_LIMIT: z.coerce.number().int().min(8).max(100_000).default(48).meta({
+      description:
+        "certificates that one name of a fabric may get in the life of a leaf; a quarter of them within a 24th of it",
+    }),
   })
   .refine(({ LEAF_TTL_MODE, ...config }) => LEAF_TTL_MODE === "drill" || isLongEnough(config.ROTATION_GRACE_SECONDS), {
     message: "ROTATION_GRACE_SECONDS must be 3600 to 2592000: parties that are away for minutes would be stranded",

@@ -4,8 +4,8 @@ import type { Metrics } from "@drawbridge/telemetry";
 import type { IssueCertificate } from "./domain/issue-certificate.ts";
 import type { SignLeaf } from "./domain/sign-leaf.ts";
 
-/** "issued" counts a repeated request again; "refused" is the caller's fault, "failed" ours or the database's. */
-type IssueResult = "issued" | "refused" | "overloaded" | "failed";
+/** "issued" counts a repeated request again; "refused" is the caller's fault, "limited" its name's, "failed" ours or the database's. */
+type IssueResult = "issued" | "refused" | "limited" | "overloaded" | "failed";
 
 /** Count requests for certificates by profile and result. */
 export function countIssues(issue: IssueCertificate, metrics: Pick<Metrics, "counter">): IssueCertificate {
@@ -50,6 +50,7 @@ export function gaugeExpiry(metrics: Pick<Metrics, "gauge">, name: string, notAf
 
 function resultOf(error: unknown): IssueResult {
   if (isDrawbridgeError(error, "ISSUE_OVERLOADED")) return "overloaded";
+  if (isDrawbridgeError(error, "ISSUE_NAME_LIMIT")) return "limited";
   const isRefusal = isDrawbridgeError(error) && (error.kind === "invalid_argument" || error.kind === "already_exists");
   return isRefusal ? "refused" : "failed";
 }

@@ -155,7 +155,14 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   });
   const signLeaf = timeSigning(signing.sign, { metrics, clock });
   const issueCertificate = countIssues(
-    createIssueCertificate({ issuing, signLeaf, leafTtlSeconds: config.LEAF_TTL_SECONDS, queue, isRecorded: (requestId) => isRecorded(store, requestId), clock }),
+    createIssueCertificate({
+      issuing,
+      signLeaf,
+      leafTtlSeconds: config.LEAF_TTL_SECONDS,
+      queue,
+      isRecorded: (requestId) => isRecorded(store, requestId),
+      clock,
+    }),
     metrics,
   );
   const crls = createCrlCache({

@@ -59,7 +59,7 @@ async function issue(fabricId = uuidV7Ids.next()): Promise<SignedCertificate> {
     callerSerialNumber: undefined,
     traceparent: "",
   };
-  expect(await recordCertificates(store, [certificate])).toEqual([{ outcome: "recorded" }]);
+  expect(await recordCertificates(store, [certificate], undefined)).toEqual([{ outcome: "recorded" }]);
   return certificate;
 }
 

@@ -120,6 +120,7 @@ export async function startAuthority(
       DRAWBRIDGE_FABRIC_LISTEN: "127.0.0.1:0",
       DRAWBRIDGE_OPS_LISTEN: "127.0.0.1:0",
       DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${internalPort}`,
+      DRAWBRIDGE_NAME_CERTIFICATE_LIMIT: "100000", // most tests are about one agent
       ...env,
     },
   });

@@ -150,7 +150,7 @@ test("the look and the revocation cannot pass each other: who records waits for 
   let recording: ReturnType<typeof recordCertificates> | undefined;
   await store.transaction(async (tx) => {
     await revocations.revokeIn(tx, { ...request, revokedBy: "test", now: systemClock.now() });
-    recording = recordCertificates(store, [signed]);
+    recording = recordCertificates(store, [signed], undefined);
     const isWaiting = sql<{ n: string }>`SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
     while ((await isWaiting.execute(tx)).rows[0]?.n === "0") await systemClock.sleep(5);
@@ -158,7 +158,7 @@ test("the look and the revocation cannot pass each other: who records waits for 
   expect(await recording).toEqual([{ outcome: "revoked", serialNumber: certificate.serialNumber, reason: "x" }]);
   // The same for a service that asked with a certificate that is revoked by now.
   const asked = { fabricId: undefined, callerSerialNumber: certificate.serialNumber, decidedAt: systemClock.now() };
-  expect(await recordCertificates(store, [{ ...signed, ...asked }])).toMatchObject([
+  expect(await recordCertificates(store, [{ ...signed, ...asked }], undefined)).toMatchObject([
     { outcome: "revoked", reason: "x" },
   ]);
 });

@@ -19,7 +19,7 @@ import {
   type World,
 } from "./harness.ts";
 import { startRelay, type Relay } from "./relay.ts";
-import { aRenewal, renewOver } from "./renewal.ts";
+import { aRenewal, renewOver, type Renewal } from "./renewal.ts";
 import { aStatus, openTunnel } from "./simulated-agent.ts";
 
 const suite = new AsyncDisposableStack();
@@ -181,6 +181,25 @@ test("a renewal that waits holds up no other frame, and a fourth one of an agent
   for (let n = 0; n < 3; n += 1) await agent.next("renewResult");
   const answers = agent.frames.flatMap(({ frame }) => (frame.$case === "renewResult" ? [frame.value.errorCode] : []));
   expect(answers.toSorted()).toEqual(["", "", "", "RENEWAL_LIMIT"]);
+});
+
+test("an agent that renews without end is told when to come back, its collector and its tunnel go on (R14)", async () => {
+  const fabric = await aFabric(world, one);
+  await using agent = await fabric.connect(one, { epoch: 1n });
+  await agent.next("welcome");
+  const renewals: Renewal[] = [];
+  for (let count = 0; count < 11; count += 1) {
+    const renewal = await aRenewal(fabric.identity);
+    expect((await renewOver(agent, renewal.request)).errorCode).toBe("");
+    renewals.push(renewal);
+  }
+  const refused = await renewOver(agent, (await aRenewal(fabric.identity)).request);
+  expect(refused).toMatchObject({ errorCode: "ISSUE_NAME_LIMIT", certificatesDer: [] });
+  expect(refused.retryAfterMs).toBeGreaterThanOrEqual(1_000);
+  for (const { request } of renewals) expect((await renewOver(agent, request)).errorCode).toBe("");
+  const collector = await aRenewal(fabric.identity, { purpose: monitoring, currentSerial: "" });
+  expect((await renewOver(agent, collector.request)).errorCode).toBe("");
+  expect((await agent.heartbeat()).desiredGeneration).toBe(1n);
 });
 
 test("a certificate that the authority does not know is not banned: the agent is told to recover", async () => {

@@ -52,7 +52,7 @@ export async function runBootstrap({ config, logger, clock, ids }: RunBootstrapO
         directory: config.IDENTITIES_DIR,
         authority,
         leafTtlSeconds: config.LEAF_TTL_SECONDS,
-        record: (certificates) => recordCertificates(store, certificates),
+        record: (certificates) => recordCertificates(store, certificates, undefined),
         clock,
         ids,
       });

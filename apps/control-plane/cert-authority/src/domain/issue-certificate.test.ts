@@ -23,7 +23,9 @@ const request: IssueRequest = {
 };
 
 /** A table in memory with the rule of the real one: a request id is recorded once. */
-function createIssue(options: { readonly limit?: number; readonly signLeaf?: SignLeaf } = {}) {
+function createIssue(
+  options: { readonly limit?: number; readonly signLeaf?: SignLeaf; readonly nameLimit?: number } = {},
+) {
   const issuers = { service: "retired", fabric: "current" };
   const refresh = () => Promise.resolve(void (issuers.service = "current"));
   const table = new Map<string, SignedCertificate>();
@@ -37,6 +39,7 @@ function createIssue(options: { readonly limit?: number; readonly signLeaf?: Sig
           if (certificate.issuerId === "retired") return { outcome: "issuer_retired" };
           const found = table.get(certificate.requestId);
           if (found) return { outcome: "replayed", certificate: found };
+          if (table.size >= (options.nameLimit ?? Infinity)) return { outcome: "name_limited", waitMs: 60_000 };
           table.set(certificate.requestId, certificate);
           return { outcome: "recorded" };
         }),
@@ -47,6 +50,7 @@ function createIssue(options: { readonly limit?: number; readonly signLeaf?: Sig
     signLeaf: options.signLeaf ?? signLeaf,
     leafTtlSeconds: 3600,
     queue,
+    isRecorded: (requestId) => Promise.resolve(table.has(requestId)),
     clock,
   });
   return { issue, table, queue };
@@ -105,4 +109,24 @@ test("a CA that is retired, or has run out, before this replica noticed is repla
       ? signLeaf(leaf)
       : Promise.reject(new DrawbridgeError({ kind: "failed_precondition", code: "ISSUING_CA_EXPIRED", message: "" }));
   expect(await createIssue({ signLeaf: expired }).issue(request)).toMatchObject({ issuerId: "current" });
+});
+
+test("a name that has got enough costs no more cryptography until it is free, and its answered requests are answered", async () => {
+  let signatures = 0;
+  const counting: SignLeaf = (leaf) => {
+    signatures += 1;
+    return signLeaf(leaf);
+  };
+  const { issue, table } = createIssue({ signLeaf: counting, nameLimit: 1 });
+  const first = await issue(request);
+  const another = { ...request, requestId: "018f0000-0000-7000-8000-000000000002" };
+  const refusal = { kind: "resource_exhausted", code: "ISSUE_NAME_LIMIT", retryAfterMs: 60_000 };
+  await expect(issue(another)).rejects.toMatchObject(refusal);
+  const spent = signatures;
+  for (let attempt = 0; attempt < 10; attempt += 1) await expect(issue(another)).rejects.toMatchObject(refusal);
+  expect(signatures).toBe(spent);
+  expect((await issue(request)).serialNumber).toBe(first.serialNumber);
+  table.clear();
+  clock.advance(60_000);
+  await expect(issue(another)).resolves.toBeDefined();
 });

@@ -5,6 +5,7 @@ import type { RecordedCertificate, SignedCertificate } from "./certificate.ts";
 import { certificateRevoked } from "./revocation.ts";
 import type { FabricProfile } from "./certificate-name.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { createLimitedNames, nameLimited } from "./name-limit.ts";
 import type { SignLeaf } from "./sign-leaf.ts";
 
 /** What became of a certificate that was to be recorded. */
@@ -14,6 +15,8 @@ export type RecordOutcome =
   | { readonly outcome: "replayed"; readonly certificate: RecordedCertificate & { readonly spkiSha256: string } }
   /** The CA that signed it was retired meanwhile: nothing was recorded. */
   | { readonly outcome: "issuer_retired" }
+  /** The name has got enough for now: nothing was recorded. */
+  | { readonly outcome: "name_limited"; readonly waitMs: number }
   /** The name, or the certificate of the service that asked, was revoked meanwhile: nothing was recorded. */
   | { readonly outcome: "revoked"; readonly serialNumber: string; readonly reason: string };
 
@@ -43,7 +46,9 @@ export interface IssueCertificateDeps {
   readonly signLeaf: SignLeaf;
   readonly leafTtlSeconds: number;
   readonly queue: GroupCommit<SignedCertificate, RecordOutcome>;
-  readonly clock: Pick<Clock, "now">;
+  /** Whether this request id has got its certificate. */
+  readonly isRecorded: (requestId: string) => Promise<boolean>;
+  readonly clock: Pick<Clock, "now" | "monotonicMs">;
 }
 
 export type IssueCertificate = (request: IssueRequest) => Promise<RecordedCertificate>;
@@ -55,10 +60,14 @@ export type IssueCertificate = (request: IssueRequest) => Promise<RecordedCertif
  * @throws DrawbridgeError `ISSUE_OVERLOADED` (unavailable) before any cryptography | `CSR_*` (invalid_argument) |
  * `REQUEST_ID_REUSED` (already_exists): same request id, another key or name | `ISSUING_CA_EXPIRED`
  * (failed_precondition) | `ISSUING_CA_RETIRED` (unavailable) | `CERTIFICATE_REVOKED` (permission_denied): revoked since
- * the request was decided
+ * the request was decided | `ISSUE_NAME_LIMIT` (resource_exhausted): the name has got enough for now
  */
 export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertificate {
+  const limitedNames = createLimitedNames(deps.clock);
+
   return async (request) => {
+    const knownWaitMs = limitedNames.waitMs(request.spiffeId);
+    if (knownWaitMs > 0 && !(await deps.isRecorded(request.requestId))) throw nameLimited(knownWaitMs);
     const first = await attempt(request).catch((error: unknown) => {
       if (isDrawbridgeError(error, "ISSUING_CA_EXPIRED") || isDrawbridgeError(error, "ISSUING_CA_RETIRED"))
         return undefined;
@@ -88,6 +97,10 @@ export function createIssueCertificate(deps: IssueCertificateDeps): IssueCertifi
     }
     const recorded = await place.submit(signed);
     if (recorded.outcome === "revoked") throw certificateRevoked(recorded);
+    if (recorded.outcome === "name_limited") {
+      limitedNames.limit(request.spiffeId, recorded.waitMs);
+      throw nameLimited(recorded.waitMs);
+    }
     if (recorded.outcome === "replayed") return sameRequest(signed, recorded.certificate);
     return recorded.outcome === "recorded" ? signed : undefined;
   }

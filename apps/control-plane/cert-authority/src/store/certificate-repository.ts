@@ -20,7 +20,7 @@ export interface CertificateRepository {
   find(serialNumber: string): Promise<CertificateRecord | undefined>;
   /** Mark as used; revoked certificates stay as they are. The record after that, or undefined if there is none. */
   activate(serialNumber: string, now: Date): Promise<CertificateRecord | undefined>;
-  /** Newest first. Index certificate_spiffe_id, certificate_fabric, or the primary key. */
+  /** Newest first. Index certificate_name, certificate_fabric, or the primary key. */
   list(
     query: CertificateQuery,
   ): Promise<{ readonly certificates: readonly CertificateRecord[]; readonly nextPageToken: string }>;

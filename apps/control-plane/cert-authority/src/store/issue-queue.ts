@@ -3,12 +3,14 @@ import type { Metrics } from "@drawbridge/telemetry";
 import type { SignedCertificate } from "../domain/certificate.ts";
 import { createGroupCommit, type GroupCommit } from "../domain/group-commit.ts";
 import type { RecordOutcome } from "../domain/issue-certificate.ts";
+import type { NameLimit } from "../domain/name-limit.ts";
 import { recordCertificates } from "./record-certificates.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
 export interface IssueQueueOptions {
   readonly store: Pick<Store<CertAuthorityDb>, "transaction">;
   readonly limit: number;
+  readonly nameLimit: NameLimit;
   readonly metrics: Metrics;
 }
 
@@ -29,7 +31,7 @@ export function createIssueQueue(options: IssueQueueOptions): GroupCommit<Signed
     maxGroup,
     retryAfterMs,
     write: async (certificates) => {
-      const outcomes = await recordCertificates(store, certificates);
+      const outcomes = await recordCertificates(store, certificates, options.nameLimit);
       groupSize.record(certificates.length);
       issued.add(outcomes.filter(({ outcome }) => outcome === "recorded").length);
       return outcomes;

@@ -1,25 +1,32 @@
 import { enqueueEvents, sql, type Store, type Transaction } from "@drawbridge/store";
 import { eventScopeOf, type SignedCertificate } from "../domain/certificate.ts";
 import type { RecordOutcome } from "../domain/issue-certificate.ts";
+import type { NameLimit } from "../domain/name-limit.ts";
+import { findLimited } from "./name-uses.ts";
 import { findRevoked, lockNames, revokedOf } from "./revoked-names.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
 /**
- * Record a group of certificates and their events in one transaction: five statements, however many there are. What was
- * revoked since the request was decided is left out: nobody revokes between that look and the commit. A
- * request id that was used before keeps what it got then. The rows of the CAs are locked (FOR KEY SHARE) until the
+ * Record a group of certificates and their events in one transaction: six statements, however many there are. What was
+ * revoked since the request was decided is left out: nobody revokes between that look and the commit. So is what a name
+ * gets above its limit (services have none). A request id that was used before keeps what it got then. The rows of the CAs are locked (FOR KEY SHARE) until the
  * commit, and whoever retires a CA locks its row FOR UPDATE first: so no certificate is recorded, and none handed out,
  * under a CA that is retired, however far behind this replica is.
  */
 export async function recordCertificates(
   store: Pick<Store<CertAuthorityDb>, "transaction">,
   certificates: readonly SignedCertificate[],
+  nameLimit: NameLimit | undefined,
 ): Promise<readonly RecordOutcome[]> {
   return store.transaction(async (tx) => {
     await lockNames(tx, "recording");
     const revoked = await findRevoked(tx, certificates);
     const allowed = certificates.filter((certificate) => !revokedOf(certificate, revoked));
-    const inserted = await insertNew(tx, allowed);
+    const limited = nameLimit ? await findLimited(tx, allowed, nameLimit) : new Map<SignedCertificate, number>();
+    const inserted = await insertNew(
+      tx,
+      allowed.filter((certificate) => !limited.has(certificate)),
+    );
     const recorded = certificates.filter(({ serialNumber }) => inserted.has(serialNumber));
     await enqueueEvents(
       tx,
@@ -45,9 +52,17 @@ export async function recordCertificates(
       const refusal = revokedOf(asked, revoked);
       if (refusal) return { outcome: "revoked", ...refusal };
       const certificate = replayed.get(requestId);
-      return certificate ? { outcome: "replayed", certificate } : { outcome: "issuer_retired" };
+      if (certificate) return { outcome: "replayed", certificate };
+      const waitMs = limited.get(asked);
+      return waitMs === undefined ? { outcome: "issuer_retired" } : { outcome: "name_limited", waitMs };
     });
   });
+}
+
+/** Whether a request was answered with a certificate before. Index certificate_request_id. */
+export async function isRecorded(store: Pick<Store<CertAuthorityDb>, "db">, requestId: string): Promise<boolean> {
+  const { rows } = await sql`SELECT FROM certificate WHERE request_id = ${requestId}::uuid`.execute(store.db);
+  return rows.length > 0;
 }
 
 async function insertNew(
