@@ -222,7 +222,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     identity: identity.holder,
     clientCertificate: "none",
     allow: ["anyone"],
-    register: publicRoutes({ authority, crls }),
+    register: publicRoutes({ authority, assertCurrent: () => authorityWatch.assertCurrent(), crls }),
     bodyLimitBytes: 1024,
     logger,
     metrics,

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
+import type { IncomingHttpHeaders } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import { loadConfig } from "@drawbridge/config";
 import {
@@ -20,6 +22,7 @@ import {
   type Component,
 } from "@drawbridge/lifecycle";
 import {
+  clientTlsOptions,
   createCsr,
   generateKeyPair,
   IdentityHolder,
@@ -172,6 +175,34 @@ export async function startAuthority(
       for (const component of service.components.toReversed()) await component.stop(deadline);
     },
   };
+}
+
+export interface PublicAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** What anybody gets from the public listener. */
+export async function getPublic(
+  authority: Pick<RunningAuthority, "publicUrl" | "identityOf">,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<PublicAnswer> {
+  const { trustBundle } = await authority.identityOf("activation");
+  const tls = clientTlsOptions({ trustBundle }, { expectedServer: "/cp/cert-authority", alpnProtocols: ["http/1.1"] });
+  return new Promise((resolve, reject) => {
+    httpsRequest(`${authority.publicUrl}${path}`, { ...tls, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response
+        .on("data", (chunk: Buffer) => chunks.push(chunk))
+        .on("end", () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+        );
+    })
+      .on("error", reject)
+      .end();
+  });
 }
 
 /** An honest request for an agent's certificate. */

@@ -1,6 +1,5 @@
 import { systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import {
-  clientTlsOptions,
   createIssuingCertificate,
   createRootCertificate,
   generateKeyPair,
@@ -9,8 +8,6 @@ import {
 import { openStore, type Store } from "@drawbridge/store";
 import { createTestLogger, startTestNats, startTestPostgres } from "@drawbridge/testkit";
 import { createHash, X509Certificate as NodeX509 } from "node:crypto";
-import { request as httpsRequest } from "node:https";
-import type { IncomingHttpHeaders } from "node:http";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseKeyEncryptionKey } from "../src/ca/sealed-key.ts";
@@ -20,10 +17,12 @@ import {
   agentRequest,
   bootstrap,
   createFiles,
+  getPublic,
   migrations,
   startAuthority,
   type AuthorityClient,
   type Files,
+  type PublicAnswer,
   type RunningAuthority,
 } from "./harness.ts";
 
@@ -51,28 +50,8 @@ beforeAll(async () => {
 
 afterAll(() => suite.disposeAsync(), 60_000);
 
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-}
-
-async function get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
-  const { trustBundle } = await authority.identityOf("activation");
-  const tls = clientTlsOptions({ trustBundle }, { expectedServer: "/cp/cert-authority", alpnProtocols: ["http/1.1"] });
-  return new Promise((resolve, reject) => {
-    httpsRequest(`${authority.publicUrl}${path}`, { ...tls, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response
-        .on("data", (chunk: Buffer) => chunks.push(chunk))
-        .on("end", () =>
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
-        );
-    })
-      .on("error", reject)
-      .end();
-  });
-}
+const get = (path: string, headers: Record<string, string> = {}): Promise<PublicAnswer> =>
+  getPublic(authority, path, headers);
 
 async function issueAndRevoke(reason: string, issuerId?: string): Promise<Buffer> {
   const request = await agentRequest({ fabricId: uuidV7Ids.next() });
@@ -92,7 +71,7 @@ async function issueAndRevoke(reason: string, issuerId?: string): Promise<Buffer
 }
 
 /** The list as it is once it says what was just revoked; a second later at most if another test has just asked. */
-async function listWith(path: string, serial: Buffer): Promise<Answer> {
+async function listWith(path: string, serial: Buffer): Promise<PublicAnswer> {
   const deadline = AbortSignal.timeout(20_000);
   for (;;) {
     const answer = await get(path);

@@ -1,6 +1,7 @@
 import { connectBus } from "@drawbridge/bus";
 import { startTestPostgres, type TestPostgres } from "@drawbridge/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { getPublic } from "./harness.ts";
 import { createRotationStack, issueAgent, startRequest, until } from "./rotation-harness.ts";
 
 let postgres: TestPostgres;
@@ -38,6 +39,10 @@ test("a record that has forgotten a root in use issues nothing and hands out no 
   const behind = { kind: "failed_precondition", code: "CA_STATE_BEHIND" };
   await expect(issueAgent(caller)).rejects.toMatchObject(behind);
   await expect(caller.getTrustBundle({})).rejects.toMatchObject(behind);
+  const answer = await getPublic(restored, "/v1/trust-bundle");
+  expect([answer.status, answer.headers["content-type"]]).toEqual([503, "application/problem+json; charset=utf-8"]);
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: "CA_STATE_BEHIND" });
+  expect(answer.body.toString()).not.toContain("CERTIFICATE");
   const { alerts } = await (await stack.callerOf(restored, "management-api")).getAuthorityStatus({});
   expect(alerts).toContainEqual(expect.stringContaining("CA_STATE_BEHIND"));
 }, 60_000);

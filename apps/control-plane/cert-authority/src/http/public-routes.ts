@@ -1,3 +1,4 @@
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { trustBundleToJson } from "@drawbridge/pki";
 import type { createHttpServer } from "@drawbridge/rpc";
 import type { Authority } from "../ca/authority.ts";
@@ -6,6 +7,8 @@ import { requireUuid } from "../rpc/requests.ts";
 
 export interface PublicRoutesDeps {
   readonly authority: Pick<Authority, "get">;
+  /** Throws `CA_STATE_BEHIND` if no trust bundle may be handed out now. */
+  readonly assertCurrent: () => void;
   readonly crls: CrlCache;
 }
 
@@ -13,9 +16,10 @@ type Register = Parameters<typeof createHttpServer>[0]["register"];
 type App = Parameters<Register>[0];
 
 /** What anybody may read: it is signed, or worthless without a signature. */
-export function publicRoutes({ authority, crls }: PublicRoutesDeps): Register {
+export function publicRoutes({ authority, assertCurrent, crls }: PublicRoutesDeps): Register {
   return (app) => {
     app.get("/v1/trust-bundle", (_request, reply) => {
+      orUnavailable(assertCurrent);
       const { trustBundle } = authority.get();
       return reply
         .header("cache-control", `max-age=${trustBundle.refreshHintSeconds}`)
@@ -25,6 +29,22 @@ export function publicRoutes({ authority, crls }: PublicRoutesDeps): Register {
     crlRoute(app, "/v1/crl", () => crls.get());
     crlRoute(app, "/v1/crl/:issuerId", ({ issuerId }) => crls.get(requireUuid("issuer_id", issuerId ?? "")));
   };
+}
+
+/** What a caller who can change nothing is told: 503, so that nobody takes the answer for one about his request. */
+function orUnavailable(assert: () => void): void {
+  try {
+    assert();
+  } catch (error) {
+    if (!isDrawbridgeError(error)) throw error;
+    throw new DrawbridgeError({
+      kind: "unavailable",
+      code: error.code,
+      message:
+        "no trust bundle is handed out now: the record of the certificate authority is older than what was in use",
+      cause: error,
+    });
+  }
 }
 
 /** With conditional requests (RFC 9110 13): a reader that has the list already is told so. */
