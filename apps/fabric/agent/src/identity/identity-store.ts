@@ -41,7 +41,7 @@ export interface IdentityStore {
   stage(
     identity: Omit<StoredIdentity, "meta"> & { readonly meta: Omit<IdentityMeta, "schemaVersion" | "generation"> },
   ): Promise<number>;
-  /** Switch to a staged generation; it and the one before it are kept. */
+  /** Switch to a staged generation; it and the one before it are kept. May be repeated. */
   commit(generation: number): Promise<void>;
   /** The waiting key is done with: its certificate is in use. */
   discardNextKey(): Promise<void>;
@@ -68,6 +68,15 @@ export function createIdentityStore(options: {
     const target = await readlink(currentLink).catch(() => "");
     const number = generationPattern.exec(target)?.[1];
     return number === undefined ? undefined : Number(number);
+  }
+
+  /** Of those that were written to their end: meta.json comes last. */
+  async function newestBefore(generation: number): Promise<number | undefined> {
+    for (const number of await generations()) {
+      const isWhole = (await readFileIfPresent(join(directory, `gen-${number}`, "meta.json"))) !== undefined;
+      if (number < generation && isWhole) return number;
+    }
+    return undefined;
   }
 
   async function read(generation: number): Promise<StoredIdentity | undefined> {
@@ -137,10 +146,11 @@ export function createIdentityStore(options: {
       return generation;
     },
     async commit(generation) {
-      const previous = await currentGeneration();
-      if (previous === generation) return; // the one before it stays
-      await link(generation);
+      const current = await currentGeneration();
+      if (current !== generation) await link(generation);
       await removeTemporaryFiles(directory);
+      // Switched already: by a process that may have died before it removed what is too old, and with it private keys.
+      const previous = current === generation ? await newestBefore(generation) : current;
       const old = (await generations()).filter((number) => number !== generation && number !== previous);
       for (const number of old) await rm(join(directory, `gen-${number}`), { recursive: true, force: true });
     },
