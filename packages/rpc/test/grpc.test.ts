@@ -38,6 +38,8 @@ function tokenService(behaviour: Behaviour) {
     allow: {
       createActivationToken: [{ service: "management-api" }],
       listActivationTokens: [],
+      getActivationToken: [],
+      approveActivationToken: [],
       revokeActivationToken: [{ fabric: "agent" }, { service: "management-api" }],
     },
     handlers: {
@@ -46,6 +48,8 @@ function tokenService(behaviour: Behaviour) {
         return { token: undefined, secretToken: "made" };
       },
       listActivationTokens: () => Promise.resolve({ tokens: [], nextPageToken: "" }),
+      getActivationToken: () => Promise.resolve({ token: undefined }),
+      approveActivationToken: () => Promise.resolve({ token: undefined }),
       revokeActivationToken: async (request, context) => {
         await behaviour.revoke?.(request, context);
         return { token: undefined };
@@ -90,6 +94,7 @@ const aRequest: CreateActivationTokenRequest = {
   ttlSeconds: 0,
   createdBy: "",
   allowedNetworks: [],
+  requiresApproval: false,
 };
 
 test("a listed caller is let through and its identity reaches the handler", async () => {

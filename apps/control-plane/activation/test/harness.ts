@@ -294,6 +294,7 @@ export function aTokenRequest(
     readonly ttlSeconds?: number;
     readonly requestId?: string;
     readonly allowedNetworks?: string[];
+    readonly requiresApproval?: boolean;
   } = {},
 ) {
   return {
@@ -304,6 +305,7 @@ export function aTokenRequest(
     ttlSeconds: change.ttlSeconds ?? 0,
     createdBy: "alice",
     allowedNetworks: change.allowedNetworks ?? [],
+    requiresApproval: change.requiresApproval ?? false,
   };
 }
 

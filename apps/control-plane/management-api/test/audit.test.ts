@@ -158,7 +158,13 @@ describe("what other services announce", () => {
     scope: "f1",
     occurredAt: new Date(0),
     traceparent: "",
-    payload: { tokenId: "t1", fabricId: "f1", errorCode: "ACTIVATION_TOKEN_USED", remoteAddress: "10.0.0.9" },
+    payload: {
+      tokenId: "t1",
+      fabricId: "f1",
+      errorCode: "ACTIVATION_TOKEN_USED",
+      remoteAddress: "10.0.0.9",
+      keySha256: "",
+    },
   });
 
   test("becomes a record exactly once, also when two replicas get it at the same time", async () => {

@@ -47,6 +47,38 @@ describe("an activation token (ACT 1)", () => {
     ]);
   });
 
+  test("may need the approval of its agent by somebody else than who made it (R3)", async () => {
+    const made = await call("POST", "/v1/fabric-tokens", { body: { fabric: "watched", requiresApproval: true } });
+    const path = `/v1/fabric-tokens/${made.json.tokenId}`;
+    const shown = await call("GET", path);
+    expect(shown.json).toMatchObject({
+      requiresApproval: true,
+      approvedBy: "",
+      approvedAt: null,
+      applicants: [{ address: "192.0.2.7", agentVersion: "0.1.0" }],
+    });
+    const { keySha256 } = shown.json.applicants[0];
+    expect((await call("POST", `${path}/approve`, { body: { keySha256 } })).json).toMatchObject({
+      status: 403,
+      code: "ACTIVATION_APPROVAL_BY_CREATOR",
+    });
+    expect((await call("POST", `${path}/approve`, { body: { keySha256: "AB" } })).json).toMatchObject({
+      code: "REQUEST_INVALID",
+      errors: [{ field: "keySha256" }],
+    });
+
+    const second = await world.createUser("second", [{ role: "operator", environment: "*" }]);
+    const approved = await world.api.call("POST", `${path}/approve`, { token: second, body: { keySha256 } });
+    expect(approved.json).toMatchObject({ approvedBy: "second", approvedKeySha256: keySha256 });
+    const { json } = await call("GET", "/v1/audit?limit=20");
+    const audited = json.items.filter(({ action }: { action: string }) => action === "fabric-token.approve");
+    expect(audited).toMatchObject([
+      { actor: "second", result: "success", target: made.json.tokenId, details: { keySha256 } },
+      { actor: "admin", result: "failed" },
+      { actor: "admin", result: "refused", errorCode: "ACTIVATION_APPROVAL_BY_CREATOR" },
+    ]);
+  });
+
   test("is not made twice by a repeated request", async () => {
     const make = () =>
       call("POST", "/v1/fabric-tokens", {

@@ -32,6 +32,7 @@ const viewersOfEverything: CallerName[] = [
   "operator of everything",
   "administrator of everything",
 ];
+const operatorsOfEverything: CallerName[] = ["operator of everything", "administrator of everything"];
 const administrators: CallerName[] = ["administrator of everything"];
 
 /** Who may use which route, on an app in production. Whoever is not named gets 403 PERMISSION_DENIED. */
@@ -64,7 +65,9 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "ca.advance": administrators,
   "ca.rollback": administrators,
   "fabric-token.create": administrators,
-  "fabric-token.list": administrators,
+  "fabric-token.list": operatorsOfEverything,
+  "fabric-token.show": operatorsOfEverything,
+  "fabric-token.approve": operatorsOfEverything,
   "fabric-token.revoke": administrators,
   "bundle.probe": anyRole,
   "bundle.show": anyRole,
@@ -182,6 +185,8 @@ function requestFor(action: string): { body?: unknown; bytes?: Buffer; headers?:
       return { body: { name: "production" } };
     case "fabric-token.create":
       return { body: { fabric: "edge", environments: ["nowhere"] } };
+    case "fabric-token.approve":
+      return { body: { keySha256: "ab".repeat(32) } };
     case "api-token.create":
       return { body: {} };
     case "certificate.revoke":

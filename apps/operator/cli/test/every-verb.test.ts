@@ -77,6 +77,8 @@ const calls: Readonly<Record<string, readonly string[]>> = {
   whoami: [],
   "fabric token create": ["edge"],
   "fabric token list": [],
+  "fabric token show": ["t-1"],
+  "fabric token approve": ["t-1", "--key", "ab".repeat(32)],
   "fabric token revoke": ["t-1"],
   "fabric list": [],
   "fabric show": ["edge"],
@@ -201,9 +203,30 @@ describe("fabric token create", () => {
     expect(ran.stderr).not.toContain("because");
   });
 
+  test("says that somebody has to approve the agent", async () => {
+    await run(["fabric", "token", "create", "edge", "--require-approval"]);
+    expect(bodyOf()).toEqual({ fabric: "edge", requiresApproval: true });
+  });
+
   test("sends the networks that it is for", async () => {
     await run(["fabric", "token", "create", "edge", "--from", "10.0.0.0/8, 2001:db8::/32", "--from", "192.0.2.7"]);
     expect(bodyOf()).toEqual({ fabric: "edge", allowedNetworks: ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"] });
+  });
+});
+
+describe("an agent that waits for approval", () => {
+  test("is shown with its key, its address and who may not approve it", async () => {
+    const ran = await run(["fabric", "token", "show", "t-1"]);
+    expect(ran.stdout).toContain(`key ${"ab".repeat(32)} from 192.0.2.7`);
+    expect(ran.stderr).toContain("somebody else than ann");
+  });
+
+  test("is approved by its key, never without", async () => {
+    expect(await run(["fabric", "token", "approve", "t-1"])).toMatchObject({ exitCode: 2 });
+    const ran = await run(["fabric", "token", "approve", "t-1", "--key", "AB".repeat(32)]);
+    expect(ran.stderr).toContain(`the agent with the key ${"ab".repeat(32)} may use token t-1`);
+    const { body } = api.requests.find(({ line }) => line === "POST /v1/fabric-tokens/t-1/approve") ?? {};
+    expect(body).toEqual({ keySha256: "ab".repeat(32) });
   });
 });
 

@@ -24,6 +24,7 @@ function aToken(change: Partial<StoredToken> = {}): StoredToken {
     agentId: undefined,
     refusedUses: 0,
     allowedNetworks: [],
+    approval: { state: "not_needed" },
     ...change,
   };
 }
@@ -157,4 +158,23 @@ test("a token for certain networks is refused elsewhere, whatever its state, and
 test("whoever has not the right token does not learn that it is for certain networks (R3)", () => {
   const found = { token: aToken({ allowedNetworks: ["10.0.0.0/8"] }), enrolment: undefined };
   expect(decide(found, { sha256: Buffer.alloc(32, 2) })).toBe("ACTIVATION_TOKEN_UNKNOWN");
+});
+
+test("a token that needs approval holds its agent until its very key was approved (R3)", () => {
+  const decideWith = (approval: StoredToken["approval"]) =>
+    decide({ token: aToken({ approval }), enrolment: undefined });
+  const given = { state: "given", by: "bob", at: minutes(-1) } as const;
+  expect(decideWith({ state: "awaited" })).toBe("hold");
+  expect(decideWith({ ...given, keySha256: keys.agentSpkiSha256 })).toBe("consume");
+  expect(decideWith({ ...given, keySha256: "cc" })).toBe("ACTIVATION_KEY_REFUSED");
+});
+
+test("a token that needs approval and has expired, was revoked or is for other networks holds nobody (R3)", () => {
+  const awaited = { approval: { state: "awaited" } } as const;
+  const refusals = [
+    [aToken({ ...awaited, expiresAt: now }), "ACTIVATION_TOKEN_EXPIRED"],
+    [aToken({ ...awaited, state: "revoked" }), "ACTIVATION_TOKEN_REVOKED"],
+    [aToken({ ...awaited, allowedNetworks: ["10.0.0.0/8"] }), "ACTIVATION_SOURCE_REFUSED"],
+  ] as const;
+  for (const [token, code] of refusals) expect(decide({ token, enrolment: undefined })).toBe(code);
 });

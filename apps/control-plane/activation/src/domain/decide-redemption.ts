@@ -18,10 +18,14 @@ export type RefusalCode =
   | "ACTIVATION_TOKEN_EXPIRED"
   | "ACTIVATION_TOKEN_REVOKED"
   | "ACTIVATION_TOKEN_USED"
-  | "ACTIVATION_SOURCE_REFUSED";
+  | "ACTIVATION_SOURCE_REFUSED"
+  | "ACTIVATION_KEY_REFUSED"
+  | "ACTIVATION_TOO_MANY_APPLICANTS";
 
 export type RedemptionDecision =
   | { readonly decision: "consume"; readonly token: StoredToken }
+  /** It waits until somebody approves this key. */
+  | { readonly decision: "hold"; readonly token: StoredToken }
   | { readonly decision: "replay"; readonly token: StoredToken; readonly enrolment: Enrolment }
   | { readonly decision: "refuse"; readonly code: RefusalCode; readonly fabricId: string | undefined };
 
@@ -58,6 +62,10 @@ export function decideRedemption(options: {
   if (isFabricDeleted && state !== "redeemed") return refuse("ACTIVATION_TOKEN_REVOKED");
   switch (state) {
     case "unused":
+      if (token.approval.state === "awaited") return { decision: "hold", token };
+      if (token.approval.state === "given" && token.approval.keySha256 !== keys.agentSpkiSha256) {
+        return refuse("ACTIVATION_KEY_REFUSED");
+      }
       return { decision: "consume", token };
     case "expired":
       return refuse("ACTIVATION_TOKEN_EXPIRED");

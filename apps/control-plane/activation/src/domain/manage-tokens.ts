@@ -1,7 +1,8 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { formatActivationToken, hashActivationToken } from "./activation-token.ts";
-import type { StoredToken } from "./stored-token.ts";
+import { decideApproval, type ApprovalRequest } from "./decide-approval.ts";
+import type { Applicant, StoredToken } from "./stored-token.ts";
 
 /** What token management needs of the store. */
 export interface ActivationTokens {
@@ -11,14 +12,31 @@ export interface ActivationTokens {
     readonly fabricId: string | undefined;
     readonly beforeTokenId: string | undefined;
     readonly limit: number;
-  }): Promise<readonly StoredToken[]>;
-  find(tokenId: string): Promise<StoredToken | undefined>;
+  }): Promise<readonly ListedToken[]>;
+  find(tokenId: string): Promise<ListedToken | undefined>;
+  /** Only if the token is unused and not approved at `now`, by somebody else than its maker. */
+  approve(request: ApprovalRequest, now: Date): Promise<"approved" | "changed">;
   revokeUnused(tokenId: string, now: Date): Promise<"revoked" | "not_unused">;
+}
+
+/** A token with the agents that ask for its approval. */
+export interface ListedToken extends StoredToken {
+  /** By first call. */
+  readonly applicants: readonly Applicant[];
 }
 
 export type NewToken = Pick<
   StoredToken,
-  "tokenId" | "sha256" | "fabricId" | "fabricName" | "org" | "createdBy" | "createdAt" | "expiresAt" | "allowedNetworks"
+  | "tokenId"
+  | "sha256"
+  | "fabricId"
+  | "fabricName"
+  | "org"
+  | "createdBy"
+  | "createdAt"
+  | "expiresAt"
+  | "allowedNetworks"
+  | "approval"
 >;
 
 export interface TokenRequest {
@@ -30,6 +48,7 @@ export interface TokenRequest {
   readonly ttlSeconds: number;
   readonly createdBy: string;
   readonly allowedNetworks: readonly string[];
+  readonly requiresApproval: boolean;
 }
 
 export interface TokenManagement {
@@ -38,17 +57,24 @@ export interface TokenManagement {
    * @throws DrawbridgeError `TOKEN_TTL_OUT_OF_RANGE` (invalid_argument) | `REQUEST_ID_REUSED` (already_exists) |
    *   `FABRIC_NOT_FOUND` (not_found): it was deleted
    */
-  create(request: TokenRequest): Promise<{ readonly token: StoredToken; readonly text: string }>;
+  create(request: TokenRequest): Promise<{ readonly token: ListedToken; readonly text: string }>;
   list(options: {
     readonly fabricId: string | undefined;
     readonly pageSize: number;
     readonly beforeTokenId: string | undefined;
-  }): Promise<{ readonly tokens: readonly StoredToken[]; readonly nextBefore: string | undefined }>;
+  }): Promise<{ readonly tokens: readonly ListedToken[]; readonly nextBefore: string | undefined }>;
+  /** @throws DrawbridgeError `ACTIVATION_TOKEN_NOT_FOUND` (not_found) */
+  get(tokenId: string): Promise<ListedToken>;
+  /**
+   * Let the agent with this key redeem the token. Idempotent for the same key.
+   * @throws DrawbridgeError `ACTIVATION_TOKEN_NOT_FOUND` and what `decideApproval` refuses with
+   */
+  approve(request: ApprovalRequest): Promise<ListedToken>;
   /**
    * Idempotent.
    * @throws DrawbridgeError `ACTIVATION_TOKEN_NOT_FOUND` (not_found) | `ACTIVATION_TOKEN_USED` (failed_precondition)
    */
-  revoke(tokenId: string): Promise<StoredToken>;
+  revoke(tokenId: string): Promise<ListedToken>;
 }
 
 /** Life of a token (design R3 and 5a). */
@@ -66,7 +92,28 @@ export function createTokenManagement(deps: {
   readonly newSecret: () => Uint8Array;
 }): TokenManagement {
   const { tokens, clock } = deps;
+
+  async function get(tokenId: string): Promise<ListedToken> {
+    const token = await tokens.find(tokenId);
+    if (!token) throw notFound(tokenId);
+    return token;
+  }
+
   return {
+    get,
+
+    approve: async (request) => {
+      // What was decided about may have changed meanwhile; then it is decided about again, and ends otherwise.
+      for (;;) {
+        const token = await get(request.tokenId);
+        const now = clock.now();
+        const decision = decideApproval(token, request, now);
+        if (decision.decision === "refuse") throw decision.error;
+        if (decision.decision === "done") return token;
+        if ((await tokens.approve(request, now)) === "approved") return get(request.tokenId);
+      }
+    },
+
     create: async (request) => {
       const createdAt = wholeSecond(clock.now());
       const expiresAt = new Date(createdAt.getTime() + ttlOf(request.ttlSeconds) * 1000);
@@ -86,12 +133,13 @@ export function createTokenManagement(deps: {
         createdAt,
         expiresAt,
         allowedNetworks,
+        approval: request.requiresApproval ? ({ state: "awaited" } as const) : ({ state: "not_needed" } as const),
       };
       const outcome = await tokens.insert(token, request.requestId);
       if (outcome === "request_id_reused") throw requestIdReused();
       if (outcome === "fabric_deleted") throw fabricNotFound(fabricId);
       return {
-        token: { ...token, state: "unused", redeemedAt: undefined, agentId: undefined, refusedUses: 0 },
+        token: { ...token, state: "unused", redeemedAt: undefined, agentId: undefined, refusedUses: 0, applicants: [] },
         text,
       };
     },
@@ -104,8 +152,7 @@ export function createTokenManagement(deps: {
 
     revoke: async (tokenId) => {
       await tokens.revokeUnused(tokenId, clock.now());
-      const token = await tokens.find(tokenId);
-      if (!token) throw notFound(tokenId);
+      const token = await get(tokenId);
       if (token.state === "redeemed") throw alreadyUsed(token);
       return token;
     },

@@ -4,7 +4,7 @@ import { field, type Logger } from "@drawbridge/telemetry";
 import type { ActivationRequest } from "./activation-request.ts";
 import { parseActivationToken, type PresentedToken } from "./activation-token.ts";
 import type { DischargeRevocations } from "./discharge-revocations.ts";
-import { decideRedemption, type FoundToken, type RedemptionDecision } from "./decide-redemption.ts";
+import { decideRedemption, type FoundToken, type RedemptionDecision, type RefusalCode } from "./decide-redemption.ts";
 import {
   certificateRequestId,
   type Enrolment,
@@ -12,7 +12,7 @@ import {
   type IssuedChain,
   type NewEnrolment,
 } from "./enrolment.ts";
-import { activationUnavailable, refusalError } from "./redemption-errors.ts";
+import { activationUnavailable, notApproved, refusalError } from "./redemption-errors.ts";
 import type { JoinStates } from "./join-state.ts";
 import type { StoredToken } from "./stored-token.ts";
 import { createWhileAvailable } from "./while-available.ts";
@@ -34,8 +34,21 @@ export interface Redemptions {
     issued: IssuedCertificates,
     context: CompletionContext,
   ): Promise<"kept" | "kept_before" | "fabric_deleted">;
+  /**
+   * Note who waits for approval; audited once per key. "too_many": others wait already, and it is not noted.
+   */
+  hold(applicant: NewApplicant): Promise<"held" | "too_many">;
   /** Audit a refusal; a use after the first is counted on the token. */
   refuse(refusal: Refusal): Promise<void>;
+}
+
+export interface NewApplicant {
+  readonly tokenId: string;
+  readonly fabricId: string;
+  readonly keySha256: string;
+  readonly agentVersion: string;
+  readonly remoteAddress: string;
+  readonly now: Date;
 }
 
 export interface CompletionContext {
@@ -51,6 +64,8 @@ export interface Refusal {
   /** Empty if it is unknown. */
   readonly fabricId: string;
   readonly remoteAddress: string;
+  /** Of a caller who waits for approval. */
+  readonly keySha256?: string;
   readonly now: Date;
 }
 
@@ -90,6 +105,13 @@ export type RedeemActivation = (
 ) => Promise<Redeemed>;
 
 const whileAvailable = createWhileAvailable(activationUnavailable);
+/** Somebody may have the token who should not. */
+const suspiciousRefusals: ReadonlySet<RefusalCode> = new Set([
+  "ACTIVATION_TOKEN_USED",
+  "ACTIVATION_SOURCE_REFUSED",
+  "ACTIVATION_KEY_REFUSED",
+  "ACTIVATION_TOO_MANY_APPLICANTS",
+]);
 /** A lost race is decided again with what the winner wrote; a second loss cannot happen, a token is consumed once. */
 const maxAttempts = 3;
 
@@ -118,6 +140,7 @@ export function createRedeemActivation(deps: {
       const found = await whileAvailable(redemptions.find(presented.tokenId));
       const decision = decideRedemption({ found, presented, keys: request.keys, remoteAddress, now });
       if (decision.decision === "refuse") throw await refuse(decision, presented, remoteAddress);
+      if (decision.decision === "hold") throw await hold(decision.token, { request, presented, remoteAddress, now });
       if (decision.decision === "replay") {
         return finish({ ...decision, presented, request, remoteAddress, signal, isReplay: true });
       }
@@ -149,13 +172,34 @@ export function createRedeemActivation(deps: {
     await whileAvailable(
       redemptions.refuse({ code, tokenId, fabricId: fabricId ?? "", remoteAddress, now: clock.now() }),
     );
-    const isSuspicious = code === "ACTIVATION_TOKEN_USED" || code === "ACTIVATION_SOURCE_REFUSED";
+    const isSuspicious = suspiciousRefusals.has(code);
     const level = isSuspicious ? "warn" : "info";
     logger[level](
       { [field.tokenId]: tokenId, [field.errorCode]: code, [field.remoteAddress]: remoteAddress },
       "activation refused",
     );
     return refusalError(code, { tokenId, remoteAddress });
+  }
+
+  async function hold(
+    { fabricId }: StoredToken,
+    asked: {
+      readonly request: ActivationRequest;
+      readonly presented: PresentedToken;
+      readonly remoteAddress: string;
+      readonly now: Date;
+    },
+  ): Promise<DrawbridgeError> {
+    const { request, presented, remoteAddress, now } = asked;
+    const { tokenId } = presented;
+    const { agentVersion, keys } = request;
+    const keySha256 = keys.agentSpkiSha256;
+    const applicant = { tokenId, fabricId, keySha256, agentVersion, remoteAddress, now };
+    if ((await whileAvailable(redemptions.hold(applicant))) === "too_many") {
+      const refusal = { decision: "refuse", code: "ACTIVATION_TOO_MANY_APPLICANTS", fabricId } as const;
+      return refuse(refusal, presented, remoteAddress);
+    }
+    return notApproved({ tokenId, keySha256 });
   }
 
   function newEnrolment(request: ActivationRequest, { tokenId }: PresentedToken, remoteAddress: string): NewEnrolment {

@@ -21,7 +21,28 @@ export interface StoredToken {
   readonly refusedUses: number;
   /** From which it may be redeemed; none: from anywhere. */
   readonly allowedNetworks: readonly string[];
+  readonly approval: TokenApproval;
 }
+
+/** Whether somebody else than the token's maker has to say which agent it is for. */
+export type TokenApproval =
+  | { readonly state: "not_needed" }
+  | { readonly state: "awaited" }
+  /** From then on it is for the agent with this tunnel key only. */
+  | { readonly state: "given"; readonly keySha256: string; readonly by: string; readonly at: Date };
+
+/** An agent that asked with a token that was not approved. */
+export interface Applicant {
+  /** SHA-256 of the tunnel key's SubjectPublicKeyInfo, lower-case hex. */
+  readonly keySha256: string;
+  readonly remoteAddress: string;
+  readonly agentVersion: string;
+  readonly firstAskedAt: Date;
+  readonly lastAskedAt: Date;
+}
+
+/** More is not shown to an operator, who has to find the right one. */
+export const mostApplicants = 8;
 
 /** State at `now`: an unused token is expired from `expiresAt` on. */
 export function tokenStateAt(token: Pick<StoredToken, "state" | "expiresAt">, now: Date): TokenState {

@@ -41,12 +41,12 @@ export function tokenRedeemed(fact: {
 }
 
 export function tokenRefused(refusal: Refusal): NewEvent<"activation.token.refused.v1"> {
-  const { tokenId, fabricId, code, remoteAddress } = refusal;
+  const { tokenId, fabricId, code, remoteAddress, keySha256 = "" } = refusal;
   return {
     type: "activation.token.refused.v1",
     scope: fabricId === "" ? "unknown" : fabricId,
     occurredAt: refusal.now,
-    payload: { tokenId, fabricId, errorCode: code, remoteAddress },
+    payload: { tokenId, fabricId, errorCode: code, remoteAddress, keySha256 },
   };
 }
 

@@ -7,8 +7,8 @@ import { network } from "@drawbridge/config";
 import type { Clock } from "@drawbridge/lifecycle";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import { z } from "zod";
-import type { TokenManagement } from "../domain/manage-tokens.ts";
-import { tokenStateAt, type StoredToken, type TokenState } from "../domain/stored-token.ts";
+import type { ListedToken, TokenManagement } from "../domain/manage-tokens.ts";
+import { tokenStateAt, type TokenState } from "../domain/stored-token.ts";
 import { parseMessage } from "./parse-message.ts";
 
 const createSchema = z.object({
@@ -19,13 +19,19 @@ const createSchema = z.object({
   ttlSeconds: z.number().int().min(0),
   createdBy: z.string().min(1).max(200),
   allowedNetworks: z.array(network()).max(32),
+  requiresApproval: z.boolean(),
 });
 const listSchema = z.object({
   fabricId: z.uuid().or(z.literal("")),
   pageSize: z.number().int().min(0).max(500),
   pageToken: z.uuid().or(z.literal("")),
 });
-const revokeSchema = z.object({ tokenId: z.uuid() });
+const tokenSchema = z.object({ tokenId: z.uuid() });
+const approveSchema = z.object({
+  tokenId: z.uuid(),
+  keySha256: z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hex digits"),
+  approvedBy: z.string().min(1).max(200),
+});
 const defaultPageSize = 100;
 
 const states = {
@@ -38,9 +44,15 @@ const states = {
 /** ActivationTokenService: for management-api only. */
 export function createActivationTokenRpc(management: TokenManagement, clock: Clock): GrpcServiceDefinition {
   const allow = [{ service: "management-api" }];
-  const toProto = (token: StoredToken): ActivationToken => tokenToProto(token, clock.now());
+  const toProto = (token: ListedToken): ActivationToken => tokenToProto(token, clock.now());
   return defineGrpcService(ActivationTokenServiceService, {
-    allow: { createActivationToken: allow, listActivationTokens: allow, revokeActivationToken: allow },
+    allow: {
+      createActivationToken: allow,
+      listActivationTokens: allow,
+      getActivationToken: allow,
+      approveActivationToken: allow,
+      revokeActivationToken: allow,
+    },
     handlers: {
       createActivationToken: async (message) => {
         const { token, text } = await management.create(parseMessage(createSchema, message));
@@ -55,14 +67,20 @@ export function createActivationTokenRpc(management: TokenManagement, clock: Clo
         });
         return { tokens: page.tokens.map(toProto), nextPageToken: page.nextBefore ?? "" };
       },
+      getActivationToken: async (message) => {
+        return { token: toProto(await management.get(parseMessage(tokenSchema, message).tokenId)) };
+      },
+      approveActivationToken: async (message) => {
+        return { token: toProto(await management.approve(parseMessage(approveSchema, message))) };
+      },
       revokeActivationToken: async (message) => {
-        return { token: toProto(await management.revoke(parseMessage(revokeSchema, message).tokenId)) };
+        return { token: toProto(await management.revoke(parseMessage(tokenSchema, message).tokenId)) };
       },
     },
   });
 }
 
-function tokenToProto(token: StoredToken, now: Date): ActivationToken {
+function tokenToProto(token: ListedToken, now: Date): ActivationToken {
   return {
     tokenId: token.tokenId,
     fabricId: token.fabricId,
@@ -75,5 +93,19 @@ function tokenToProto(token: StoredToken, now: Date): ActivationToken {
     agentId: token.agentId ?? "",
     refusedUses: token.refusedUses,
     allowedNetworks: [...token.allowedNetworks],
+    ...approvalToProto(token),
+  };
+}
+
+type ApprovalFields = "requiresApproval" | "approvedBy" | "approvedAt" | "approvedKeySha256" | "applicants";
+
+function approvalToProto({ approval, applicants }: ListedToken): Pick<ActivationToken, ApprovalFields> {
+  const isGiven = approval.state === "given";
+  return {
+    requiresApproval: approval.state !== "not_needed",
+    approvedBy: isGiven ? approval.by : "",
+    ...(isGiven ? { approvedAt: approval.at } : {}),
+    approvedKeySha256: isGiven ? approval.keySha256 : "",
+    applicants: [...applicants],
   };
 }

@@ -3,6 +3,7 @@ import type { ColumnType, Generated } from "kysely";
 /** The schema `activation`, as Kysely sees it. */
 export interface ActivationDatabase {
   readonly activation_token: ActivationTokenTable;
+  readonly activation_applicant: ActivationApplicantTable;
   readonly enrolment: EnrolmentTable;
   readonly deleted_fabric: DeletedFabricTable;
   readonly revocation_duty: RevocationDutyTable;
@@ -26,6 +27,19 @@ export interface ActivationTokenTable {
   readonly revoked_at: Date | null;
   readonly refused_uses: Generated<number>;
   readonly allowed_networks: string[];
+  readonly requires_approval: boolean;
+  readonly approved_key_sha256: Later<string>;
+  readonly approved_by: Later<string>;
+  readonly approved_at: Later<Date>;
+}
+
+export interface ActivationApplicantTable {
+  readonly token_id: string;
+  readonly key_sha256: string;
+  readonly remote_address: string;
+  readonly agent_version: string;
+  readonly first_asked_at: Date;
+  readonly last_asked_at: Date;
 }
 
 /** Absent in an INSERT: set later. */

@@ -1,4 +1,5 @@
 import { enqueueEvent, sql, type Store } from "@drawbridge/store";
+import { mostApplicants } from "../domain/stored-token.ts";
 import type { Redemptions } from "../domain/redeem-activation.ts";
 import { tokenRedeemed, tokenRefused } from "../events/token-events.ts";
 import type { ActivationDatabase } from "./database.ts";
@@ -41,6 +42,12 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
           .where("state", "=", "unused")
           .where("expires_at", ">", now)
           .where(isFabricThere("activation_token"))
+          .where((where) =>
+            where.or([
+              where("requires_approval", "=", false),
+              where("approved_key_sha256", "=", enrolment.agentSpkiSha256),
+            ]),
+          )
           .returning("fabric_id")
           .executeTakeFirst();
         if (!consumed) return undefined;
@@ -86,6 +93,40 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
         }
         await enqueueEvent(tx, tokenRedeemed({ tokenId, fabricId, agentId, issued, remoteAddress, now }));
         return "kept";
+      }),
+
+    hold: ({ tokenId, fabricId, keySha256, agentVersion, remoteAddress, now }) =>
+      store.transaction(async (tx) => {
+        const asked = { remote_address: remoteAddress, agent_version: agentVersion, last_asked_at: now };
+        const known = await tx
+          .updateTable("activation_applicant")
+          .set(asked)
+          .where("token_id", "=", tokenId)
+          .where("key_sha256", "=", keySha256)
+          .executeTakeFirst();
+        if (known.numUpdatedRows > 0n) return "held";
+        // One at a time, or several would be the last one that still finds room.
+        await tx
+          .selectFrom("activation_token")
+          .select("token_id")
+          .where("token_id", "=", tokenId)
+          .forUpdate()
+          .execute();
+        const { count } = await tx
+          .selectFrom("activation_applicant")
+          .select(sql<string>`count(*)`.as("count"))
+          .where("token_id", "=", tokenId)
+          .executeTakeFirstOrThrow();
+        if (Number(count) >= mostApplicants) return "too_many";
+        const inserted = await tx
+          .insertInto("activation_applicant")
+          .values({ token_id: tokenId, key_sha256: keySha256, first_asked_at: now, ...asked })
+          .onConflict((conflict) => conflict.doNothing())
+          .executeTakeFirst();
+        if (inserted.numInsertedOrUpdatedRows === 0n) return "held";
+        const code = "ACTIVATION_NOT_APPROVED";
+        await enqueueEvent(tx, tokenRefused({ code, tokenId, fabricId, remoteAddress, keySha256, now }));
+        return "held";
       }),
 
     refuse: (refusal) =>

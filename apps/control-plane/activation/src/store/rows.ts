@@ -1,8 +1,14 @@
 import type { Selectable } from "kysely";
 import type { Enrolment, IssuedCertificates } from "../domain/enrolment.ts";
 import type { Recovery } from "../domain/recovery-state.ts";
-import type { StoredToken } from "../domain/stored-token.ts";
-import type { ActivationTokenTable, EnrolmentTable, IssuedColumns, RecoveryTable } from "./database.ts";
+import type { Applicant, StoredToken, TokenApproval } from "../domain/stored-token.ts";
+import type {
+  ActivationApplicantTable,
+  ActivationTokenTable,
+  EnrolmentTable,
+  IssuedColumns,
+  RecoveryTable,
+} from "./database.ts";
 
 export function tokenFromRow(row: Selectable<ActivationTokenTable>, agentId: string | undefined): StoredToken {
   return {
@@ -19,6 +25,25 @@ export function tokenFromRow(row: Selectable<ActivationTokenTable>, agentId: str
     agentId,
     refusedUses: row.refused_uses,
     allowedNetworks: row.allowed_networks,
+    approval: approvalFromRow(row),
+  };
+}
+
+function approvalFromRow(row: Selectable<ActivationTokenTable>): TokenApproval {
+  const { approved_key_sha256: keySha256, approved_by: by, approved_at: at } = row;
+  if (!row.requires_approval) return { state: "not_needed" };
+  return keySha256 === null || by === null || at === null
+    ? { state: "awaited" } // null together
+    : { state: "given", keySha256, by, at };
+}
+
+export function applicantFromRow(row: Selectable<ActivationApplicantTable>): Applicant {
+  return {
+    keySha256: row.key_sha256,
+    remoteAddress: row.remote_address,
+    agentVersion: row.agent_version,
+    firstAskedAt: row.first_asked_at,
+    lastAskedAt: row.last_asked_at,
   };
 }
 

@@ -27,7 +27,13 @@ const events: readonly AuditedEvent[] = [
   {
     ...envelope,
     type: "activation.token.refused.v1",
-    payload: { tokenId: "t1", fabricId: "f1", errorCode: "ACTIVATION_TOKEN_USED", remoteAddress: "10.0.0.2" },
+    payload: {
+      tokenId: "t1",
+      fabricId: "f1",
+      errorCode: "ACTIVATION_TOKEN_USED",
+      remoteAddress: "10.0.0.2",
+      keySha256: "",
+    },
   },
   {
     ...envelope,

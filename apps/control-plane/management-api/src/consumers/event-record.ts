@@ -39,7 +39,7 @@ function factsOf(event: AuditedEvent): Facts {
       };
     }
     case "activation.token.refused.v1": {
-      const { tokenId, fabricId, errorCode, remoteAddress } = event.payload;
+      const { tokenId, fabricId, errorCode, remoteAddress, keySha256 } = event.payload;
       return {
         actor: "anonymous",
         address: remoteAddress,
@@ -47,7 +47,7 @@ function factsOf(event: AuditedEvent): Facts {
         target: tokenId,
         result: "refused",
         errorCode,
-        details: { fabricId },
+        details: { fabricId, keySha256 },
       };
     }
     case "activation.recovery.completed.v1": {

@@ -8,6 +8,7 @@ import { bundleRoutes } from "./routes/bundle-routes.ts";
 import { certificateRoutes } from "./routes/certificate-routes.ts";
 import { environmentRoutes } from "./routes/environment-routes.ts";
 import { fabricRoutes } from "./routes/fabric-routes.ts";
+import { fabricTokenRoutes } from "./routes/fabric-token-routes.ts";
 import { operationRoutes } from "./routes/operation-routes.ts";
 import { openApiSchema } from "./schemas/operations.ts";
 import { recoveryRoutes } from "./routes/recovery-routes.ts";
@@ -22,6 +23,7 @@ export function allRoutes(services: RouteServices): readonly Route[] {
     ...accountRoutes(services),
     ...environmentRoutes(services),
     ...fabricRoutes(services),
+    ...fabricTokenRoutes(services),
     ...recoveryRoutes(services),
     ...certificateRoutes(services),
     ...authorityRoutes(services),

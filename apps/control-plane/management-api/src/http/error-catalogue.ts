@@ -135,6 +135,15 @@ const errors = {
   LOGS_NOT_ALLOWED: { kind: "permission_denied", meaning: "the fabric's owner does not allow operators to read logs" },
   ACTIVATION_TOKEN_NOT_FOUND: { kind: "not_found", meaning: "there is no such activation token" },
   ACTIVATION_TOKEN_USED: { kind: "failed_precondition", meaning: "the activation token was redeemed" },
+  ACTIVATION_TOKEN_REVOKED: { kind: "failed_precondition", meaning: "the activation token was revoked" },
+  ACTIVATION_TOKEN_EXPIRED: { kind: "failed_precondition", meaning: "the activation token has expired" },
+  ACTIVATION_APPLICANT_NOT_FOUND: { kind: "not_found", meaning: "no agent with this key asked with the token" },
+  ACTIVATION_APPROVAL_NOT_NEEDED: { kind: "failed_precondition", meaning: "the activation token needs no approval" },
+  ACTIVATION_APPROVAL_BY_CREATOR: {
+    kind: "permission_denied",
+    meaning: "who made the token may not approve its agent",
+  },
+  ACTIVATION_APPROVED_ALREADY: { kind: "failed_precondition", meaning: "another agent was approved for the token" },
   TOKEN_TTL_OUT_OF_RANGE: { kind: "invalid_argument", meaning: "an activation token lives 300 to 86400 seconds" },
   FABRIC_FULL: { kind: "resource_exhausted", meaning: "the fabric has as many apps as one may have" },
   FABRIC_ENVIRONMENTS_INVALID: {

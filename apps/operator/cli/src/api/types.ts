@@ -99,6 +99,21 @@ export const fabricTokenSchema = z.object({
   agentId: z.string().nullish(),
   refusedUses: z.number(),
   allowedNetworks: z.array(z.string()).default([]),
+  requiresApproval: z.boolean().default(false),
+  approvedBy: z.string().default(""),
+  approvedAt: instant.nullish(),
+  approvedKeySha256: z.string().default(""),
+  applicants: z
+    .array(
+      z.object({
+        keySha256: z.string(),
+        address: z.string(),
+        agentVersion: z.string(),
+        firstAskedAt: instant,
+        lastAskedAt: instant,
+      }),
+    )
+    .default([]),
 });
 export type FabricToken = z.output<typeof fabricTokenSchema>;
 

@@ -99,6 +99,23 @@ function answers(
 ): readonly (readonly [RegExp, unknown])[] {
   const { phase } = self;
   const token = { tokenId: "t-1", fabricId: "f-1", fabric: "edge", expiresAt: at };
+  const waiting = {
+    ...token,
+    state: "unused",
+    createdAt: at,
+    createdBy: "ann",
+    refusedUses: 0,
+    requiresApproval: true,
+    applicants: [
+      {
+        keySha256: "ab".repeat(32),
+        address: "192.0.2.7",
+        agentVersion: "0.1.0",
+        firstAskedAt: at,
+        lastAskedAt: at,
+      },
+    ],
+  };
   const user = { username: "ann", bindings: [{ role: "viewer", environment: "*" }], createdAt: at };
   return [
     [/^POST \/v1\/sessions$/, { token: "dbt1.x.y", expiresAt: "2126-01-01T00:00:00.000Z", username: "admin" }],
@@ -126,6 +143,11 @@ function answers(
     [/^DELETE \/v1\/fabrics\//, { fabricId: "f-1" }],
     [/^POST \/v1\/fabric-tokens$/, { ...token, token: "fat1.x.y", created: true, environments: ["production"] }],
     [/^GET \/v1\/fabric-tokens$/, page({ ...token, state: "unused", createdAt: at, createdBy: "ann", refusedUses: 0 })],
+    [/^GET \/v1\/fabric-tokens\//, waiting],
+    [
+      /^POST \/v1\/fabric-tokens\/.*\/approve$/,
+      { ...waiting, approvedBy: "bob", approvedAt: at, approvedKeySha256: waiting.applicants[0]?.keySha256 },
+    ],
     [/^DELETE \/v1\/fabric-tokens\//, { ...token, state: "revoked", createdAt: at, createdBy: "ann", refusedUses: 0 }],
     [/^GET \/v1\/apps$/, page(anApp(phase))],
     [/\/logs$/, { type: "line", replicaId: "r-1", stream: "stdout", line: "hello", at }],

@@ -44,7 +44,7 @@ export function certificateToJson(
     activatedAt: instantOrNull(record.activatedAt),
     notBefore: requiredInstant("certificate.not_before", record.notBefore),
     notAfter: requiredInstant("certificate.not_after", record.notAfter),
-    renewAt: instantOrNull(held?.renewAt),
+    renewAt: instantOrNull(held?.renewAt ?? record.renewAt),
     lastRenewalFailure: held?.lastFailure ?? "",
     revokedAt: instantOrNull(record.revokedAt),
     revocationReason: record.revocationReason,

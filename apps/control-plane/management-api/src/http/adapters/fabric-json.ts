@@ -5,13 +5,8 @@ import {
 import { type ClusterInfo, type Fabric, FabricState } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import type { z } from "zod";
 import { clockStateOf, lockRemedy } from "../../domain/fabric-verdicts.ts";
-import {
-  certificatePurposes,
-  type fabricSchema,
-  type fabricStates,
-  type fabricTokenSchema,
-  type fabricTokenStates,
-} from "../schemas/fabric.ts";
+import { certificatePurposes, type fabricSchema, type fabricStates } from "../schemas/fabric.ts";
+import type { fabricTokenSchema, fabricTokenStates } from "../schemas/fabric-token.ts";
 import { instantOrNull, required, requiredInstant, safeNumber } from "./values.ts";
 
 type FabricJson = z.output<typeof fabricSchema>;
@@ -127,5 +122,16 @@ export function fabricTokenToJson(message: ActivationToken | undefined): z.outpu
     agentId: token.agentId,
     refusedUses: token.refusedUses,
     allowedNetworks: [...token.allowedNetworks],
+    requiresApproval: token.requiresApproval,
+    approvedBy: token.approvedBy,
+    approvedAt: instantOrNull(token.approvedAt),
+    approvedKeySha256: token.approvedKeySha256,
+    applicants: token.applicants.map(({ keySha256, remoteAddress, agentVersion, firstAskedAt, lastAskedAt }) => ({
+      keySha256,
+      address: remoteAddress,
+      agentVersion,
+      firstAskedAt: requiredInstant("first_asked_at", firstAskedAt),
+      lastAskedAt: requiredInstant("last_asked_at", lastAskedAt),
+    })),
   };
 }

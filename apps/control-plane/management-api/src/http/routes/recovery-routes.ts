@@ -126,6 +126,7 @@ function recoveryTokenRoute(
         ttlSeconds,
         createdBy: caller.username,
         allowedNetworks: [],
+        requiresApproval: false,
       };
       const answer = await fabricTokens.createActivationToken(request, { signal });
       const token = required("token", answer.token);

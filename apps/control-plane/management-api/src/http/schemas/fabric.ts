@@ -1,8 +1,7 @@
-import { network } from "@drawbridge/config";
 import { z } from "zod";
 import { certificateStates } from "../../domain/certificate-state.ts";
 import { clockStates, trustBundleStates } from "../../domain/fabric-verdicts.ts";
-import { environmentName, instant, nameText, nullableInstant, plainText, uuid } from "./common.ts";
+import { nullableInstant, uuid } from "./common.ts";
 
 export const fabricStates = ["pending", "connected", "unreachable", "disconnected"] as const;
 
@@ -131,58 +130,3 @@ export const fabricDetailSchema = fabricSchema
   .meta({ id: "FabricDetail", description: "A fabric with its certificates, its collector and its recovery." });
 
 export const deletedFabricSchema = z.object({ fabricId: uuid("Id.") }).meta({ id: "DeletedFabric" });
-
-/** What a fabric runs that is made without a word about it. */
-export const defaultEnvironment = "production";
-
-export const newFabricTokenBody = z.strictObject({
-  fabric: nameText("Name of the fabric; it is created if there is none of that name."),
-  region: plainText(100).default(""),
-  environments: z
-    .array(environmentName)
-    .max(100, "must name at most 100 environments")
-    .default([])
-    .meta({
-      description: `Environments to add to the fabric. None leaves a fabric as it is; a new one then runs "${defaultEnvironment}".`,
-    }),
-  ttlSeconds: z
-    .int("must be a whole number")
-    .min(300, "must be at least 300")
-    .max(86_400, "must be at most 86400")
-    .default(1_800)
-    .meta({ description: "Life in seconds." }),
-  allowedNetworks: z.array(network()).max(32, "must name at most 32 networks").default([]).meta({
-    description:
-      'Networks from which it may be redeemed: "10.0.0.0/8", "2001:db8::/32", or an address. None: from anywhere.',
-  }),
-});
-
-export const newFabricTokenSchema = z
-  .object({
-    tokenId: uuid("Id; safe to show and log."),
-    token: z.string().meta({ description: "The activation token, shown once: hand it to the agent as a file." }),
-    fabricId: uuid("The fabric that it activates."),
-    fabric: z.string(),
-    created: z.boolean().meta({ description: "Whether the fabric was made with it." }),
-    environments: z.array(z.string()).meta({ description: "What the fabric runs now." }),
-    expiresAt: instant("Valid up to but not including this instant."),
-  })
-  .meta({ id: "NewFabricToken", description: "A new activation token." });
-
-export const fabricTokenStates = ["unused", "redeemed", "revoked", "expired"] as const;
-
-export const fabricTokenSchema = z
-  .object({
-    tokenId: uuid("Id."),
-    fabricId: uuid("The fabric that it activates."),
-    fabric: z.string(),
-    state: z.enum(fabricTokenStates),
-    createdAt: instant("When it was made."),
-    expiresAt: instant("End of its life."),
-    createdBy: z.string(),
-    redeemedAt: nullableInstant("When it was redeemed; null if it was not."),
-    agentId: z.string(),
-    refusedUses: z.int().meta({ description: "Uses refused after the first." }),
-    allowedNetworks: z.array(z.string()).meta({ description: "From which it may be redeemed; none: from anywhere." }),
-  })
-  .meta({ id: "FabricToken", description: "An activation token without its secret." });
