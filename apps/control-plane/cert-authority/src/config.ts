@@ -7,7 +7,8 @@ const { LOG_LEVEL, LOG_FORMAT } = telemetryFields();
 
 const authorityFields = {
   KEY_ENCRYPTION_KEY_FILE: secretFile().meta({
-    description: "file that holds 32 random bytes, base64url: CA private keys are stored under this key",
+    description:
+      "file of the key encryption key: 32 random bytes, base64url; CA private keys are stored under it. More lines are previous keys, which still open what was stored under them",
   }),
   LEAF_TTL_SECONDS: z.coerce.number().int().default(leafTtl.defaultSeconds).meta({
     description: "life of a leaf certificate: 1 hour to 30 days, at most a sixth of the issuing CA's life",
@@ -72,6 +73,14 @@ export const migrateConfigSchema = z.object({
   LOG_LEVEL,
   LOG_FORMAT,
   DATABASE_URL_FILE: service.DATABASE_URL_FILE,
+});
+
+/** Of the rewrap job. */
+export const rewrapConfigSchema = z.object({
+  LOG_LEVEL,
+  LOG_FORMAT,
+  DATABASE_URL_FILE: service.DATABASE_URL_FILE,
+  KEY_ENCRYPTION_KEY_FILE: authorityFields.KEY_ENCRYPTION_KEY_FILE,
 });
 
 /** Of the bootstrap job. */

@@ -22,7 +22,7 @@ import {
 import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { wireAuthority } from "./ca/wire-authority.ts";
-import { parseKeyEncryptionKey } from "./ca/sealed-key.ts";
+import { parseKeyEncryptionKeys } from "@drawbridge/pki";
 import type { CertAuthorityConfig } from "./config.ts";
 import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
 import { createSigningThread } from "./signing/create-signing-thread.ts";
@@ -66,7 +66,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   const { config, logger, telemetry, clock, random, ids } = deps;
   const { metrics } = telemetry;
   const health = createHealth();
-  const kek = parseKeyEncryptionKey(config.KEY_ENCRYPTION_KEY_FILE.reveal());
+  const keks = parseKeyEncryptionKeys(config.KEY_ENCRYPTION_KEY_FILE.reveal());
 
   // outbound
   const store = openStore<CertAuthorityDb>({
@@ -136,8 +136,9 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     readSuccession,
   } = wireAuthority({
     config,
-    kek,
+    keks,
     store,
+    certificates,
     bus,
     identity: identity.holder,
     logger,
@@ -167,7 +168,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   );
   const crls = createCrlCache({
     activeIssuerId: () => authority.get().issuingFor("fabric").id,
-    findIssuer: (id) => findCrlIssuer(store, { id, kek }),
+    findIssuer: (id) => findCrlIssuer(store, { id, keks }),
     revocations,
     clock,
   });

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runMigrations } from "@drawbridge/store";
 import { freePort, createTestLogger, startTestNats, startTestPostgres } from "@drawbridge/testkit";
@@ -59,6 +61,13 @@ test("migrate, bootstrap and serve as processes; SIGTERM ends in order (house st
   expect(code).toBe(0);
   expect(output).not.toContain("PRIVATE KEY");
   expect(output).not.toContain(new URL(database.url).password);
+
+  const keys = `${randomBytes(32).toString("base64url")}\n${await readFile(files.path("kek"), "utf8")}`;
+  await writeFile(files.path("kek"), keys);
+  const { DRAWBRIDGE_IDENTITIES_DIR: _, ...rewrapEnv } = bootstrapEnv(files);
+  const rewrapped = await start("src/rewrap.ts", rewrapEnv).ended;
+  expect(rewrapped).toMatchObject({ code: 0, output: expect.stringContaining('"rewrapped":2') });
+  for (const key of keys.split("\n")) expect(rewrapped.output).not.toContain(key);
 });
 
 test("says at the start what is wrong with the configuration, and names no value of a secret", async () => {

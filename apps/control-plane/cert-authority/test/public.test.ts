@@ -3,6 +3,7 @@ import {
   createIssuingCertificate,
   createRootCertificate,
   generateKeyPair,
+  parseKeyEncryptionKeys,
   parseTrustBundleJson,
 } from "@drawbridge/pki";
 import { openStore, type Store } from "@drawbridge/store";
@@ -10,7 +11,6 @@ import { createTestLogger, startTestNats, startTestPostgres } from "@drawbridge/
 import { createHash, X509Certificate as NodeX509 } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { parseKeyEncryptionKey } from "../src/ca/sealed-key.ts";
 import { insertCaKey } from "../src/store/ca-key-repository.ts";
 import type { CertAuthorityDb } from "../src/store/schema.ts";
 import {
@@ -125,12 +125,12 @@ test("every issuing CA has a list of its own, signed by itself (RFC 5280 5)", as
   const rootDer = await createRootCertificate({ keyPair: rootKey, trustDomain, now });
   const root = { certificateDer: rootDer, privateKey: rootKey.privateKey };
   const certificateDer = await createIssuingCertificate({ spkiDer: keyPair.spkiDer, root, trustDomain, now });
-  const kek = parseKeyEncryptionKey(
+  const keks = parseKeyEncryptionKeys(
     (await readFile(files.env["DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE"] ?? "", "utf8")).trim(),
   );
   const id = uuidV7Ids.next();
   const ca = { id, kind: "issuing", state: "prepared", issuerId: active.issuer_id, certificateDer, keyPair } as const;
-  await store.transaction((tx) => insertCaKey(tx, { ...ca, kek, createdAt: now }));
+  await store.transaction((tx) => insertCaKey(tx, { ...ca, keks, createdAt: now }));
 
   const [ofActive, ofOther] = [await issueAndRevoke("test"), await issueAndRevoke("test", id)];
   const other = await listWith(`/v1/crl/${id}`, ofOther);

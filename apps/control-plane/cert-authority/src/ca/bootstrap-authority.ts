@@ -1,13 +1,13 @@
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import type { KeyEncryptionKeys } from "@drawbridge/pki";
 import { enqueueEvent, type Store } from "@drawbridge/store";
 import { insertTrustBundle, lockAuthority, readAuthorityVersion } from "../store/ca-key-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 import { makeIssuing, makeRoot } from "./make-ca.ts";
-import type { KeyEncryptionKey } from "./sealed-key.ts";
 
 export interface BootstrapAuthorityOptions {
   readonly store: Pick<Store<CertAuthorityDb>, "transaction">;
-  readonly kek: KeyEncryptionKey;
+  readonly keks: KeyEncryptionKeys;
   readonly trustDomain: string;
   readonly issuingTtlSeconds: number;
   readonly clock: Pick<Clock, "now">;
@@ -19,9 +19,9 @@ export async function bootstrapAuthority(options: BootstrapAuthorityOptions): Pr
   return options.store.transaction(async (tx) => {
     await lockAuthority(tx);
     if ((await readAuthorityVersion(tx)) !== undefined) return "found";
-    const { trustDomain, kek, ids } = options;
+    const { trustDomain, keks, ids } = options;
     const now = options.clock.now();
-    const make = { kek, trustDomain, now, ids, state: "active" } as const;
+    const make = { keks, trustDomain, now, ids, state: "active" } as const;
     const root = await makeRoot(tx, make);
     await makeIssuing(tx, { ...make, root, ttlSeconds: options.issuingTtlSeconds });
     await insertTrustBundle(tx, { trustDomain, sequence: 1n });

@@ -1,5 +1,10 @@
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
-import { createTrustBundle, defaultRefreshHintSeconds, signTrustSuccession } from "@drawbridge/pki";
+import {
+  createTrustBundle,
+  defaultRefreshHintSeconds,
+  signTrustSuccession,
+  type KeyEncryptionKeys,
+} from "@drawbridge/pki";
 import { enqueueEvent, type Store, type Transaction } from "@drawbridge/store";
 import {
   bundleRoots,
@@ -23,11 +28,10 @@ import {
 import { insertSuccession, lastLeafEndsAt, setPhase, writeRotation } from "../store/rotation-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 import { makeIssuing, makeRoot, type OpenedRoot } from "./make-ca.ts";
-import type { KeyEncryptionKey } from "./sealed-key.ts";
 
 export interface ChangeAuthorityDeps {
   readonly store: Pick<Store<CertAuthorityDb>, "transaction">;
-  readonly kek: KeyEncryptionKey;
+  readonly keks: KeyEncryptionKeys;
   readonly issuingTtlSeconds: number;
   readonly times: RotationTimes;
   readonly clock: Pick<Clock, "now">;
@@ -238,9 +242,9 @@ async function makePrepared(change: Change, root: OpenedRoot): Promise<string> {
   return makeIssuing(tx, { ...options, ttlSeconds: issuingTtlSeconds });
 }
 
-async function openRoot({ tx, state, kek }: Change, rootId: string): Promise<OpenedRoot> {
+async function openRoot({ tx, state, keks }: Change, rootId: string): Promise<OpenedRoot> {
   const { certificateDer } = requireKey(state.keys, ({ id }) => id === rootId);
-  const keyPair = (await openCaKeys(tx, [rootId], kek)).get(rootId);
+  const keyPair = (await openCaKeys(tx, [rootId], keks)).get(rootId);
   if (!keyPair) throw new Error("the private key of a root that is in use was destroyed");
   return { id: rootId, certificateDer, keyPair };
 }

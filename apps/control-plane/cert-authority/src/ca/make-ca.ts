@@ -1,12 +1,17 @@
-import { createIssuingCertificate, createRootCertificate, generateKeyPair, type KeyPair } from "@drawbridge/pki";
+import {
+  createIssuingCertificate,
+  createRootCertificate,
+  generateKeyPair,
+  type KeyPair,
+  type KeyEncryptionKeys,
+} from "@drawbridge/pki";
 import type { IdSource } from "@drawbridge/lifecycle";
 import type { Transaction } from "@drawbridge/store";
 import { insertCaKey } from "../store/ca-key-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
-import type { KeyEncryptionKey } from "./sealed-key.ts";
 
 export interface MakeCaOptions {
-  readonly kek: KeyEncryptionKey;
+  readonly keks: KeyEncryptionKeys;
   readonly trustDomain: string;
   readonly now: Date;
   readonly ids: IdSource;
@@ -22,11 +27,11 @@ export interface OpenedRoot {
 
 /** Make a root and store it. */
 export async function makeRoot(tx: Transaction<CertAuthorityDb>, options: MakeCaOptions): Promise<OpenedRoot> {
-  const { kek, trustDomain, now, state } = options;
+  const { keks, trustDomain, now, state } = options;
   const id = options.ids.next();
   const keyPair = await generateKeyPair();
   const certificateDer = await createRootCertificate({ keyPair, trustDomain, now });
-  await insertCaKey(tx, { id, kind: "root", state, issuerId: id, certificateDer, keyPair, kek, createdAt: now });
+  await insertCaKey(tx, { id, kind: "root", state, issuerId: id, certificateDer, keyPair, keks, createdAt: now });
   return { id, certificateDer, keyPair };
 }
 
@@ -35,7 +40,7 @@ export async function makeIssuing(
   tx: Transaction<CertAuthorityDb>,
   options: MakeCaOptions & { readonly root: OpenedRoot; readonly ttlSeconds: number },
 ): Promise<string> {
-  const { kek, trustDomain, now, root, state, ttlSeconds } = options;
+  const { keks, trustDomain, now, root, state, ttlSeconds } = options;
   const id = options.ids.next();
   const keyPair = await generateKeyPair();
   const certificateDer = await createIssuingCertificate({
@@ -45,7 +50,7 @@ export async function makeIssuing(
     now,
     ttlSeconds,
   });
-  const common = { kek, createdAt: now };
+  const common = { keks, createdAt: now };
   await insertCaKey(tx, { ...common, id, kind: "issuing", state, issuerId: root.id, certificateDer, keyPair });
   return id;
 }

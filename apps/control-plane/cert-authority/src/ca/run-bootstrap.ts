@@ -1,5 +1,5 @@
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
-import { assertLeafTtl } from "@drawbridge/pki";
+import { assertLeafTtl, parseKeyEncryptionKeys } from "@drawbridge/pki";
 import { openStore } from "@drawbridge/store";
 import type { Logger } from "@drawbridge/telemetry";
 import type { BootstrapConfig } from "../config.ts";
@@ -8,7 +8,6 @@ import { recordCertificates } from "../store/record-certificates.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 import { loadAuthority } from "./authority.ts";
 import { bootstrapAuthority } from "./bootstrap-authority.ts";
-import { parseKeyEncryptionKey } from "./sealed-key.ts";
 import { writeServiceIdentities } from "./write-service-identities.ts";
 
 export interface RunBootstrapOptions {
@@ -26,7 +25,7 @@ const startTimeoutMs = 60_000;
  * repeat and to run twice at once.
  */
 export async function runBootstrap({ config, logger, clock, ids }: RunBootstrapOptions): Promise<void> {
-  const kek = parseKeyEncryptionKey(config.KEY_ENCRYPTION_KEY_FILE.reveal());
+  const keks = parseKeyEncryptionKeys(config.KEY_ENCRYPTION_KEY_FILE.reveal());
   const store = openStore<CertAuthorityDb>({
     url: config.DATABASE_URL_FILE,
     schema: "cert_authority",
@@ -39,11 +38,11 @@ export async function runBootstrap({ config, logger, clock, ids }: RunBootstrapO
     const issuingTtlSeconds = config.ISSUING_CA_TTL_SECONDS;
     assertLeafTtl({ ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE, issuingTtlSeconds });
     const trustDomain = config.TRUST_DOMAIN;
-    const outcome = await bootstrapAuthority({ store, kek, trustDomain, issuingTtlSeconds, clock, ids });
+    const outcome = await bootstrapAuthority({ store, keks, trustDomain, issuingTtlSeconds, clock, ids });
     logger.info({ outcome, trust_domain: trustDomain }, "certificate authority is there");
     const source = {
       state: () => readAuthorityState(store.db),
-      openKeys: (keyIds: readonly string[]) => openCaKeys(store.db, keyIds, kek),
+      openKeys: (keyIds: readonly string[]) => openCaKeys(store.db, keyIds, keks),
     };
     const authority = await loadAuthority(source, trustDomain);
     const services = await store.transaction(async (tx) => {

@@ -1,7 +1,7 @@
 import type { Bus } from "@drawbridge/bus";
 import { AgentServiceClient } from "@drawbridge/contracts/runtime/v1/agent_service";
 import type { Clock, Component, IdSource, Random } from "@drawbridge/lifecycle";
-import { assertLeafTtl, type IdentityHolder } from "@drawbridge/pki";
+import { assertLeafTtl, type IdentityHolder, type KeyEncryptionKeys } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import type { Store } from "@drawbridge/store";
 import type { Logger, Metrics } from "@drawbridge/telemetry";
@@ -21,17 +21,18 @@ import {
   lastRotationRequest,
   readSuccession,
 } from "../store/rotation-repository.ts";
+import type { CertificateRepository } from "../store/certificate-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 import { createAuthority, type Authority } from "./authority.ts";
 import { createIssuingKeeper, createRotationKeeper } from "./authority-keeper.ts";
 import { createAuthorityWatch, type AuthorityWatch } from "./authority-watch.ts";
 import { byItself, createChangeAuthority } from "./change-authority.ts";
-import type { KeyEncryptionKey } from "./sealed-key.ts";
 
 export interface WireAuthorityDeps {
   readonly config: CertAuthorityConfig;
-  readonly kek: KeyEncryptionKey;
+  readonly keks: KeyEncryptionKeys;
   readonly store: Store<CertAuthorityDb>;
+  readonly certificates: Pick<CertificateRepository, "noteUse">;
   readonly bus: Bus;
   readonly identity: IdentityHolder;
   readonly logger: Logger;
@@ -56,7 +57,7 @@ export interface WiredAuthority {
 
 /** Everything about the CA's own keys: what is loaded, who replaces it, who asks. */
 export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
-  const { config, kek, store, logger, clock, random, ids } = deps;
+  const { config, keks, store, logger, clock, random, ids } = deps;
   const issuingTtlSeconds = config.ISSUING_CA_TTL_SECONDS;
   const isDrill = config.LEAF_TTL_MODE === "drill";
   assertLeafTtl({ ttlSeconds: config.LEAF_TTL_SECONDS, mode: config.LEAF_TTL_MODE, issuingTtlSeconds });
@@ -81,7 +82,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
     source: {
       state: () => readAuthorityState(store.db),
       version: () => readAuthorityVersion(store.db),
-      openKeys: (keyIds) => openCaKeys(store.db, keyIds, kek),
+      openKeys: (keyIds) => openCaKeys(store.db, keyIds, keks),
     },
     trustDomain: config.TRUST_DOMAIN,
     pollIntervalMs,
@@ -92,7 +93,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
   const watch = createAuthorityWatch({ bus: deps.bus, authority, clock, logger });
 
   // domain
-  const changeAuthority = createChangeAuthority({ store, kek, issuingTtlSeconds, times, clock, ids });
+  const changeAuthority = createChangeAuthority({ store, keks, issuingTtlSeconds, times, clock, ids });
   const issuersOfSerials = (serials: readonly string[]) => issuersOf(store.db, serials);
   const readFollowers = createReadFollowers({
     acknowledgements,
@@ -129,6 +130,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
     readSuccession: succession,
     lastRotationRequest: () => lastRotationRequest(store.db),
     acknowledgements,
+    certificates: deps.certificates,
     issuersOf: issuersOfSerials,
     assertCurrent: () => watch.assertCurrent(),
     sawSequence: (sequence) => watch.saw(sequence),

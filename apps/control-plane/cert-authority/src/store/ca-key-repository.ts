@@ -1,6 +1,13 @@
-import { importPrivateKeyDer, parseCertificate, privateKeyToDer, spkiPin, type KeyPair } from "@drawbridge/pki";
+import {
+  importPrivateKeyDer,
+  parseCertificate,
+  privateKeyToDer,
+  spkiPin,
+  type KeyEncryptionKeys,
+  type KeyPair,
+} from "@drawbridge/pki";
 import { sql, type Kysely, type Transaction } from "@drawbridge/store";
-import { openKey, sealKey, type KeyEncryptionKey } from "../ca/sealed-key.ts";
+import { openKey, sealKey } from "../ca/sealed-key.ts";
 import { versionOf, type AuthorityState, type CaKey, type CaKeyState, type Rotation } from "../domain/ca-key.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
@@ -57,7 +64,7 @@ export async function readAuthorityVersion(db: Kysely<CertAuthorityDb>): Promise
 export async function openCaKeys(
   db: Kysely<CertAuthorityDb>,
   ids: readonly string[],
-  kek: KeyEncryptionKey,
+  keks: KeyEncryptionKeys,
 ): Promise<ReadonlyMap<string, KeyPair>> {
   if (ids.length === 0) return new Map();
   const rows = await db
@@ -67,7 +74,7 @@ export async function openCaKeys(
     .execute();
   const opened = new Map<string, KeyPair>();
   for (const { id, sealed_private_key: sealed, seal_key_id: sealKeyId } of rows) {
-    if (sealed) opened.set(id, importPrivateKeyDer(openKey({ kek, keyId: id, sealed, sealKeyId })));
+    if (sealed) opened.set(id, importPrivateKeyDer(openKey({ keks, keyId: id, sealed, sealKeyId })));
   }
   return opened;
 }
@@ -86,11 +93,12 @@ export async function insertCaKey(
     readonly issuerId: string;
     readonly certificateDer: Uint8Array;
     readonly keyPair: KeyPair;
-    readonly kek: KeyEncryptionKey;
+    readonly keks: KeyEncryptionKeys;
     readonly createdAt: Date;
   },
 ): Promise<void> {
   const certificate = parseCertificate(ca.certificateDer);
+  const { sealed, sealKeyId } = sealKey(privateKeyToDer(ca.keyPair), { keks: ca.keks, keyId: ca.id });
   await tx
     .insertInto("ca_key")
     .values({
@@ -99,8 +107,8 @@ export async function insertCaKey(
       state: ca.state,
       issuer_id: ca.issuerId,
       certificate_der: Buffer.from(ca.certificateDer),
-      sealed_private_key: sealKey(privateKeyToDer(ca.keyPair), { kek: ca.kek, keyId: ca.id }),
-      seal_key_id: ca.kek.id,
+      sealed_private_key: sealed,
+      seal_key_id: sealKeyId,
       not_before: certificate.validFromDate,
       not_after: certificate.validToDate,
       created_at: ca.createdAt,

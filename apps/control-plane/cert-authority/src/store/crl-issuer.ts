@@ -1,12 +1,12 @@
-import { importPrivateKeyDer, type SigningCa } from "@drawbridge/pki";
+import { importPrivateKeyDer, type KeyEncryptionKeys, type SigningCa } from "@drawbridge/pki";
 import { sql, type Store } from "@drawbridge/store";
-import { openKey, type KeyEncryptionKey } from "../ca/sealed-key.ts";
+import { openKey } from "../ca/sealed-key.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
 /** An issuing CA with its key opened, to sign its revocation list; undefined if it has none (any more). */
 export async function findCrlIssuer(
   store: Pick<Store<CertAuthorityDb>, "db">,
-  { id, kek }: { readonly id: string; readonly kek: KeyEncryptionKey },
+  { id, keks }: { readonly id: string; readonly keks: KeyEncryptionKeys },
 ): Promise<SigningCa | undefined> {
   const { rows } = await sql<{
     certificate_der: Buffer;
@@ -17,6 +17,6 @@ export async function findCrlIssuer(
   `.execute(store.db);
   const [row] = rows;
   if (!row || row.sealed_private_key === null) return undefined;
-  const privateKeyDer = openKey({ kek, keyId: id, sealed: row.sealed_private_key, sealKeyId: row.seal_key_id });
+  const privateKeyDer = openKey({ keks, keyId: id, sealed: row.sealed_private_key, sealKeyId: row.seal_key_id });
   return { certificateDer: row.certificate_der, privateKey: importPrivateKeyDer(privateKeyDer).privateKey };
 }
