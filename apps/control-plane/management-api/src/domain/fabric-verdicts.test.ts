@@ -30,3 +30,10 @@ test.each([
 test.each(["DUPLICATE_AGENT", "STALE_JOIN_STATE", "A_LATER_REASON"])("a lock %s names the way out", (reason) => {
   expect(lockRemedy(reason, "edge")).toMatch(/fabric recover edge --allow[^]*fabric recover edge --new-token/);
 });
+
+test.each(["DUPLICATE_AGENT", "STALE_JOIN_STATE"])(
+  "a lock %s also names what brings a disk back that a copy has outrun",
+  (reason) => {
+    expect(lockRemedy(reason, "edge")).toContain("fabric recover edge --allow --accept-any-join-state");
+  },
+);

@@ -30,7 +30,7 @@ export function lockRemedy(reason: string, fabric: string): string {
   const recover = `drawbridge fabric recover ${fabric}`;
   switch (reason) {
     case "DUPLICATE_AGENT":
-      return `Two processes used this identity at once. Stop the one that should not be there, then run "${recover} --allow"; if its disk may be in strange hands, run "${recover} --new-token" instead, which makes both copies worthless.`;
+      return `Two processes used this identity at once. Stop the one that should not be there, then run "${recover} --allow"; if the other one had renewed the certificate meanwhile, this one is locked again, now with STALE_JOIN_STATE: then "${recover} --allow --accept-any-join-state" brings it back; if a disk may be in strange hands, run "${recover} --new-token" instead, which makes both copies worthless.`;
     case "STALE_JOIN_STATE":
       return `The agent's disk is older than what it has said before: it was restored from a backup, or copied. Make sure that only one copy runs, then run "${recover} --allow --accept-any-join-state"; if a copy may be in strange hands, run "${recover} --new-token" instead.`;
     default:
