@@ -1,7 +1,7 @@
 import type { ActivateRequest, ActivateResponse } from "@drawbridge/contracts/activation/v1/activation_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { fullJitterDelayMs, type Clock, type Random } from "@drawbridge/lifecycle";
-import { createCsr, generateKeyPair, importPrivateKeyPem, type KeyPair } from "@drawbridge/pki";
+import { createCsr, generateKeyPair, importPrivateKeyPem, spkiSha256, type KeyPair } from "@drawbridge/pki";
 import { agentVersion } from "../agent-version.ts";
 import type { IdentityMeta } from "../identity/identity-meta.ts";
 import type { IdentityStore } from "../identity/identity-store.ts";
@@ -39,8 +39,12 @@ export interface ActivateOptions {
   ) => Promise<ActivateResponse>;
   readonly onStep: (step: ActivationStep) => void;
   readonly onRetry: (error: DrawbridgeError, delayMs: number) => void;
-  /** Give up after so long. */
+  /** Once: an operator has to approve this key, SHA-256 of its SubjectPublicKeyInfo. */
+  readonly onApprovalAwaited: (error: DrawbridgeError, keySha256: string) => void;
+  /** Give up when the control plane could not be reached for so long. */
   readonly timeoutMs: number;
+  /** Give up when nobody has approved for so long. */
+  readonly approvalTimeoutMs: number;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -87,7 +91,11 @@ export async function activate(options: ActivateOptions, signal: AbortSignal): P
     recoveryKeySpkiDer: Buffer.from(recoveryKey.spkiDer),
     agentVersion,
   };
-  const response = await redeemWithRetry(request, options, signal);
+  const response = await redeemWithRetry(request, {
+    ...options,
+    onApprovalAwaited: (error) => options.onApprovalAwaited(error, spkiSha256(keyPair.spkiDer)),
+    signal,
+  });
   onStep("answered");
   const now = clock.now();
   const enrolment = checkAnswer({ response, keyPair, monitoringKeyPair, pins: token.pins, now });
@@ -120,13 +128,16 @@ async function isLeftover(identities: IdentityStore, privateKeyPem: string): Pro
   return Buffer.from(waiting.spkiDer).equals(importPrivateKeyPem(privateKeyPem).spkiDer);
 }
 
-async function redeemWithRetry(
-  request: ActivateRequest,
-  options: ActivateOptions,
-  signal: AbortSignal,
-): Promise<ActivateResponse> {
-  const { endpoints, clock, random } = options;
-  const endsAtMs = clock.monotonicMs() + options.timeoutMs;
+type Redeeming = Omit<ActivateOptions, "onApprovalAwaited"> & {
+  readonly onApprovalAwaited: (error: DrawbridgeError) => void;
+  readonly signal: AbortSignal;
+};
+
+async function redeemWithRetry(request: ActivateRequest, options: Redeeming): Promise<ActivateResponse> {
+  const { endpoints, clock, random, signal } = options;
+  const approvalEndsAtMs = clock.monotonicMs() + options.approvalTimeoutMs;
+  let endsAtMs = clock.monotonicMs() + options.timeoutMs;
+  let isAwaited = false;
   for (let attempt = 0; ; attempt += 1) {
     const endpoint = endpoints[attempt % endpoints.length] ?? "";
     try {
@@ -136,8 +147,15 @@ async function redeemWithRetry(
       if (!(error instanceof DrawbridgeError) || !isWorthRetrying(error)) throw error;
       const backoffMs = fullJitterDelayMs({ attempt, baseMs: 500, capMs: 10_000, floorMs: 250, random });
       const delayMs = Math.max(backoffMs, error.retryAfterMs ?? 0);
-      if (clock.monotonicMs() + delayMs >= endsAtMs) throw error;
-      options.onRetry(error, delayMs);
+      if (isDrawbridgeError(error, "ACTIVATION_NOT_APPROVED")) {
+        if (clock.monotonicMs() + delayMs >= approvalEndsAtMs) throw error;
+        if (!isAwaited) options.onApprovalAwaited(error);
+        isAwaited = true;
+        endsAtMs = clock.monotonicMs() + delayMs + options.timeoutMs; // it was reached
+      } else {
+        if (clock.monotonicMs() + delayMs >= endsAtMs) throw error;
+        options.onRetry(error, delayMs);
+      }
       await clock.sleep(delayMs, signal);
     }
   }
@@ -147,7 +165,8 @@ function isWorthRetrying(error: DrawbridgeError): boolean {
   return (
     error.kind === "unavailable" ||
     error.kind === "deadline_exceeded" ||
-    isDrawbridgeError(error, "ACTIVATION_RATE_LIMITED")
+    isDrawbridgeError(error, "ACTIVATION_RATE_LIMITED") ||
+    isDrawbridgeError(error, "ACTIVATION_NOT_APPROVED")
   );
 }
 

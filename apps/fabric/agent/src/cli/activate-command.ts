@@ -19,6 +19,7 @@ export interface ActivateCommandOptions extends CommonOptions {
   readonly controlPlane?: string;
   readonly replace?: boolean;
   readonly timeoutSeconds: number;
+  readonly approvalTimeoutSeconds: number;
 }
 
 const stepTexts: Readonly<Partial<Record<ActivationStep, string>>> = {
@@ -71,7 +72,12 @@ export async function activateCommand(
           onStep(step);
         },
         onRetry: (error, delayMs) => world.err(`- ${error.message}; next attempt in ${Math.ceil(delayMs / 1_000)} s\n`),
+        onApprovalAwaited: (error, keySha256) =>
+          world.err(
+            `- this agent's key is ${keySha256}\n- ${error.message}\n- waiting for ${options.approvalTimeoutSeconds} s at most; the same command goes on waiting\n`,
+          ),
         timeoutMs: options.timeoutSeconds * 1_000,
+        approvalTimeoutMs: options.approvalTimeoutSeconds * 1_000,
         clock,
         random,
       },

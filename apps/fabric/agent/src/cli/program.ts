@@ -65,6 +65,12 @@ function createProgram(world: CommandWorld, finish: (code: number) => void): Com
       wholeNumber(1, 3_600),
       60,
     )
+    .option(
+      "--approval-timeout-seconds <n>",
+      "how long to wait for an operator's approval, if the token needs one",
+      wholeNumber(1, 86_400),
+      1_800,
+    )
     .action(async (options: ActivateCommandOptions) => finish(await activateCommand(world, options)));
 
   command("run", "Run the agent until SIGTERM or Ctrl-C. Apps go on without it. Waits while it is not activated.", [

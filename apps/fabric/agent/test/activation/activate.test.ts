@@ -231,6 +231,42 @@ test.for([
   expect((await machine.activate()).exitCode).toBe(0);
 });
 
+test("waits for an operator's approval, says so once with its own key, and goes on by itself (R3)", async () => {
+  await using activation = await startScriptedActivation(ca);
+  const keys = new Set<string>();
+  activation.isApproved = (keySha256) => {
+    keys.add(keySha256);
+    return activation.calls > 3;
+  };
+  await using machine = await openMachine();
+  await writeFile(machine.tokenFile, activation.makeToken());
+  const result = await machine.activate();
+  expect(result.exitCode).toBe(0);
+  expect(activation.calls).toBe(4);
+  const [key, ...others] = keys;
+  expect(others).toEqual([]);
+  expect(result.err.split(`this agent's key is ${key}`)).toHaveLength(2);
+  expect(result.err.split("drawbridge fabric token approve")).toHaveLength(2);
+});
+
+test("gives up waiting for approval, keeps token and keys, and goes on with them the next time (R3)", async () => {
+  await using activation = await startScriptedActivation(ca);
+  const keys = new Set<string>();
+  let isApproved = false;
+  activation.isApproved = (keySha256) => {
+    keys.add(keySha256);
+    return isApproved;
+  };
+  await using machine = await openMachine();
+  await writeFile(machine.tokenFile, activation.makeToken());
+  const refused = await machine.activate("--approval-timeout-seconds", "1");
+  expect(refused).toMatchObject({ exitCode: 4, err: expect.stringContaining("ACTIVATION_NOT_APPROVED") });
+  expect(existsSync(machine.tokenFile)).toBe(true);
+  isApproved = true;
+  expect((await machine.activate()).exitCode).toBe(0);
+  expect(keys.size).toBe(1);
+});
+
 test("does not waste a token on a wrong clock: it activates and names the skew (R21)", async () => {
   await using activation = await startScriptedActivation(ca);
   activation.now = () => new Date(Date.now() + 3 * 3_600_000);

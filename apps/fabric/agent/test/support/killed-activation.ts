@@ -4,7 +4,11 @@ import { silentWorld } from "./silent-world.ts";
 
 const [killAt, tokenFile = "", stateDir = ""] = process.argv.slice(2);
 
-const exitCode = await activateCommand(silentWorld, { tokenFile, stateDir, timeoutSeconds: 20 }, (step) => {
-  if (step === killAt) process.kill(process.pid, "SIGKILL");
-});
+const exitCode = await activateCommand(
+  silentWorld,
+  { tokenFile, stateDir, timeoutSeconds: 20, approvalTimeoutSeconds: 20 },
+  (step) => {
+    if (step === killAt) process.kill(process.pid, "SIGKILL");
+  },
+);
 process.exit(exitCode);

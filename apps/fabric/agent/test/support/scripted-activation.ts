@@ -24,6 +24,8 @@ export interface ScriptedActivation extends AsyncDisposable {
   readonly calls: number;
   /** Change the answer before it is sent. */
   alter: (response: ActivateResponse) => ActivateResponse;
+  /** Whether an operator approved the agent with this tunnel key; asked at each call. */
+  isApproved: (keySha256: string) => boolean;
   /** The server's clock. */
   now: () => Date;
 }
@@ -40,6 +42,7 @@ export async function startScriptedActivation(ca: TestCa, service = "activation"
       return calls;
     },
     alter: (response) => response,
+    isApproved: () => true,
     now: () => new Date(),
     makeToken: (change = {}) => {
       const expiresAt = change.expiresAt ?? new Date(Date.now() + 1_800_000);
@@ -70,6 +73,14 @@ export async function startScriptedActivation(ca: TestCa, service = "activation"
             const tunnelKey = await parseCsr(request.csrDer);
             const monitoringKey = await parseCsr(request.monitoringCsrDer);
             const keys = `${tunnelKey.spkiSha256} ${monitoringKey.spkiSha256}`;
+            if (!script.isApproved(tunnelKey.spkiSha256)) {
+              throw new DrawbridgeError({
+                kind: "failed_precondition",
+                code: "ACTIVATION_NOT_APPROVED",
+                message: "this agent waits for approval: drawbridge fabric token approve",
+                retryAfterMs: 10,
+              });
+            }
             const known = answers.get(request.token);
             if (known && known.keys !== keys) {
               throw new DrawbridgeError({
