@@ -87,6 +87,7 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
   let running: Promise<void> = Promise.resolve();
   let unsaved: IdentityMaterial | undefined;
   let renewedAgainFromMs = -Infinity;
+  let planned: { readonly serialNumber: string; readonly renewAt: Date } | undefined;
   let subscription: { close(): Promise<void> } | undefined;
   let isWoken = false;
   let sleeping = new AbortController();
@@ -168,7 +169,12 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
   async function askAuthority(signal: AbortSignal) {
     const { identity, serialNumber, trustBundle } = holder.get();
     const replica = options.replica ?? (identity.kind === "service" ? identity.service : identity.kind);
-    const request = { replica, trustBundleSequence: trustBundle.sequence, certificateSerial: serialNumber };
+    const request = {
+      replica,
+      trustBundleSequence: trustBundle.sequence,
+      certificateSerial: serialNumber,
+      renewAt: planned?.serialNumber === serialNumber ? planned.renewAt : undefined,
+    };
     try {
       return await authority.call.acknowledgeTrustBundle(request, { signal, idempotent: true });
     } catch (error) {
@@ -203,17 +209,16 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
   }
 
   async function run(signal: AbortSignal): Promise<void> {
-    let serialNumber = "";
-    let renewAt = clock.now();
     let acknowledgeAt = clock.now();
     let failures = 0;
     for (;;) {
       hearNews();
       const current = holder.get();
-      if (current.serialNumber !== serialNumber) {
-        serialNumber = current.serialNumber;
-        renewAt = renewalInstant({ ...current, jitter: random.next() }); // drawn once per certificate
+      if (current.serialNumber !== planned?.serialNumber) {
+        const renewAt = renewalInstant({ ...current, jitter: random.next() }); // drawn once per certificate
+        planned = { serialNumber: current.serialNumber, renewAt };
       }
+      const { renewAt } = planned;
       const now = clock.now();
       if (isWoken || acknowledgeAt.getTime() - now.getTime() > acknowledgeEveryMs) acknowledgeAt = now; // or the clock went back
       isWoken = false;

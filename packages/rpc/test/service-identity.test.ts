@@ -253,7 +253,7 @@ test("says at its start, and after each change, what it works with (R8)", async 
   state.trustBundle = await otherRootToo(2n);
   await identity.start(forever);
   await clock.waitForSleep();
-  const said = { replica: "activation-1", certificateSerial: first.serialNumber };
+  const said = { replica: "activation-1", certificateSerial: first.serialNumber, renewAt: expect.any(Date) };
   expect(state.acknowledged).toEqual([
     { ...said, trustBundleSequence: 1n },
     { ...said, trustBundleSequence: 2n },

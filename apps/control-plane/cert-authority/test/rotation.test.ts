@@ -23,6 +23,26 @@ afterAll(async () => {
 const { ROTATION_PHASE_INIT, ROTATION_PHASE_UPDATE_CLIENTS, ROTATION_PHASE_UPDATE_SERVERS, ROTATION_PHASE_STANDBY } =
   RotationPhase;
 
+test("a service's certificate is in use from its first acknowledgement, with its next renewal; nobody speaks for another's", async () => {
+  await using stack = await createRotationStack(postgres);
+  const authority = await stack.start();
+  const operator = await stack.callerOf(authority, "management-api");
+  const resolver = await stack.callerOf(authority, "config-resolver");
+  const recordOf = async (service: string) => {
+    const { serialNumber } = await authority.identityOf(service);
+    return { serialNumber, record: (await operator.getCertificate({ serialNumber })).certificate };
+  };
+  const [own, foreign] = [await recordOf("config-resolver"), await recordOf("activation")];
+  expect(own.record).toMatchObject({ activatedAt: undefined, renewAt: undefined });
+  const renewAt = new Date(Date.now() + 3_600_000);
+  for (const { serialNumber } of [own, foreign]) {
+    const says = { replica: "config-resolver-0", trustBundleSequence: 1n, certificateSerial: serialNumber, renewAt };
+    await resolver.acknowledgeTrustBundle(says);
+  }
+  expect((await recordOf("config-resolver")).record).toMatchObject({ activatedAt: expect.any(Date), renewAt });
+  expect((await recordOf("activation")).record).toMatchObject({ activatedAt: undefined, renewAt: undefined });
+});
+
 test("the root is replaced: each phase waits for its followers, the old root leaves last (R8, REN 6)", async () => {
   await using stack = await createRotationStack(postgres);
   const { runtimeManager } = stack;

@@ -20,6 +20,8 @@ export interface CertificateRecord {
   readonly issuedAt: Date;
   /** When it was first used, also of one that was revoked since; absent if it never was. */
   readonly activatedAt: Date | undefined;
+  /** When the service that holds it means to renew it; absent if it did not say. */
+  readonly renewAt: Date | undefined;
   readonly state: CertificateState;
 }
 

@@ -17,6 +17,7 @@ import { findSuccession, type SuccessionLink } from "../domain/trust-succession.
 import type { AcknowledgementRepository } from "../store/acknowledgement-repository.ts";
 import { followerToProto } from "./authority-status.ts";
 import { invalid, requireReplica, requireSerialNumber, requireSpkiPins, requireText, requireUuid } from "./requests.ts";
+import type { CertificateRepository } from "../store/certificate-repository.ts";
 import { trustBundleToProto } from "./responses.ts";
 
 export interface AuthorityRpcDeps {
@@ -27,6 +28,7 @@ export interface AuthorityRpcDeps {
   readonly readSuccession: () => Promise<readonly SuccessionLink[]>;
   readonly lastRotationRequest: () => Promise<string | undefined>;
   readonly acknowledgements: Pick<AcknowledgementRepository, "write">;
+  readonly certificates: Pick<CertificateRepository, "noteUse">;
   readonly issuersOf: (serialNumbers: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   /** Told the sequence that somebody works with. */
   readonly sawSequence: (sequence: bigint) => void;
@@ -114,6 +116,12 @@ export function createAuthorityRpc(deps: AuthorityRpcDeps): GrpcServiceDefinitio
           trustBundleSequence: request.trustBundleSequence,
           certificateSerial,
           seenAt: deps.clock.now(),
+        });
+        await deps.certificates.noteUse({
+          serialNumber: certificateSerial,
+          spiffeId: peer?.spiffeId ?? "",
+          renewAt: request.renewAt,
+          now: deps.clock.now(),
         });
         // Asked because something has changed: this replica may not have looked yet, and the next question is a minute away.
         const { state, trustBundle } = await authority.current();

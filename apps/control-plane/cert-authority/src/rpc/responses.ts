@@ -42,6 +42,7 @@ export function recordToProto({ state, ...record }: CertificateRecord): Certific
     issuerId: record.issuerId,
     issuedAt: record.issuedAt,
     activatedAt: record.activatedAt,
+    renewAt: record.renewAt,
   };
 }
 

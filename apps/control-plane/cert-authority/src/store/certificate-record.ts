@@ -19,6 +19,7 @@ export function selectRecords(db: Kysely<CertAuthorityDb>) {
       "certificate.not_before",
       "certificate.not_after",
       "certificate.activated_at",
+      "certificate.renew_at",
       "revocation.revoked_at",
       "revocation.reason",
     ]);
@@ -36,6 +37,7 @@ export function recordFromRow(row: RecordRow): CertificateRecord {
     issuerId: row.issuer_id,
     issuedAt: row.issued_at,
     activatedAt: row.activated_at ?? undefined,
+    renewAt: row.renew_at ?? undefined,
     notBefore: row.not_before,
     notAfter: row.not_after,
     state: stateOf({ activatedAt: row.activated_at, revokedAt: row.revoked_at, reason: row.reason }),

@@ -20,6 +20,13 @@ export interface CertificateRepository {
   find(serialNumber: string): Promise<CertificateRecord | undefined>;
   /** Mark as used; revoked certificates stay as they are. The record after that, or undefined if there is none. */
   activate(serialNumber: string, now: Date): Promise<CertificateRecord | undefined>;
+  /** A service works with its certificate: it is active, and will be renewed then. Nothing where it is another one's. */
+  noteUse(use: {
+    readonly serialNumber: string;
+    readonly spiffeId: string;
+    readonly renewAt: Date | undefined;
+    readonly now: Date;
+  }): Promise<void>;
   /** Newest first. Index certificate_name, certificate_fabric, or the primary key. */
   list(
     query: CertificateQuery,
@@ -33,6 +40,24 @@ export function createCertificateRepository(
   return {
     find: (serialNumber) => findOne(store.db, serialNumber),
     activate: (serialNumber, now) => activations.activate({ serialNumber, now, traceparent: currentTraceparent() }),
+    noteUse: async ({ serialNumber, spiffeId, renewAt, now }) => {
+      const row = await store.db
+        .selectFrom("certificate")
+        .select(["activated_at", "renew_at"])
+        .where("serial_number", "=", serialNumber)
+        .where("spiffe_id", "=", spiffeId)
+        .executeTakeFirst();
+      if (!row) return;
+      if (row.activated_at === null) {
+        await activations.activate({ serialNumber, now, traceparent: currentTraceparent() });
+      }
+      if (renewAt === undefined || row.renew_at?.getTime() === renewAt.getTime()) return;
+      await store.db
+        .updateTable("certificate")
+        .set({ renew_at: renewAt })
+        .where("serial_number", "=", serialNumber)
+        .execute();
+    },
     list: async ({ fabricId, spiffeId, expiringAfter, pageSize, pageToken }) => {
       const before = decodePageToken(pageToken);
       let query = selectRecords(store.db)

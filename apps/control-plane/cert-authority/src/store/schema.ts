@@ -60,6 +60,7 @@ export interface CertAuthorityDb {
     not_after: Date;
     issued_at: Date;
     activated_at: Date | null;
+    renew_at: Date | null;
     is_superseding: Generated<boolean>;
   };
   revocation_list: {
