@@ -3,7 +3,7 @@ import { LockReason } from "@drawbridge/contracts/runtime/v1/agent_service";
 import { FabricState } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listenToEvents, type EventLog } from "./event-log.ts";
-import { addressOf, aDeploy, aFabric, startWorld, until, type Replica, type World } from "./harness.ts";
+import { addressOf, aDeploy, aFabric, codeOf, startWorld, until, type Replica, type World } from "./harness.ts";
 
 const suite = new AsyncDisposableStack();
 const config = {
@@ -106,7 +106,35 @@ test("a lock reaches its tunnel within seconds also while NATS is away", async (
     expect((await agent.next("kick")).value.reason).toBe("AGENT_LOCKED");
   } finally {
     await world.nats.restart();
+    await events.hearing();
   }
+});
+
+test("a copy of an agent's disk locks the agent: two processes live on with one identity (R26)", async () => {
+  const fabric = await aFabric(world, one);
+  const [original, clone] = [randomUUID(), randomUUID()];
+  await using first = await fabric.connect(one, { epoch: 1n, hello: { bootId: original } });
+  await first.next("welcome");
+  await using second = await fabric.connect(other, { epoch: 2n, hello: { bootId: clone } });
+  await second.next("welcome");
+  expect((await first.next("kick")).value.reason).toBe("EPOCH_SUPERSEDED");
+  await using told = await fabric.connect(one, { epoch: 3n, hello: { bootId: original } });
+  const refusal = await told.ended;
+  expect(refusal).toMatchObject({ code: "BOOT_SUPERSEDED", kind: "failed_precondition" });
+  expect(await second.heartbeat()).toBeDefined(); // whoever has it keeps it until the proof
+  // As it was told to wait, so it waits.
+  const kicked = second.next("kick");
+  const code = await until(async () => {
+    await using back = await fabric.connect(one, { epoch: 4n, hello: { bootId: original } });
+    const found = codeOf(await back.ended);
+    return found === "BOOT_SUPERSEDED" ? undefined : found;
+  });
+  expect(code).toBe("AGENT_LOCKED");
+  expect((await kicked).value.reason).toBe("AGENT_LOCKED");
+  await using last = await fabric.connect(other, { epoch: 5n, hello: { bootId: clone } });
+  expect(await last.ended).toMatchObject({ code: "AGENT_LOCKED", details: { reason: "DUPLICATE_AGENT" } });
+  await until(async () => (events.factsOf(fabric.fabricId).includes("agent.locked") ? true : undefined));
+  expect(events.payloadsOf(fabric.fabricId, "agent.locked")).toHaveLength(1);
 });
 
 test("restarts, hand-overs and lost connections of one agent never lock it", async () => {

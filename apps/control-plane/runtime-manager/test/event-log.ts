@@ -1,8 +1,14 @@
 import { connectBus } from "@drawbridge/bus";
 import { createTestLogger, type TestNats } from "@drawbridge/testkit";
+import { until } from "./harness.ts";
 
-/** What is announced on the RUNTIME stream, as a listener hears it: `fabric.connected`, by scope. */
+/**
+ * What is announced on the RUNTIME stream, as a listener hears it: `fabric.connected`, by scope. It has no memory: what is
+ * announced while it has no connection is never heard.
+ */
 export interface EventLog extends AsyncDisposable {
+  /** Resolves when it hears again, after NATS was away. */
+  hearing(): Promise<void>;
   factsOf(fabricId: string): readonly string[];
   payloadsOf(fabricId: string, fact: string): readonly Readonly<Record<string, unknown>>[];
 }
@@ -30,6 +36,15 @@ export async function listenToEvents(nats: TestNats): Promise<EventLog> {
       return scope === fabricId ? [{ fact: `${entity}.${fact}`, payload }] : [];
     });
   return {
+    // Our subscription went to the server before this did, and the answer says that it was read.
+    hearing: async () => {
+      await until(() =>
+        bus.broadcast("test.event-log", new Uint8Array()).then(
+          () => true,
+          () => undefined,
+        ),
+      );
+    },
     factsOf: (fabricId) => of(fabricId).map(({ fact }) => fact),
     payloadsOf: (fabricId, fact) => of(fabricId).flatMap((event) => (event.fact === fact ? [event.payload] : [])),
     [Symbol.asyncDispose]: async () => {
