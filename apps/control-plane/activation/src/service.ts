@@ -47,6 +47,7 @@ import { createActivationRpc } from "./rpc/activation-rpc.ts";
 import { createActivationTokenRpc } from "./rpc/activation-token-rpc.ts";
 import { createRecoveryAdminRpc } from "./rpc/recovery-admin-rpc.ts";
 import { createRecoveryRpc } from "./rpc/recovery-rpc.ts";
+import { createUnprovenRefusals } from "./rpc/unproven-refusals.ts";
 import type { ActivationDatabase } from "./store/database.ts";
 import { createFabricFacts } from "./store/fabric-facts.ts";
 import { createRecoveries } from "./store/recoveries.ts";
@@ -132,8 +133,16 @@ export function createActivationService(deps: ActivationDeps): ActivationService
   });
   const challenges = createRecoveryChallenges(joinKeys, randomBytes);
   const standings = createAgentStandings(agents);
+  const recoveries = createRecoveries(store);
+  const unprovenRefusals = createUnprovenRefusals({
+    refuse: (refusal) => recoveries.refuse(refusal),
+    clock,
+    metrics,
+    logger,
+  });
   const recoverAgent = createRecoverAgent({
-    recoveries: createRecoveries(store),
+    recoveries,
+    noteUnproven: unprovenRefusals.note,
     standings,
     history: createCertificateHistory(certAuthority, config.TRUST_DOMAIN),
     certificates,
@@ -260,6 +269,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
       startOfBus.begin,
       identity,
       store,
+      unprovenRefusals,
       certAuthority,
       authority,
       agents,

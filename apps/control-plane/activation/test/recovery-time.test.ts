@@ -65,6 +65,7 @@ async function anInstallation() {
     joinStates,
     challenges,
     verifyProof: createVerifyRecoveryProof(),
+    noteUnproven: () => undefined,
     newJoinNonce: () => randomBytes(16),
     clock,
     logger,

@@ -63,6 +63,9 @@ export interface RecoveryRefusal {
   readonly now: Date;
 }
 
+/** Refuse somebody who has proven nothing: anybody can have it said, so it is not for sure that it is audited. */
+export type NoteUnproven = (refusal: Omit<RecoveryRefusal, "challengeId">) => void;
+
 /** What a recovery needs of runtime-manager. */
 export interface AgentStandings {
   /** undefined if runtime-manager does not know the agent. */
@@ -88,6 +91,7 @@ export interface RecoverAgentDeps {
   readonly joinStates: JoinStates;
   readonly challenges: Pick<RecoveryChallenges, "noncesOf">;
   readonly verifyProof: VerifyRecoveryProof;
+  readonly noteUnproven: NoteUnproven;
   /** 16 random bytes. */
   readonly newJoinNonce: () => Buffer;
   readonly clock: Clock;
@@ -119,13 +123,13 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
       const { agent, challenge } = await whileAvailable(recoveries.find(agentId, challengeId));
       const nonces = deps.challenges.noncesOf(challengeId, agentId);
       const isProven = deps.verifyProof(request, nonces, agent?.recoveryKeySpkiDer);
-      if (!agent || !isProven) throw await refuseUnproven(request, agent, context);
+      if (!agent || !isProven) throw refuseUnproven(request, agent, context);
       const keys = await checkCsrPair(request);
       const used = usedBefore(challenge, request, keys);
-      if (used === "refused") throw await refuseUnproven(request, agent, context);
+      if (used === "refused") throw refuseUnproven(request, agent, context);
       if (used?.issued) return finish({ request, agent, recovery: used, context, isReplay: true });
       const state = await whileAvailable(recoveries.state(agentId, clock.now()));
-      if (!state) throw await refuseUnproven(request, agent, context);
+      if (!state) throw refuseUnproven(request, agent, context);
       const facts = await factsOf(request, keys, { agent, state }, context);
       if (used) {
         const barred = decideResumption(facts, used);
@@ -284,18 +288,13 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
     }
   }
 
-  async function refuseUnproven(
+  function refuseUnproven(
     { agentId }: RecoveryRequest,
     agent: RecoverableAgent | undefined,
     { remoteAddress }: CallContext,
-  ): Promise<DrawbridgeError> {
-    await record({
-      code: "RECOVERY_REFUSED",
-      agentId,
-      fabricId: agent?.fabricId ?? "",
-      challengeId: undefined,
-      remoteAddress,
-    });
+  ): DrawbridgeError {
+    const code = "RECOVERY_REFUSED";
+    deps.noteUnproven({ code, agentId, fabricId: agent?.fabricId ?? "", remoteAddress, now: clock.now() });
     return recoveryRefusal("RECOVERY_REFUSED", unproven);
   }
 
