@@ -8,11 +8,12 @@ import type { AgentCredentials } from "../identity/agent-credentials.ts";
 import { connectTls } from "../net/connect-tls.ts";
 import type { HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
+import { describeClientRefusal } from "./describe-client-refusal.ts";
 
 /** The server speaks first (HTTP/2 SETTINGS), once it has looked at our certificate: in TLS 1.3 that is after the handshake. */
 async function awaitFirstWord(
   socket: TLSSocket,
-  address: string,
+  why: () => string,
   signal: AbortSignal,
 ): Promise<DrawbridgeError | undefined> {
   const patience = AbortSignal.any([signal, AbortSignal.timeout(firstWordTimeoutMs)]);
@@ -27,7 +28,7 @@ async function awaitFirstWord(
     return new DrawbridgeError({
       kind: "unauthenticated",
       code: "TLS_CLIENT_REFUSED",
-      message: `runtime-manager at ${address} closed the connection when it saw this agent's certificate: it is expired, revoked, or of a root that is gone`,
+      message: why(),
     });
   } finally {
     over.abort(new Error("known"));
@@ -61,19 +62,27 @@ export async function diagnoseEndpoint(
     fields: clientCertificate,
   });
   try {
+    const identity = options.credentials.snapshot();
     const socket = await connectTls(
       {
         peer: "runtime-manager",
         target: parseHostPort(options.address),
         proxy: options.proxy,
         timeoutMs: 10_000,
-        tlsOptions: clientTlsOptions(options.credentials.snapshot(), { expectedServer: "/cp/runtime-manager" }),
+        tlsOptions: clientTlsOptions(identity, { expectedServer: "/cp/runtime-manager" }),
         now: () => clock.now(),
         measuredSkewMs: options.measuredSkewMs,
       },
       signal,
     );
-    return await awaitFirstWord(socket, options.address, signal);
+    const whyRefused = (): string =>
+      describeClientRefusal({
+        server: `runtime-manager at ${options.address}`,
+        notAfter: identity.notAfter,
+        now: clock.now(),
+        measuredSkewMs: options.measuredSkewMs(),
+      });
+    return await awaitFirstWord(socket, whyRefused, signal);
   } catch (error) {
     return error instanceof DrawbridgeError ? error : undefined;
   }
