@@ -129,6 +129,19 @@ test("a renewal that was on its way when its agent was revoked is not recorded; 
   await runtimeManager.issueFabricCertificate(await agentRequest({ fabricId: uuidV7Ids.next() }));
 });
 
+test("a recovery that was decided before its agent was revoked gets nothing, one decided after it does (REN 7)", async () => {
+  const certificate = await issue();
+  const before = systemClock.now();
+  await managementApi.revokeCertificates(bySerial(certificate.serialNumber));
+  const activation = await authority.clientOf("activation");
+  const recovery = await agentRequest({ fabricId: certificate.fabricId });
+  await expect(activation.issueFabricCertificate({ ...recovery, decidedAt: before })).rejects.toMatchObject({
+    code: "CERTIFICATE_REVOKED",
+  });
+  const allowed = { ...recovery, requestId: uuidV7Ids.next(), decidedAt: systemClock.now() };
+  expect((await activation.issueFabricCertificate(allowed)).certificate?.spiffeId).toBe(certificate.spiffeId);
+});
+
 test("the look and the revocation cannot pass each other: who records waits for a revocation under way", async () => {
   await using store = await openTestStore();
   const certificate = await issue();

@@ -28,6 +28,7 @@ export function createFabricCertificates(client: CertAuthorityClient): FabricCer
           org,
           fabricId,
           subjectId: request.profile === "agent" ? request.agentId : "",
+          decidedAt: request.decidedAt,
         },
         { signal, idempotent: true, timeoutMs },
       );

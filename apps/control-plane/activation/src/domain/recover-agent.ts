@@ -261,10 +261,10 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
   async function issue(
     request: RecoveryRequest,
     { agentId, fabricId, org }: RecoverableAgent,
-    { challengeId }: Recovery,
+    { challengeId, begunAt }: Recovery,
     signal: AbortSignal,
   ): Promise<IssuedCertificates> {
-    const common = { org, fabricId, agentId };
+    const common = { org, fabricId, agentId, decidedAt: begunAt };
     const { csrDer, monitoringCsrDer } = request;
     const requestId = (purpose: "agent" | "collector"): string => recoveryRequestId(challengeId, purpose);
     const [certificate, monitoringCertificate] = await whileAvailable(

@@ -79,6 +79,8 @@ export interface FabricCertificates {
       readonly org: string;
       readonly fabricId: string;
       readonly agentId: string;
+      /** What was revoked since is not issued for again. Absent: now. */
+      readonly decidedAt?: Date;
     },
     signal: AbortSignal,
   ): Promise<IssuedChain>;

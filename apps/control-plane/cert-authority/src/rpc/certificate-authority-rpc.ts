@@ -67,7 +67,8 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
     handlers: {
       issueFabricCertificate: async (request, { peer }) => {
         const isRenewal = isService(callerOf(peer), "runtime-manager");
-        const decidedAt = new Date(clock.now().getTime() - (isRenewal ? renewalInFlightMs : 0));
+        const latestMs = clock.now().getTime() - (isRenewal ? renewalInFlightMs : 0);
+        const decidedAt = new Date(Math.min(latestMs, request.decidedAt?.getTime() ?? latestMs));
         const { trustBundle } = authority.get();
         const name = fabricNameFromProto(request);
         const certificate = await issueCertificate({
