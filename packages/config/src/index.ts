@@ -3,4 +3,4 @@ export { configTable, describeConfig, type ConfigRow } from "./describe-config.t
 export { loadConfig, loadConfigOrExit, type ConfigSchema, type LoadConfigOptions } from "./load-config.ts";
 export { Secret } from "./secret.ts";
 export { hostPort, listenAddress, secretFile, filePath, type ListenAddress } from "./fields.ts";
-export { serviceFields, telemetryFields } from "./service-fields.ts";
+export { proxyProtocolFields, serviceFields, telemetryFields } from "./service-fields.ts";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { addressList } from "./address-list.ts";
 import { filePath, hostPort, listenAddress, secretFile } from "./fields.ts";
 
 /** Settings of logs and traces; every process has them. */
@@ -36,4 +37,12 @@ export const serviceFields = (defaults: { readonly service: string; readonly ops
     .regex(/^[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?$/, "must be a lower-case host name")
     .default("drawbridge.local")
     .meta({ description: "SPIFFE trust domain" }),
+});
+
+/** For a service whose clients may come through load balancers. */
+export const proxyProtocolFields = () => ({
+  PROXY_PROTOCOL_FROM: addressList().optional().meta({
+    description:
+      "networks of load balancers, `10.0.0.0/8,2001:db8::/32`: connections from there must begin with a PROXY protocol header (version 1 or 2), which tells the client's address; from elsewhere they must not",
+  }),
 });

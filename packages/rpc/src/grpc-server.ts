@@ -15,6 +15,7 @@ import {
   type Connection,
   type Listener,
   type ListenAddress,
+  type ProxyNetworks,
 } from "./listener.ts";
 import type { OnRevoked } from "./connection-watch.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
@@ -44,6 +45,8 @@ export interface GrpcServerOptions {
   readonly maxConcurrentStreams?: number;
   /** Default 10 s. */
   readonly handshakeTimeoutMs?: number;
+  /** Load balancers whose connections must begin with a PROXY header (R14). Default: none. */
+  readonly proxyProtocolFrom?: ProxyNetworks | undefined;
   /** Called when a connection is established, before its first call. Close it to refuse. Not called for revoked peers. */
   readonly onConnection?: (connection: Connection) => void;
   /** Called before every handler, after authorisation; throw to refuse. For checks that change while a connection lives. */
@@ -93,6 +96,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       protocol: "h2",
       revocations: options.revocations,
       onRevoked: options.onRevoked,
+      proxyProtocolFrom: options.proxyProtocolFrom,
       ...(options.handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeTimeoutMs }),
     },
     ...(options.admission ? { admission: options.admission } : {}),

@@ -10,7 +10,13 @@ import type { AdmissionLimits } from "./admission.ts";
 import { assertAllowed, type CallerPattern } from "./caller.ts";
 import { toHttpProblem } from "./http-errors.ts";
 import { observeRequests } from "./http-observer.ts";
-import { createListener, type ClientCertificate, type Connection, type ListenAddress } from "./listener.ts";
+import {
+  createListener,
+  type ClientCertificate,
+  type Connection,
+  type ListenAddress,
+  type ProxyNetworks,
+} from "./listener.ts";
 import { problemContentType } from "./problem.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
 import { assertNotRevoked, isRevoked, type RevocationCheck } from "./revocation-check.ts";
@@ -35,6 +41,8 @@ export interface HttpServerOptions {
   /** Longest time from first byte to end of a request. Default 60 s; 0 is none, for streams of unknown size. */
   readonly requestTimeoutMs?: number;
   readonly admission?: AdmissionLimits;
+  /** Load balancers whose connections must begin with a PROXY header (R14); TLS only. Default: none. */
+  readonly proxyProtocolFrom?: ProxyNetworks | undefined;
   /** Not called for revoked peers. */
   readonly onConnection?: (connection: Connection) => void;
   /** Runs before every route after the caller was let through; throw to refuse. */
@@ -111,6 +119,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
             clientCertificate: options.clientCertificate,
             protocol: "http/1.1" as const,
             revocations: options.revocations,
+            proxyProtocolFrom: options.proxyProtocolFrom,
           },
         }
       : {}),

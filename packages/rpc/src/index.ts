@@ -18,7 +18,7 @@ export type { ProxySettings } from "./grpc-channel.ts";
 export { fromGrpcError, toGrpcStatus } from "./grpc-error.ts";
 export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export { defineGrpcService, type CallContext, type GrpcServiceDefinition, type HandlerOf } from "./grpc-service.ts";
-export type { ClientCertificate, Connection, ListenAddress } from "./listener.ts";
+export type { ClientCertificate, Connection, ListenAddress, ProxyNetworks } from "./listener.ts";
 export { fieldDetail, problemContentType, toProblem, type Problem } from "./problem.ts";
 export { toPublicError } from "./public-error.ts";
 export {

@@ -7,6 +7,7 @@ import { peerIdentity, serverTlsOptions, type IdentityHolder, type PeerIdentity 
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 import { createAdmission, type AdmissionLimits, type AdmissionRefusal } from "./admission.ts";
 import { createConnectionWatch, type OnRevoked } from "./connection-watch.ts";
+import { readProxyHeader } from "./read-proxy-header.ts";
 import type { RevocationCheck } from "./revocation-check.ts";
 
 /** Where to listen; port 0 lets the system choose. */
@@ -17,9 +18,15 @@ export interface ListenAddress {
 
 export type ClientCertificate = "required" | "none";
 
+/** Load balancers that announce the client's address in a PROXY protocol header. */
+export interface ProxyNetworks {
+  includes(address: string): boolean;
+}
+
 /** One accepted connection; with TLS the handshake is over and the peer is known. */
 export interface Connection {
   readonly id: string;
+  /** Of the client: what a trusted proxy announced, else that of the TCP connection. */
   readonly remoteAddress: string;
   readonly peer: PeerIdentity | undefined;
   /** Cut it at once, streams included. `reason` is for the log. */
@@ -36,8 +43,10 @@ export interface ListenerOptions {
     readonly identity: IdentityHolder;
     readonly clientCertificate: ClientCertificate;
     readonly protocol: "h2" | "http/1.1";
-    /** Default 10 s. */
+    /** Default 10 s; the PROXY header has as long. */
     readonly handshakeTimeoutMs?: number;
+    /** Connections from there must begin with a PROXY header, all others must not (R14). Default: from nowhere. */
+    readonly proxyProtocolFrom?: ProxyNetworks | undefined;
     readonly revocations?: RevocationCheck | undefined;
     readonly onRevoked?: OnRevoked | undefined;
   };
@@ -68,7 +77,7 @@ export function createListener(options: ListenerOptions): Listener {
   const { clock, logger, tls } = options;
   const admission = createAdmission(options.admission ?? {}, clock);
   const connections = new Set<Connection>();
-  const handshakes = new Map<string, { readonly end: () => void; readonly socket: Socket }>();
+  const handshakes = new Map<string, Handshake>();
   const refused = options.metrics?.counter("connections_refused", {
     description: "connections closed before or in the handshake, or let in only to be told that they are refused",
   });
@@ -115,11 +124,27 @@ export function createListener(options: ListenerOptions): Listener {
     });
     if (!tlsServer) {
       endHandshake();
-      register(socket, undefined);
+      register(socket, { peer: undefined, remoteAddress: socket.remoteAddress });
       return;
     }
-    handshakes.set(key, { end: endHandshake, socket });
-    tlsServer.emit("connection", socket);
+    const handshake: Handshake = { end: endHandshake, socket, remoteAddress: socket.remoteAddress };
+    handshakes.set(key, handshake);
+    if (tls?.proxyProtocolFrom?.includes(socket.remoteAddress ?? "") !== true) {
+      tlsServer.emit("connection", socket);
+      return;
+    }
+    const timeoutMs = tls.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs;
+    readProxyHeader(socket, { timeoutMs, clock }, (header) => {
+      if (header.state === "invalid") {
+        refused?.add(1, { listener: options.name, reason: "proxy" });
+        const facts = { reason: header.reason, [field.remoteAddress]: socket.remoteAddress };
+        logger.info(facts, "connection of a proxy refused: no valid PROXY header");
+        socket.resetAndDestroy();
+        return;
+      }
+      handshake.remoteAddress = header.source ?? handshake.remoteAddress;
+      tlsServer?.emit("connection", socket);
+    });
   }
 
   function createTls(settings: NonNullable<ListenerOptions["tls"]>): TlsServer {
@@ -127,12 +152,15 @@ export function createListener(options: ListenerOptions): Listener {
     // Whoever shows no certificate may know us by a pin only: it gets the roots as well.
     const sendRoots = clientCertificate === "none";
     const current = () => serverTlsOptions(identity.get(), { clientCertificate, alpnProtocols: [protocol], sendRoots });
-    const secure = createTlsServer({ ...current(), handshakeTimeout: settings.handshakeTimeoutMs ?? 10_000 });
+    const secure = createTlsServer({
+      ...current(),
+      handshakeTimeout: settings.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs,
+    });
     secure.on("secureConnection", (socket) => onSecure(socket, settings));
     secure.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
       refused?.add(1, { listener: options.name, reason: "handshake" });
       logger.debug(
-        { reason: error.code ?? "unknown", [field.remoteAddress]: socket.remoteAddress },
+        { reason: error.code ?? "unknown", [field.remoteAddress]: sourceOf(socket) },
         "tls handshake failed",
       );
       socket.destroy();
@@ -145,6 +173,7 @@ export function createListener(options: ListenerOptions): Listener {
     socket: TLSSocket,
     { identity, clientCertificate, protocol }: NonNullable<ListenerOptions["tls"]>,
   ): void {
+    const remoteAddress = sourceOf(socket);
     handshakes.get(addressKey(socket))?.end();
     socket.on("error", () => undefined); // as above
     try {
@@ -155,19 +184,27 @@ export function createListener(options: ListenerOptions): Listener {
       if (peer && peer.identity.trustDomain !== identity.get().trustBundle.trustDomain)
         throw refusal("foreign trust domain");
       if (peer && tls?.revocations?.refusal(peer)) refused?.add(1, { listener: options.name, reason: "revoked" });
-      register(socket, peer);
+      register(socket, { peer, remoteAddress });
     } catch (error) {
       refused?.add(1, { listener: options.name, reason: "identity" });
-      logger.info({ err: error, [field.remoteAddress]: socket.remoteAddress }, "connection refused");
+      logger.info({ err: error, [field.remoteAddress]: remoteAddress }, "connection refused");
       socket.destroy();
     }
   }
 
-  function register(socket: Socket, peer: PeerIdentity | undefined): void {
+  /** Of a connection in its handshake. */
+  function sourceOf(socket: Socket): string | undefined {
+    return handshakes.get(addressKey(socket))?.remoteAddress ?? socket.remoteAddress;
+  }
+
+  function register(
+    socket: Socket,
+    { peer, remoteAddress = "unknown" }: Pick<Connection, "peer"> & { readonly remoteAddress: string | undefined },
+  ): void {
     const closed = Promise.withResolvers<void>();
     const connection: Connection = {
       id: options.ids.next(),
-      remoteAddress: socket.remoteAddress ?? "unknown",
+      remoteAddress,
       peer,
       closed: closed.promise,
       close: (reason) => {
@@ -215,6 +252,15 @@ export function createListener(options: ListenerOptions): Listener {
       for (const connection of connections) connection.close(reason);
     },
   };
+}
+
+const defaultHandshakeTimeoutMs = 10_000;
+
+interface Handshake {
+  readonly end: () => void;
+  readonly socket: Socket;
+  /** Of the client, as far as it is known. */
+  remoteAddress: string | undefined;
 }
 
 /** Names a live TCP connection; the same before and after the TLS handshake. */

@@ -188,7 +188,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
   function lookAtClock(): void {
     if (!past.look()) return;
     logger.warn({}, "the clock was set back, reading the revocation list again");
-    place = { afterPosition: 0n, listId: "" };
+    place = { afterPosition: 0n, listId: place.listId }; // not as one that has no list
   }
 
   async function load(signal: AbortSignal): Promise<void> {

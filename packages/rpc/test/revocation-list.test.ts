@@ -246,7 +246,7 @@ test("what was forgotten while the clock was wrong for weeks is refused again wh
   clock.jumpTo(new Date(right + 10 * dayMs));
   await poll();
   expect(heard).toEqual([true]);
-  expect(authority.requests.at(-1)).toEqual({ afterPosition: 0n, listId: "" });
+  expect(authority.requests.at(-1)).toEqual({ afterPosition: 0n, listId: "list-1" });
   await poll();
   expect(authority.requests.at(-1)).toEqual({ afterPosition: 1n, listId: "list-1" });
 });

@@ -1,4 +1,11 @@
-import { hostPort, listenAddress, serviceFields, telemetryFields, secretFile } from "@drawbridge/config";
+import {
+  hostPort,
+  listenAddress,
+  proxyProtocolFields,
+  serviceFields,
+  telemetryFields,
+  secretFile,
+} from "@drawbridge/config";
 import { z } from "zod";
 
 /** One or more host:port, with commas between them. */
@@ -39,6 +46,7 @@ export const configSchema = z.object({
   FABRIC_LISTEN: listenAddress()
     .prefault("127.0.0.1:7410")
     .meta({ description: "gRPC over one-way TLS, for agents that redeem a token" }),
+  ...proxyProtocolFields(),
   INTERNAL_LISTEN: listenAddress()
     .prefault("127.0.0.1:7510")
     .meta({ description: "gRPC over mTLS, for management-api" }),

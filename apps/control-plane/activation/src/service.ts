@@ -221,6 +221,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     ...common,
     name: "fabric",
     listen: config.FABRIC_LISTEN,
+    proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
     clientCertificate: "none",
     services: [activationRpc, recoveryRpc],
     maxMessageBytes: 64 * 1024,

@@ -70,6 +70,8 @@ export interface Environment extends AsyncDisposable {
 export interface ServiceOptions {
   readonly config?: Partial<ActivationConfig>;
   readonly clock?: Clock;
+  /** What agents reach the fabric listener through, by its port; answers the port that they dial. */
+  readonly through?: (port: number) => Promise<number>;
 }
 
 export interface RunningService extends AsyncDisposable {
@@ -192,16 +194,17 @@ async function startService(
   });
   await startComponents(service.components, forever);
   const { fabric, internal } = service.addresses();
+  const dialled = options.through ? await options.through(fabric.port) : fabric.port;
   const managementApi = new IdentityHolder(
     await loadIdentityDir(join(certAuthority.identitiesDir, "management-api"), new Date()),
   );
   const tokens = tokenClient(`127.0.0.1:${internal.port}`, managementApi, log);
   const { tlsOptions } = await pinnedTlsOptions(
-    { host: "127.0.0.1", port: fabric.port, pins: await pinsOf(tokens.call), expectedServer: "/cp/activation" },
+    { host: "127.0.0.1", port: dialled, pins: await pinsOf(tokens.call), expectedServer: "/cp/activation" },
     AbortSignal.timeout(5_000),
   );
-  const agents = activationClient(`127.0.0.1:${fabric.port}`, tlsOptions, log);
-  const recovery = recoveryClient(`127.0.0.1:${fabric.port}`, tlsOptions, log);
+  const agents = activationClient(`127.0.0.1:${dialled}`, tlsOptions, log);
+  const recovery = recoveryClient(`127.0.0.1:${dialled}`, tlsOptions, log);
   const recoveryAdmin = recoveryAdminClient(`127.0.0.1:${internal.port}`, managementApi, log);
   return {
     log,

@@ -1,4 +1,12 @@
-import { filePath, hostPort, listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
+import {
+  filePath,
+  hostPort,
+  listenAddress,
+  proxyProtocolFields,
+  secretFile,
+  serviceFields,
+  telemetryFields,
+} from "@drawbridge/config";
 import { issuingTtlSeconds, leafTtl } from "@drawbridge/pki";
 import { z } from "zod";
 
@@ -38,6 +46,7 @@ export const configSchema = z
     FABRIC_LISTEN: listenAddress().prefault("127.0.0.1:7460").meta({
       description: "address of HTTPS for trust bundle and revocation list",
     }),
+    ...proxyProtocolFields(),
     ...authorityFields,
     SUPERSEDED_GRACE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(300).meta({
       description: "how long an earlier certificate of a fabric is still accepted after a later one was used",

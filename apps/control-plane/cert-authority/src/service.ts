@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import {
@@ -32,6 +33,7 @@ import { nameLimitOf } from "./domain/name-limit.ts";
 import { publicRoutes } from "./http/public-routes.ts";
 import { createCrlCache } from "./revocation/crl-cache.ts";
 import { createMirrorBucket } from "./revocation/mirror-bucket.ts";
+import { createRestoreGuard } from "./revocation/restore-guard.ts";
 import { createRevocationMirror } from "./revocation/revocation-mirror.ts";
 import { createSupersededJob } from "./revocation/superseded-job.ts";
 import { createCertificateAuthorityRpc } from "./rpc/certificate-authority-rpc.ts";
@@ -40,6 +42,7 @@ import { countIssues, gaugeExpiry, timeSigning } from "./issue-metrics.ts";
 import { createCertificateRepository } from "./store/certificate-repository.ts";
 import { createRevocationRepository } from "./store/revocation-repository.ts";
 import { findCrlIssuer } from "./store/crl-issuer.ts";
+import { markIncomplete, readCompleteness } from "./store/list-completeness.ts";
 import { createMirrorRepository } from "./store/mirror-repository.ts";
 import { isRecorded } from "./store/record-certificates.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
@@ -119,6 +122,13 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     clock,
     logger,
     metrics,
+  });
+  const restoreGuard = createRestoreGuard({
+    read: () => readCompleteness(store),
+    markIncomplete: () => markIncomplete(store),
+    file: join(config.IDENTITY_DIR, "revocation-position"),
+    clock,
+    logger,
   });
   revocations.onRevoked(() => {
     hint("ctl.revoked");
@@ -208,7 +218,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
         revocations,
         clock,
       }),
-      createRevocationRpc({ revocations, mirror }),
+      createRevocationRpc({ revocations, mirror, restoreGuard }),
     ],
     maxConcurrentStreams: 1_000,
     health,
@@ -220,6 +230,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   const publicHttp = createHttpServer({
     name: "public",
     listen: config.FABRIC_LISTEN,
+    proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
     identity: identity.holder,
     clientCertificate: "none",
     allow: ["anyone"],
@@ -257,6 +268,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   health.register("revocation list age", refusals.freshness, "degraded");
   health.register("listeners", listening(internal, publicHttp));
   health.register("bus", bus.health, "degraded");
+  health.register("revocation list", restoreGuard.health, "degraded");
   health.register("revocation mirror", mirror.health, "degraded");
   health.register("outbox", outbox.health, "degraded");
 
@@ -266,6 +278,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
       telemetry,
       ops,
       store,
+      restoreGuard,
       authority,
       signing,
       identity,

@@ -1,4 +1,12 @@
-import { filePath, hostPort, listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
+import {
+  filePath,
+  hostPort,
+  listenAddress,
+  proxyProtocolFields,
+  secretFile,
+  serviceFields,
+  telemetryFields,
+} from "@drawbridge/config";
 import { z } from "zod";
 
 const keyEncryptionKeyFile = () =>
@@ -13,6 +21,7 @@ export const configSchema = z.object({
   FABRIC_LISTEN: listenAddress()
     .prefault("127.0.0.1:7430")
     .meta({ description: "HTTPS over mTLS, for agents and gateways that fetch bundles and configuration" }),
+  ...proxyProtocolFields(),
   INTERNAL_LISTEN: listenAddress()
     .prefault("127.0.0.1:7530")
     .meta({ description: "gRPC over mTLS, for management-api" }),

@@ -146,6 +146,7 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     ...common,
     name: "fabric",
     listen: config.FABRIC_LISTEN,
+    proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
     allow: [{ fabric: "agent" }, { fabric: "gateway" }],
     register: (app) => {
       const readConfiguration = (digest: ArtefactDigest) => configurations.read(digest);

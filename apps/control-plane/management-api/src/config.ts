@@ -1,4 +1,4 @@
-import { hostPort, listenAddress, secretFile, serviceFields } from "@drawbridge/config";
+import { hostPort, listenAddress, proxyProtocolFields, secretFile, serviceFields } from "@drawbridge/config";
 import { z } from "zod";
 
 const rate = (fallback: number) => z.coerce.number().int().min(1).max(1_000_000).default(fallback);
@@ -8,6 +8,7 @@ const peer = (what: string) => hostPort().meta({ description: what });
 export const configSchema = z.object({
   ...serviceFields({ service: "management-api", opsPort: 7600 }),
   LISTEN: listenAddress().prefault("127.0.0.1:7400").meta({ description: "address of the REST API (HTTPS)" }),
+  ...proxyProtocolFields(),
   ORGANISATION: z
     .string()
     .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and hyphens, at most 63")

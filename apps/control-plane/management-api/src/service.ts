@@ -151,6 +151,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
   const api = createHttpServer({
     name: "api",
     listen: config.LISTEN,
+    proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
     identity: holder,
     clientCertificate: "none",
     allow: ["anyone"],

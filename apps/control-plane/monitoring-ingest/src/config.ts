@@ -1,4 +1,4 @@
-import { listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
+import { listenAddress, proxyProtocolFields, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
 import { z } from "zod";
 
 /** Of the service. */
@@ -7,6 +7,7 @@ export const configSchema = z.object({
   FABRIC_LISTEN: listenAddress()
     .prefault("127.0.0.1:7440")
     .meta({ description: "HTTPS over mTLS, for monitoring collectors" }),
+  ...proxyProtocolFields(),
   INTERNAL_LISTEN: listenAddress()
     .prefault("127.0.0.1:7540")
     .meta({ description: "gRPC over mTLS, for management-api" }),

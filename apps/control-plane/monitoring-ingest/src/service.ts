@@ -111,6 +111,7 @@ export function createMonitoringIngestService(deps: MonitoringIngestDeps): Monit
     ...common,
     name: "fabric",
     listen: config.FABRIC_LISTEN,
+    proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
     allow: [{ fabric: "collector" }],
     beforeRequest: (context) => standing.assertGood(shownCertificate(context)),
     register: (app) =>

@@ -1,4 +1,4 @@
-import { listenAddress, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
+import { listenAddress, proxyProtocolFields, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
 import { z } from "zod";
 import { defaultTunnelSettings } from "./tunnel/settings.ts";
 
@@ -13,6 +13,7 @@ export const configSchema = z
     FABRIC_LISTEN: listenAddress()
       .prefault("127.0.0.1:7420")
       .meta({ description: "the tunnel: gRPC over mTLS, for agents" }),
+    ...proxyProtocolFields(),
     INTERNAL_LISTEN: listenAddress()
       .prefault("127.0.0.1:7520")
       .meta({ description: "gRPC over mTLS, for management-api and config-resolver" }),

@@ -236,11 +236,11 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     logger,
     metrics,
   });
-
   // inbound
   const fabricServer = createGrpcServer({
     name: "fabric",
     listen: config.FABRIC_LISTEN,
+    proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
     identity: identity.holder,
     clientCertificate: "required",
     revocations: refusals,
