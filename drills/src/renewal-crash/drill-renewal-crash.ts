@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { addressOf, eventually, startLoad, startTestStack, type TestStack } from "@drawbridge/local/testing";
 import { systemClock } from "@drawbridge/lifecycle";
 import type { Drill } from "../drill.ts";
 import { percentile } from "../percentile.ts";
+import { readTunnelStatus } from "../stack/agent-status.ts";
 import { drillSettings } from "../stack/drill-settings.ts";
 import { readFabricIdentity } from "../stack/fabric-identity.ts";
 import { changedReplicas, currentApp } from "../stack/replicas.ts";
@@ -16,6 +17,13 @@ import { type CrashStep, crashSteps } from "./kill-points.ts";
 const defaultRounds = crashSteps.length * 2;
 /** So long that nothing renews by itself while a crash is looked into. */
 const times = { leafSeconds: 600, supersededGraceSeconds: 5 };
+
+/** An operator would have called by then. */
+const giveUpAfterMs = 120_000;
+/** A process that is to die when the renewal is nearly over has this long for it. */
+const settleMs = 2_000;
+/** An agent looks for an order once a second, and takes its time on a slow machine. */
+const repeatAfterMs = 5_000;
 
 /** `kill -9` of the agent, runtime-manager and cert-authority at every step of a renewal. */
 export const drillRenewalCrash: Drill = async (options) =>
@@ -70,12 +78,14 @@ function stepOf(round: number): CrashStep {
 async function restartArmable(stack: TestStack, steps: readonly CrashStep[]): Promise<ReadonlyMap<string, string>> {
   const victims = [...new Set(steps.map(({ victim }) => victim))];
   const files = new Map(victims.map((victim) => [victim, join(stack.folder, `kill-${victim}`)] as const));
-  for (const [victim, file] of files) {
-    const service = stack.stack.service(victim);
-    await service.stop();
-    service.start(killEnvironment(file));
-    await service.waitReady();
-  }
+  await Promise.all(
+    [...files].map(async ([victim, file]) => {
+      const service = stack.stack.service(victim);
+      await service.stop();
+      service.start(killEnvironment(file));
+      await service.waitReady();
+    }),
+  );
   return files;
 }
 
@@ -89,14 +99,24 @@ async function crashOnce(
   const killFile = killFiles.get(step.victim) ?? "";
   const victim = stack.stack.service(step.victim);
   const before = await readFabricIdentity(stateDir);
+  const order = createRenewOrder(stateDir);
   await arm(killFile, step.point);
-  const renewing = renewNow(stack);
-  await victim.ended();
-  await disarm(killFile);
+  await order.give();
+  if ((await diesOrRenews(stack, { victim, serialBefore: before.serialNumber, order })) === "renewed") {
+    await disarm(killFile);
+    return ["it was not killed: a renewal went by that did not come there"];
+  }
+  await order.takeBack();
   victim.start(killEnvironment(killFile));
   await victim.waitReady();
-  await renewing;
-  const after = await eventually(() => renewedSince(stack, before.serialNumber));
+  // An agent that was killed goes on by itself; one whose control plane was killed tries again within 10 s, or when it is told.
+  if (step.victim !== "agent") await order.give();
+  const giveUp = AbortSignal.timeout(giveUpAfterMs);
+  const after = await eventually(async () => giveUp.aborted || renewedSince(stack, before.serialNumber, order));
+  if (after === true) {
+    const { status, code = "no code" } = await readTunnelStatus(stateDir);
+    return [`not renewed ${giveUpAfterMs / 1000} s after the kill; the tunnel is ${status} (${code})`];
+  }
   const { recovery, lock } = await rest<Recovery>(stack, "/v1/fabrics/local/recovery");
   const generations = (await readdir(join(stateDir, "identity"))).filter((name) => name.startsWith("gen-"));
   return [
@@ -113,23 +133,66 @@ interface Recovery {
   readonly lock: unknown;
 }
 
+/** What comes first: the end of the victim, or a new identity that is in use although nobody died. */
+async function diesOrRenews(
+  stack: TestStack,
+  {
+    victim,
+    serialBefore,
+    order,
+  }: { readonly victim: { ended(): Promise<void> }; readonly serialBefore: string; readonly order: RenewOrder },
+): Promise<"died" | "renewed"> {
+  let isDead = false;
+  const died = victim.ended().then(() => {
+    isDead = true;
+    return "died" as const;
+  });
+  const renewed = eventually(async () => isDead || (await renewedSince(stack, serialBefore, order))).then(async () => {
+    if (!isDead) await systemClock.sleep(settleMs);
+    return "renewed" as const;
+  });
+  return Promise.race([died, renewed]);
+}
+
 /** Serial number of the new identity when it is the one on disk and on the tunnel, and nothing is under way. */
-async function renewedSince(stack: TestStack, serialBefore: string): Promise<string | undefined> {
+async function renewedSince(stack: TestStack, serialBefore: string, order: RenewOrder): Promise<string | undefined> {
   const { agent: stateDir } = stack.stack.layout;
-  const isUnderWay = existsSync(join(stateDir, "identity", "next", "renewal", "request.json"));
-  if (isUnderWay) return undefined;
+  if (existsSync(join(stateDir, "identity", "next", "renewal", "request.json"))) return undefined;
   const { serialNumber } = await readFabricIdentity(stateDir);
   if (serialNumber === serialBefore) {
-    await renewNow(stack); // it died before anything was stored, and is told again
+    await order.repeat(); // it died before anything was stored, or had no tunnel to ask over
     return undefined;
   }
   const { state, certificateSerial } = await showFabric(stack, "local");
   return state === "connected" && certificateSerial === serialNumber ? serialNumber : undefined;
 }
 
-/** The command may give up waiting: who renewed is looked at in other ways. */
-async function renewNow(stack: TestStack): Promise<void> {
-  await stack.stack.agentCli(["renew", "--now", "--timeout-seconds", "1"]);
+interface RenewOrder {
+  /** What `drawbridge-agent renew --now` does before it begins to wait. */
+  give(): Promise<void>;
+  /** Give it again if that was long ago. */
+  repeat(): Promise<void>;
+  /** As far as nobody has seen it yet: whoever starts next has not been told. */
+  takeBack(): Promise<void>;
+}
+
+function createRenewOrder(stateDir: string): RenewOrder {
+  const file = join(stateDir, "renew-now");
+  let givenAtMs = -Infinity;
+  async function give(): Promise<void> {
+    givenAtMs = systemClock.monotonicMs();
+    await writeFile(file, `${systemClock.now().toISOString()}\n`);
+  }
+  return {
+    give,
+    repeat: async () => {
+      if (systemClock.monotonicMs() - givenAtMs >= repeatAfterMs) await give();
+    },
+    takeBack: async () => {
+      givenAtMs = -Infinity;
+      await rm(file, { force: true });
+    },
+  };
 }
 
 async function revokedInUse(stack: TestStack): Promise<readonly string[]> {

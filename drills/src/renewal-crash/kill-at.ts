@@ -18,16 +18,19 @@ if (file !== undefined && isMainThread) watch(file);
 function watch(file: string): void {
   let armed = "";
   let passed = 0;
+  let connection: object | undefined;
 
   /** Called before the deed; what it answers is called after it. */
-  function pass(does: Mark["does"], what: string): () => void {
+  function pass(does: Mark["does"], what: string, on?: object): () => void {
     const text = readIfThere(file);
-    if (text !== armed) passed = 0;
+    if (text !== armed) [passed, connection] = [0, undefined];
     armed = text;
     if (text === "") return () => undefined;
     const { marks, when } = JSON.parse(text) as KillPoint; // written by arm
     const mark = marks[passed];
-    if (mark?.does !== does || !new RegExp(mark.matches).test(what)) return () => undefined;
+    if (mark?.does !== does || !new RegExp(mark.matches, "is").test(what)) return () => undefined;
+    if (connection && on && connection !== on) return () => undefined; // of another transaction
+    connection = on;
     const isLast = passed === marks.length - 1;
     if (!isLast) passed += 1;
     const end = (): void => die(file);
@@ -56,7 +59,8 @@ function die(file: string): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // nothing more happens in this thread until it is gone
 }
 
-type Pass = (does: Mark["does"], what: string) => () => void;
+/** `on`: where statements follow each other. */
+type Pass = (does: Mark["does"], what: string, on?: object) => () => void;
 
 function watchFiles(pass: Pass): void {
   const { rename, mkdir, rm } = fs.promises;
@@ -115,13 +119,17 @@ function watchGrpc(pass: Pass): void {
 function watchStatements(pass: Pass): void {
   // oxlint-disable-next-line typescript/unbound-method -- called with the socket below
   const write = net.Socket.prototype.write;
+  const begun = new WeakMap<net.Socket, string>();
   Object.assign(net.Socket.prototype, {
     write(this: net.Socket, ...args: unknown[]): boolean {
       const [chunk] = args;
-      const statement = this instanceof tls.TLSSocket || !Buffer.isBuffer(chunk) ? "" : chunk.toString("latin1");
-      if (statement === "") return Reflect.apply(write, this, args) as boolean; // of the wrapped method
-      const after = pass("statement", statement);
-      this.prependOnceListener("data", () => pass("statement-answered", statement)());
+      const message = this instanceof tls.TLSSocket || !Buffer.isBuffer(chunk) ? "" : chunk.toString("latin1");
+      if (message === "") return Reflect.apply(write, this, args) as boolean; // of the wrapped method
+      // A statement is one message (Query), or some (Parse with its text, Bind with its values, Execute): taken together.
+      const statement = /^[QP]/.test(message) ? message : `${begun.get(this) ?? ""}${message}`;
+      begun.set(this, statement);
+      const after = pass("statement", statement, this);
+      this.prependOnceListener("data", () => pass("statement-answered", statement, this)());
       const isDrained = Reflect.apply(write, this, args) as boolean; // of the wrapped method
       after();
       return isDrained;

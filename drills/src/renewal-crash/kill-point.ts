@@ -9,7 +9,7 @@ export type Mark =
   | { readonly does: "connect"; readonly matches: string }
   /** A gRPC call is sent, or answered. The method's path is matched. */
   | { readonly does: "call" | "answered"; readonly matches: string }
-  /** A statement is sent to PostgreSQL, or answered. Its text is matched. */
+  /** A statement, or its values, is sent to PostgreSQL, or answered: those of one point on one connection. The text is matched. */
   | { readonly does: "statement" | "statement-answered"; readonly matches: string };
 
 /** Where a process ends itself with SIGKILL: at the last of these marks, after it has passed the others in this order. */

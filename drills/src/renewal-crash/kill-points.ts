@@ -22,6 +22,9 @@ const authority = "CertificateAuthorityService";
 const issue = `${authority}/IssueFabricCertificate$`;
 const activate = `${authority}/ActivateCertificate$`;
 const ofAgent = "/fabric/[0-9a-f-]+/agent/";
+const recording: Mark = { does: "statement", matches: `insert into "?certificate"? .*${ofAgent}` };
+const activating: Mark = { does: "statement", matches: 'update "?certificate"? set "?activated_at"?' };
+const committed: Mark = { does: "statement-answered", matches: "^.{0,9}commit" };
 
 /** On both sides of every step. */
 export const crashSteps: readonly CrashStep[] = [
@@ -62,30 +65,18 @@ export const crashSteps: readonly CrashStep[] = [
     marks: [{ does: "statement-answered", matches: 'insert into "certificate"' }],
     when: "before",
   }),
-  certAuthority(3, "it was asked and recorded nothing", {
-    marks: [{ does: "statement", matches: ofAgent }],
-    when: "before",
-  }),
+  certAuthority(3, "it was asked and recorded nothing", { marks: [recording], when: "before" }),
   certAuthority(3, "the certificate is written in a transaction that is still open", {
-    marks: [
-      { does: "statement", matches: ofAgent },
-      { does: "statement", matches: "commit" },
-    ],
+    marks: [recording, { does: "statement", matches: "^.{0,9}commit" }],
     when: "before",
   }),
   certAuthority(3, "the certificate is recorded, the answer not sent", {
-    marks: [
-      { does: "statement", matches: ofAgent },
-      { does: "statement-answered", matches: "commit" },
-    ],
+    marks: [recording, committed],
     when: "before",
   }),
-  certAuthority(6, "it was to activate and recorded nothing", {
-    marks: [{ does: "statement", matches: 'update "certificate" set "activated_at"' }],
-    when: "before",
-  }),
+  certAuthority(6, "it was to activate and recorded nothing", { marks: [activating], when: "before" }),
   certAuthority(6, "the activation is recorded, the answer not sent", {
-    marks: [{ does: "statement-answered", matches: 'update "certificate" set "activated_at"' }],
+    marks: [activating, committed],
     when: "before",
   }),
 ];
