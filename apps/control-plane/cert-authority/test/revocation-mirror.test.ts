@@ -5,6 +5,7 @@ import {
   type CertificateAuthorityServiceService,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { RevocationServiceClient, type Revocation } from "@drawbridge/contracts/certs/v1/revocation_service";
+import { isDrawbridgeError } from "@drawbridge/errors";
 import { systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import { createTrustBundle, followTrustSuccession, IdentityHolder, loadIdentityDir } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcClient } from "@drawbridge/rpc";
@@ -20,6 +21,7 @@ import {
   type TestPostgres,
 } from "@drawbridge/testkit";
 import { createHash } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { CertAuthorityDb } from "../src/store/schema.ts";
@@ -222,4 +224,78 @@ test("what somebody else wrote into the mirror revokes nothing if it contradicts
   const { revocations } = await readList();
   expect(revocations.map(({ serialNumber }) => serialNumber)).toEqual([""]);
   expect(authority.output()).toContain("the mirror has an entry that cannot be read");
+}, 180_000);
+
+const markFile = () => join(authority.identitiesDir, "cert-authority", "revocation-position");
+const markOf = () => readFile(markFile(), "utf8").catch(() => "");
+/** Without waiting for what needs the bus; over when the list is served, or refused. */
+async function startWithoutBus(): Promise<void> {
+  authority.start().catch(() => undefined);
+  await until(async () => (await codeOf(reader.listRevocations({ afterPosition: 0n, listId: someList }))) === "");
+}
+const someList = uuidV7Ids.next();
+const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => "",
+    (error: unknown) => (isDrawbridgeError(error) ? error.code : "not an error of ours"),
+  );
+
+/** The state before `later` was revoked, and no bus. A reader has `old`. */
+async function restoreWithoutBus(options: { readonly isMarkKept: boolean }) {
+  const [before, later] = [await issue(), await issue()];
+  await revokeSerial(before);
+  const backup = await backUp();
+  await revokeSerial(later);
+  await until(isMirrored(`serial.${later}`));
+  const old = await readList();
+  await until(async () => (await markOf()) === `${old.nextPosition}\n`);
+  await authority.kill();
+  await nats.kill();
+  await copyDatabase(backup, nameOf(database.url));
+  if (!options.isMarkKept) await rm(markFile());
+  await startWithoutBus();
+  return { before, later, old };
+}
+
+async function listIsWhole(serials: readonly string[]): Promise<void> {
+  await nats.start();
+  await until(async () => (await codeOf(readList())) === "");
+  const { revocations } = await readList();
+  expect(revocations.map(({ serialNumber }) => serialNumber).toSorted()).toEqual(serials.toSorted());
+}
+
+test("restored while NATS is away: who has no list gets none before NATS was asked, who has one goes on (R17)", async () => {
+  const { before, later, old } = await restoreWithoutBus({ isMarkKept: true });
+  expect(await codeOf(readList())).toBe("REVOCATION_LIST_INCOMPLETE");
+  // What is revoked now reaches those who have a list.
+  const page = await reader.listRevocations({ afterPosition: old.nextPosition, listId: old.listId });
+  expect(page.listId).not.toBe(old.listId);
+  const fingerprint = someFingerprint();
+  await revokeFingerprint(fingerprint);
+  const news = await reader.listRevocations({ afterPosition: page.nextPosition, listId: page.listId });
+  expect(news.revocations).toMatchObject([{ fingerprintSha256: fingerprint }]);
+  // Started once more, it still knows.
+  await authority.kill();
+  await startWithoutBus();
+  expect(await codeOf(readList())).toBe("REVOCATION_LIST_INCOMPLETE");
+  await listIsWhole([before, later, ""]);
+}, 180_000);
+
+test("without the file, a reader that knows more shows that the database was restored", async () => {
+  const { before, later, old } = await restoreWithoutBus({ isMarkKept: false });
+  expect(await codeOf(readList())).toBe(""); // nobody can know yet
+  await reader.listRevocations({ afterPosition: old.nextPosition, listId: old.listId });
+  expect(await codeOf(readList())).toBe("REVOCATION_LIST_INCOMPLETE");
+  await listIsWhole([before, later]);
+}, 180_000);
+
+test("a plain start with NATS away serves everybody", async () => {
+  const serial = await issue();
+  await revokeSerial(serial);
+  const { nextPosition } = await readList();
+  await until(async () => (await markOf()) === `${nextPosition}\n`);
+  await authority.kill();
+  await nats.kill();
+  await startWithoutBus();
+  expect((await readList()).revocations.map(({ serialNumber }) => serialNumber)).toEqual([serial]);
 }, 180_000);

@@ -84,6 +84,7 @@ export function createRevocationMirror(options: RevocationMirrorOptions): Revoca
       const missing = await repository.unmarkMissing(bucket.keys);
       if (missing > 0) logger.warn({ revocations: missing }, "the mirror has lost revocations, writing them again");
       await writeState(mirrored);
+      await repository.markComplete();
       return true;
     });
     if (isDone !== true) return; // another replica is at it

@@ -6,6 +6,7 @@ import {
 } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
 import type { Revocation } from "../domain/revocation.ts";
+import type { RestoreGuard } from "../revocation/restore-guard.ts";
 import type { RevocationMirror } from "../revocation/revocation-mirror.ts";
 import type { RevocationRepository } from "../store/revocation-repository.ts";
 import { invalid, requireUuid } from "./requests.ts";
@@ -13,16 +14,18 @@ import { invalid, requireUuid } from "./requests.ts";
 export interface RevocationRpcDeps {
   readonly revocations: Pick<RevocationRepository, "list">;
   readonly mirror: Pick<RevocationMirror, "compared">;
+  readonly restoreGuard: Pick<RestoreGuard, "assertComplete">;
 }
 
 const highestPosition = 2n ** 63n - 1n;
 
-export function createRevocationRpc({ revocations, mirror }: RevocationRpcDeps): GrpcServiceDefinition {
+export function createRevocationRpc({ revocations, mirror, restoreGuard }: RevocationRpcDeps): GrpcServiceDefinition {
   return defineGrpcService(RevocationServiceService, {
     allow: { listRevocations: ["any-service"] },
     handlers: {
       listRevocations: async (request, { signal }) => {
         await mirror.compared(signal); // after a restore the list lacks revocations until then
+        if (request.listId === "") await restoreGuard.assertComplete(); // who has a list keeps it, and needs what is new
         return listRevocations(revocations, request);
       },
     },

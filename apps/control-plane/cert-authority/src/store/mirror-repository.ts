@@ -32,6 +32,8 @@ export interface MirrorRepository {
     readonly now: Date;
   }): Promise<number>;
   /** Number the trust bundle above `sequence`, if it is not. */
+  /** The database has all that the mirror has. */
+  markComplete(): Promise<void>;
   /** Of several replicas that ask at once one is let in; undefined for the others. */
   exclusively<T>(work: () => Promise<T>): Promise<T | undefined>;
 }
@@ -68,6 +70,9 @@ export function createMirrorRepository(store: Pick<Store<CertAuthorityDb>, "db" 
     },
     unmarkMissing: (keys) => unmarkMissing(store, keys),
     unknown: (keys) => unknown(store, keys),
+    markComplete: async () => {
+      await sql`UPDATE revocation_list SET is_incomplete = false WHERE is_incomplete`.execute(store.db);
+    },
     takeBack: (lost) => store.transaction((tx) => takeBack(tx, lost)),
     exclusively: (work) =>
       store.transaction(async (tx) => {

@@ -20,6 +20,19 @@ export function isRestored(
   return reader.listId === list.listId && reader.afterPosition > list.lastPosition;
 }
 
+/**
+ * The database was found to be an earlier state of itself: have all readers read again, and let nobody begin with this list
+ * before it was compared with the mirror. Of several who found the same reason, `from` the same id, one does it.
+ */
+export async function distrustList(
+  tx: Transaction<CertAuthorityDb>,
+  { from }: { readonly from: string | undefined },
+): Promise<void> {
+  const { listId } = await lockRevocationList(tx);
+  if (from !== undefined && listId !== from) return;
+  await sql`UPDATE revocation_list SET list_id = gen_random_uuid(), is_incomplete = true`.execute(tx);
+}
+
 /** Have all readers read again. Of several who found the same reason one renews. Returns the id after that. */
 export async function renewListId(
   tx: Transaction<CertAuthorityDb>,

@@ -2,7 +2,7 @@ import { leafTtl } from "@drawbridge/pki";
 import { enqueueEvents, sql, type Store, type Transaction } from "@drawbridge/store";
 import { eventScopeOf } from "../domain/certificate.ts";
 import { revocationPageSize, type Revocation, type RevocationTarget } from "../domain/revocation.ts";
-import { isRestored, lockRevocationList, renewListId } from "./revocation-list-id.ts";
+import { distrustList, isRestored, lockRevocationList } from "./revocation-list-id.ts";
 import { revocationFromRow, type RevocationRow } from "./revocation-row.ts";
 import { lockNames } from "./revoked-names.ts";
 import type { CertAuthorityDb } from "./schema.ts";
@@ -178,7 +178,7 @@ async function list(
   // The id first: entries that a renewal of the list adds are then read under the old id or found by reading again.
   const state = await readListState(store);
   if (isRestored(query, state)) {
-    await store.transaction((tx) => renewListId(tx, { from: state.listId }));
+    await store.transaction((tx) => distrustList(tx, { from: state.listId }));
     return list(store, query);
   }
   const afterPosition = query.listId === state.listId || query.listId === "" ? query.afterPosition : 0n;

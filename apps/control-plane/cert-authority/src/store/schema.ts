@@ -66,6 +66,7 @@ export interface CertAuthorityDb {
   revocation_list: {
     only_one: Generated<boolean>;
     list_id: Generated<string>;
+    is_incomplete: Generated<boolean>;
   };
   revocation: {
     position: GeneratedAlways<string>;
