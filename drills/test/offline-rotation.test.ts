@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { drillOfflineRotation } from "../../src/offline-rotation/drill-offline-rotation.ts";
+import { drillOfflineRotation } from "../src/offline-rotation/drill-offline-rotation.ts";
 
 test("an agent that was off during a whole rotation of the root comes back by itself, its apps untouched (REN 6)", async () => {
   const report = await drillOfflineRotation({ rounds: 1, seed: 1, say: () => undefined });
@@ -10,4 +10,4 @@ test("an agent that was off during a whole rotation of the root comes back by it
     "apps are untouched": [],
   });
   expect(report.figures["requests answered"]?.value).toBeGreaterThan(0);
-}, 1_200_000);
+});

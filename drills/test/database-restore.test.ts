@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { drillDatabaseRestore } from "../../src/database-restore/drill-database-restore.ts";
+import { drillDatabaseRestore } from "../src/database-restore/drill-database-restore.ts";
 
 test("a database put back to an earlier state: revoked stays revoked, who renewed comes back, apps untouched (R17)", async () => {
   const report = await drillDatabaseRestore({ rounds: 1, seed: 1, say: () => undefined });
@@ -11,4 +11,4 @@ test("a database put back to an earlier state: revoked stays revoked, who renewe
     "apps are untouched": [],
   });
   expect(report.figures["requests answered"]?.value).toBeGreaterThan(0);
-}, 1_200_000);
+});
