@@ -16,6 +16,7 @@ const probeEveryMs = 150;
 /** A connection that is refused only after the handshake is closed within a second. */
 const refusedWithinMs = 1_500;
 const refusalsInARow = 3;
+const sessionWithinMs = 1_000;
 
 /**
  * Hold one connection open with this certificate.
@@ -43,9 +44,9 @@ export async function watchListener(listener: Listener, identity: IdentitySnapsh
   };
 }
 
-/** Whether a new connection with this certificate stays open. */
-export async function isLetIn(listener: Listener, identity: IdentitySnapshot): Promise<boolean> {
-  const socket = await open(listener, identity);
+/** Whether a new connection with this certificate, and with a TLS session from before, stays open. */
+export async function isLetIn(listener: Listener, identity: IdentitySnapshot, session?: Buffer): Promise<boolean> {
+  const socket = await open(listener, identity, session);
   if (socket === undefined) return false;
   const over = new AbortController();
   const stayed = systemClock
@@ -58,8 +59,30 @@ export async function isLetIn(listener: Listener, identity: IdentitySnapshot): P
   return isIn;
 }
 
+/**
+ * The TLS session that this listener gives with a connection, for a later one; undefined if it gives none within a second.
+ * @throws Error where the certificate is not accepted now
+ */
+export async function takeSession(listener: Listener, identity: IdentitySnapshot): Promise<Buffer | undefined> {
+  const over = new AbortController();
+  let session: Buffer | undefined;
+  const socket = await open(listener, identity, undefined, (given) => {
+    session = given;
+    over.abort(new Error("given"));
+  });
+  if (socket === undefined) throw new Error(`${listener.name} does not accept the certificate while it is valid`);
+  await systemClock.sleep(sessionWithinMs, over.signal).catch(() => undefined); // given
+  socket.destroy();
+  return session;
+}
+
 /** Undefined if the handshake fails. */
-function open(listener: Listener, identity: IdentitySnapshot): Promise<TLSSocket | undefined> {
+function open(
+  listener: Listener,
+  identity: IdentitySnapshot,
+  session?: Buffer,
+  onSession?: (session: Buffer) => void,
+): Promise<TLSSocket | undefined> {
   return new Promise((resolve) => {
     const socket = connect({
       ...clientTlsOptions(identity, {
@@ -68,7 +91,9 @@ function open(listener: Listener, identity: IdentitySnapshot): Promise<TLSSocket
       }),
       host: "127.0.0.1",
       port: listener.port,
+      ...(session ? { session } : {}),
     });
+    if (onSession) socket.once("session", onSession);
     socket.resume(); // else the server's end is never seen
     socket.once("secureConnect", () => resolve(socket));
     socket.on("error", () => resolve(undefined)); // also later ones: a cut is what is waited for

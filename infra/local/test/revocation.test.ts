@@ -5,14 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { parseEnv } from "node:util";
-import { clientTlsOptions, type IdentitySnapshot, loadIdentityDir } from "@drawbridge/pki";
+import { clientTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { expectSuccess, logIn } from "../src/stack/activate-fabric.ts";
-import { runProgram } from "../src/stack/child.ts";
 import { freePortBase } from "../src/stack/free-port-base.ts";
 import { type LocalStack, openLocalStack } from "../src/stack/local-stack.ts";
 import { removeState } from "../src/stack/remove-state.ts";
-import { controlPlaneServices, serviceNamed } from "../src/stack/services.ts";
+import { controlPlaneServices } from "../src/stack/services.ts";
+import { leakIdentity } from "./support/leak-identities.ts";
 
 /** Listeners that ask for no certificate: whoever has not got one yet, operators, and readers of what is public. */
 const oneWay = new Set([
@@ -60,24 +60,8 @@ async function listenersOf(service: string): Promise<readonly Listener[]> {
 
 const mutual = (): readonly Listener[] => listeners.filter(({ name }) => !oneWay.has(name));
 
-/** A certificate that says it is management-api, beside the one that management-api uses: somebody has a copy of a folder. */
-async function leakedIdentity(): Promise<IdentitySnapshot> {
-  const out = await mkdtemp(join(folder, "leaked-"));
-  const { layout } = stack;
-  await expectSuccess(
-    "bootstrap",
-    runProgram({
-      program: join(serviceNamed("cert-authority").directory, "src/bootstrap.ts"),
-      args: [],
-      env: {
-        DRAWBRIDGE_DATABASE_URL_FILE: layout.secret("cert-authority.database-url"),
-        DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: layout.secret("cert-authority.kek"),
-        DRAWBRIDGE_IDENTITIES_DIR: out,
-      },
-    }),
-  );
-  return loadIdentityDir(join(out, "management-api"), new Date());
-}
+/** Beside the one that management-api uses: somebody has a copy of a folder. */
+const leakedIdentity = (): Promise<IdentitySnapshot> => leakIdentity(stack, { service: "management-api" });
 
 async function dial({ port, service }: Listener, identity: IdentitySnapshot, session?: Buffer): Promise<TLSSocket> {
   const socket = connect({

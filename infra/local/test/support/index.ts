@@ -1,5 +1,6 @@
 export { type LoadReport, startLoad } from "./constant-load.ts";
 export { createExtraAgent, type ExtraAgent } from "./extra-agent.ts";
+export { leakIdentity } from "./leak-identities.ts";
 export { removeAbandonedStacks } from "./remove-abandoned.ts";
 export {
   addressOf,
