@@ -79,7 +79,7 @@ async function jumpAll(options: {
     },
   });
   const app = await stack.deploy(await stack.hello({ version: "1.0.0" }), "--replicas", "2");
-  const load = startLoad(addressOf(app), 2);
+  const load = startLoad(addressOf(app), 2, 10);
   const silent: string[] = [];
   let refused = 0;
   for (const [index, jump] of wanted.entries()) {

@@ -82,7 +82,7 @@ const copied = ["identity", "monitoring", "trust", "recovery"];
 export const drillCloneDetection: Drill = async ({ rounds = defaultRounds, say }) => {
   await using stack = await startTestStack({ overrides: settingsFor(rounds) });
   const app = await stack.deploy(await stack.hello({ version: "1.0.0" }), "--replicas", "2");
-  const load = startLoad(addressOf(app), 2);
+  const load = startLoad(addressOf(app), 2, 10);
   const unfound: string[] = [];
   const lost: string[] = [];
   for (let round = 0; round < rounds; round += 1) {

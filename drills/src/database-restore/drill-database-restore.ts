@@ -39,7 +39,7 @@ const controlPlane = [
 export const drillDatabaseRestore: Drill = async ({ rounds = defaultRounds, say }) => {
   await using stack = await startTestStack({ overrides: drillSettings(times) });
   const app = await stack.deploy(await stack.hello({ version: "1.0.0" }), "--replicas", "2");
-  const load = startLoad(addressOf(app), 2);
+  const load = startLoad(addressOf(app), 2, 10);
   const findings: Findings = { revoked: [], renewed: [], sequence: [] };
   const seconds: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {

@@ -16,7 +16,7 @@ const times = { leafSeconds: 30, supersededGraceSeconds: 5, rotationSeconds: 3 }
 export const drillOfflineRotation: Drill = async ({ rounds = defaultRounds, say }) => {
   await using stack = await startTestStack({ overrides: drillSettings(times) });
   const app = await stack.deploy(await stack.hello({ version: "1.0.0" }), "--replicas", "2");
-  const load = startLoad(addressOf(app), 2);
+  const load = startLoad(addressOf(app), 2, 10);
   const before = await trustOf(stack);
   const agent = stack.stack.service("agent");
   await agent.stop();

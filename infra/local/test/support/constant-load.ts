@@ -1,4 +1,5 @@
 import { Agent, request } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 
 export interface LoadReport {
   readonly answered: number;
@@ -8,8 +9,11 @@ export interface LoadReport {
   readonly versions: readonly string[];
 }
 
-/** Requests without a pause over a few keep-alive connections, until it is stopped. */
-export function startLoad(address: string, connections = 4): { stop(): Promise<LoadReport> } {
+/**
+ * Requests over a few keep-alive connections until it is stopped: one after the other, or with a pause in between, where
+ * what else runs needs the machine.
+ */
+export function startLoad(address: string, connections = 4, pauseMs = 0): { stop(): Promise<LoadReport> } {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const failures: string[] = [];
   const versions = new Set<string>();
@@ -26,6 +30,7 @@ export function startLoad(address: string, connections = 4): { stop(): Promise<L
       } catch (error) {
         failures.push(String(error));
       }
+      if (pauseMs > 0) await pause(pauseMs);
     }
   };
   const workers = Array.from({ length: connections }, worker);
