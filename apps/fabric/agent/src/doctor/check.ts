@@ -45,7 +45,8 @@ const fixes: Readonly<Record<string, string>> = {
     "set the clock right (NTP); if it is right, the control plane must renew its certificate",
   TLS_HANDSHAKE_FAILED:
     "check that nothing in between speaks something other than TLS 1.3, and that the certificate is not revoked",
-  TLS_CLIENT_REFUSED: "the agent recovers by itself; else an operator looks with drawbridge fabric recover <fabric>",
+  TLS_CLIENT_REFUSED:
+    "compare the clocks; if they agree, the agent recovers by itself, else an operator looks with drawbridge fabric recover <fabric>",
   AGENT_LOCKED:
     "stop the other copy of this agent, then let an operator run drawbridge fabric recover <fabric>, which says how it comes back",
   BOOT_SUPERSEDED: "stop the other process or machine that runs with a copy of this state folder",
