@@ -9,27 +9,50 @@ import { rotateRoot } from "../stack/rotate-root.ts";
 
 const defaultRounds = 20;
 /** Of the stack that starts: a slow machine takes longer for it than a leaf of ten seconds lives. */
-const first = { leafSeconds: 60, issuingCaSeconds: 360, supersededGraceSeconds: 5, rotationSeconds: 5 };
-/** Design R26 a: what is issued from the rotation of the root on. A leaf lives for a sixth of the issuing CA's life at most. */
-const short = { DRAWBRIDGE_LEAF_TTL_SECONDS: "10", DRAWBRIDGE_ISSUING_CA_TTL_SECONDS: "60" };
+const first = {
+  firstServiceLeafSeconds: 60,
+  leafSeconds: 30,
+  issuingCaSeconds: 360,
+  supersededGraceSeconds: 5,
+  rotationSeconds: 3,
+};
 const lookEveryMs = 500;
+
+/** What is issued from the rotation of the root on. A leaf lives for a sixth of the issuing CA's life at most. */
+export interface SoakTimes {
+  readonly leafSeconds: number;
+  readonly issuingCaSeconds: number;
+}
+
+/** Design R26 a. */
+const asDesigned: SoakTimes = { leafSeconds: 10, issuingCaSeconds: 60 };
 
 /**
  * A rotation of the root, and from then on leaves of ten seconds under issuing CAs of a minute, while every path that uses a
  * certificate is under load.
  */
-export const drillRotationSoak: Drill = async ({ rounds = defaultRounds, say }) => {
+export const drillRotationSoak: Drill = async ({ rounds = defaultRounds, say }) =>
+  soak(asDesigned, { rollOvers: rounds, say });
+
+/** The same with other lives, until the issuing CA has been replaced that often (the rotation of the root does so, too). */
+export async function soak(
+  times: SoakTimes,
+  { rollOvers: wanted, say }: { readonly rollOvers: number; readonly say: (line: string) => void },
+): ReturnType<Drill> {
   await using stack = await startTestStack({ overrides: drillSettings(first) });
   const app = await stack.deploy(await stack.hello({ version: "1.0.0" }), "--replicas", "2");
   const authority = stack.stack.service("cert-authority");
   await authority.stop();
-  authority.start(short);
+  authority.start({
+    DRAWBRIDGE_LEAF_TTL_SECONDS: String(times.leafSeconds),
+    DRAWBRIDGE_ISSUING_CA_TTL_SECONDS: String(times.issuingCaSeconds),
+  });
   await authority.waitReady();
   const load = await startEveryPath(stack, app);
   const issuedBefore = await issued(stack);
   const rollOvers = countRollOvers(stack, say);
   say("the load has begun; the root is rotated");
-  await Promise.all([rotateRoot(stack, { say }), rollOvers.reached(rounds)]);
+  await Promise.all([rotateRoot(stack, { say }), rollOvers.reached(wanted)]);
   const issuedNow = await issued(stack);
   const counted = await rollOvers.stop();
   const { paths, tunnel } = await load.stop();
@@ -49,7 +72,7 @@ export const drillRotationSoak: Drill = async ({ rounds = defaultRounds, say }) 
       ...(await settled(stack)),
     },
   };
-};
+}
 
 async function issued(stack: TestStack): Promise<number> {
   const port = stack.stack.ports.ops.certAuthority;
