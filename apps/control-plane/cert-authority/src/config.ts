@@ -64,7 +64,7 @@ export const configSchema = z
     }),
     NAME_CERTIFICATE_LIMIT: z.coerce.number().int().min(8).max(100_000).default(48).meta({
       description:
-        "certificates that one name of a fabric may get in the life of a leaf; a quarter of them within a 24th of it",
+        "certificates that one name of a fabric may get in the life of a leaf; a quarter of them within a 24th of it; 20 times as many in drills",
     }),
   })
   .refine(({ LEAF_TTL_MODE, ...config }) => LEAF_TTL_MODE === "drill" || isLongEnough(config.ROTATION_GRACE_SECONDS), {

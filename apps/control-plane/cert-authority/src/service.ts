@@ -161,7 +161,11 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   const queue = createIssueQueue({
     store,
     limit: config.ISSUE_QUEUE_LIMIT,
-    nameLimit: nameLimitOf({ certificates: config.NAME_CERTIFICATE_LIMIT, leafTtlSeconds: config.LEAF_TTL_SECONDS }),
+    nameLimit: nameLimitOf({
+      certificates: config.NAME_CERTIFICATE_LIMIT,
+      leafTtlSeconds: config.LEAF_TTL_SECONDS,
+      leafTtlMode: config.LEAF_TTL_MODE,
+    }),
     metrics,
   });
   const signLeaf = timeSigning(signing.sign, { metrics, clock });

@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => suite.disposeAsync(), 60_000);
 
 const dayMs = 86_400_000;
-const limit = nameLimitOf({ certificates: 48, leafTtlSeconds: 604_800 });
+const limit = nameLimitOf({ certificates: 48, leafTtlSeconds: 604_800, leafTtlMode: "production" });
 const began = new Date("2026-01-01T00:00:00Z").getTime();
 const refused = { outcome: "name_limited", waitMs: expect.any(Number) };
 
@@ -120,6 +120,12 @@ test("a burst ends, the rate goes on: at most 48 are unexpired, and the name is 
   }
   expect(most).toBe(48);
 }, 60_000);
+
+test("a drill with lives of minutes, renewing by order every few seconds, does not meet the limit", () => {
+  const drill = nameLimitOf({ certificates: 48, leafTtlSeconds: 600, leafTtlMode: "drill" });
+  expect(drill.certificates).toBeGreaterThanOrEqual(600);
+  expect(drill.burst / drill.burstWindowMs).toBeGreaterThan(1 / 1_000);
+});
 
 test("a group counts too, and the answer says how long to wait", async () => {
   const name = "spiffe://drawbridge.local/at-once";
