@@ -31,9 +31,15 @@ export async function saveIdentityDir(directory: string, material: IdentityMater
     [identityFiles.privateKey]: material.privateKeyPem,
     [identityFiles.trustBundle]: trustBundleToJson(material.trustBundle),
   };
-  for (const [name, text] of Object.entries(contents)) await writeDurably(join(directory, generation, name), text);
-  await syncDirectory(join(directory, generation));
-  await replaceLink(join(directory, currentLink), generation);
+  try {
+    for (const [name, text] of Object.entries(contents)) await writeDurably(join(directory, generation, name), text);
+    await syncDirectory(join(directory, generation));
+    await replaceLink(join(directory, currentLink), generation);
+  } catch (error) {
+    // Tried again and again on a full disk, halves of generations would pile up.
+    await rm(join(directory, generation), { recursive: true, force: true });
+    throw error;
+  }
   for (const name of Object.keys(contents)) await replaceLink(join(directory, name), join(currentLink, name));
   await syncDirectory(directory);
   await removeOldGenerations(directory, now);

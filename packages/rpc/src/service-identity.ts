@@ -52,12 +52,21 @@ export interface ServiceIdentity extends Component {
   readonly health: HealthCheck;
 }
 
+interface PlannedRenewal {
+  readonly serialNumber: string;
+  readonly renewAt: Date;
+  /** By the monotonic clock. */
+  readonly earliestMs: number;
+}
+
 /** How often the wall clock is looked at: a machine that slept renews soon after it wakes (design R21). */
 const longestSleepMs = 15_000;
 /** How often cert-authority is told what we work with (authority_service.proto), and asked what is current. */
 const acknowledgeEveryMs = 60_000;
 /** A certificate that was renewed because cert-authority wants it is not renewed again for this reason before that. */
 const renewedAgainAfterMs = 10_000;
+/** Between any two renewals, whatever the clocks say: a minute, or a tenth of the life of a certificate that lives for less. */
+const leastBetweenRenewalsMs = 60_000;
 /** Retry of a failed renewal: 10 s to 10 min, full jitter (design R6). */
 const renewalBackoff = { baseMs: 10_000, capMs: 600_000, floorMs: 1_000 };
 const shortestRetryMs = 250;
@@ -86,8 +95,9 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let unsaved: IdentityMaterial | undefined;
+  let unsavedSince: Date | undefined;
   let renewedAgainFromMs = -Infinity;
-  let planned: { readonly serialNumber: string; readonly renewAt: Date } | undefined;
+  let planned: PlannedRenewal | undefined;
   let subscription: { close(): Promise<void> } | undefined;
   let isWoken = false;
   let sleeping = new AbortController();
@@ -122,10 +132,20 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     return snapshot;
   }
 
+  /** A folder that cannot be written costs the identity at the next start, so it is tried again; renewing goes on without. */
   async function save(): Promise<void> {
     if (!unsaved) return;
-    await saveIdentityDir(dir, unsaved, clock.now());
-    unsaved = undefined;
+    try {
+      await saveIdentityDir(dir, unsaved, clock.now());
+      unsaved = undefined;
+      if (unsavedSince) logger.info({ dir }, "identity saved again");
+      unsavedSince = undefined;
+    } catch (error) {
+      if (!unsavedSince) {
+        logger.error({ err: error, dir }, "the identity cannot be saved: a restart would begin with an older one");
+      }
+      unsavedSince ??= clock.now();
+    }
   }
 
   async function renew(signal: AbortSignal): Promise<void> {
@@ -208,6 +228,16 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     }
   }
 
+  /** Drawn once per certificate. One that comes while we run is new, however late it may be by this clock. */
+  function planRenewal(current: IdentitySnapshot): PlannedRenewal {
+    const { serialNumber, notBefore, notAfter } = current;
+    const isNew = planned !== undefined;
+    const received = isNew ? { receivedAt: clock.now() } : {};
+    const renewAt = renewalInstant({ notBefore, notAfter, jitter: random.next(), ...received });
+    const leastMs = Math.min(leastBetweenRenewalsMs, (notAfter.getTime() - notBefore.getTime()) / 10);
+    return { serialNumber, renewAt, earliestMs: isNew ? clock.monotonicMs() + leastMs : -Infinity };
+  }
+
   async function run(signal: AbortSignal): Promise<void> {
     let acknowledgeAt = clock.now();
     let failures = 0;
@@ -215,20 +245,19 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
       hearNews();
       const current = holder.get();
       if (current.serialNumber !== planned?.serialNumber) {
-        const renewAt = renewalInstant({ ...current, jitter: random.next() }); // drawn once per certificate
-        planned = { serialNumber: current.serialNumber, renewAt };
+        planned = planRenewal(current);
       }
-      const { renewAt } = planned;
       const now = clock.now();
+      const renewInMs = Math.max(planned.renewAt.getTime() - now.getTime(), planned.earliestMs - clock.monotonicMs());
       if (isWoken || acknowledgeAt.getTime() - now.getTime() > acknowledgeEveryMs) acknowledgeAt = now; // or the clock went back
       isWoken = false;
       let waitMs = Math.min(
         longestSleepMs,
-        Math.max(0, Math.min(renewAt.getTime(), acknowledgeAt.getTime()) - now.getTime()),
+        Math.max(0, Math.min(renewInMs, acknowledgeAt.getTime() - now.getTime())),
       );
       try {
         await save();
-        if (now >= renewAt) {
+        if (renewInMs <= 0) {
           await renew(signal);
           acknowledgeAt = now;
         } else if (now >= acknowledgeAt) {

@@ -209,8 +209,8 @@ test("a renewal that fails changes nothing and is tried again", async () => {
   await advanceUntil(clock, () => identity.holder.get().serialNumber !== first.serialNumber);
 });
 
-test("a certificate that cannot be saved is used all the same, and saved later", async () => {
-  const { identity, clock, dir, log } = await setUp();
+test("with a folder that cannot be written it renews and acknowledges all the same, and saves later", async () => {
+  const { identity, clock, dir, log, state } = await setUp();
   const first = await ca.issueService("activation", { ttlSeconds: 10 * 3600 });
   await saveIdentityDir(dir, first, clock.now());
   await identity.start(forever);
@@ -220,11 +220,31 @@ test("a certificate that cannot be saved is used all the same, and saved later",
   clock.advance(6.1 * hourMs);
   await advanceUntil(clock, () => identity.holder.get().serialNumber !== first.serialNumber);
   await clock.waitForSleep();
-  expect(log.withMessage("identity cannot be refreshed, will retry")).toHaveLength(1);
+  expect(log.withMessage("the identity cannot be saved: a restart would begin with an older one")).toHaveLength(1);
+  const second = identity.holder.get().serialNumber;
+  const acknowledged = state.acknowledged.length;
+  state.renewNow = true;
+  await advanceUntil(clock, () => identity.holder.get().serialNumber !== second);
+  expect(state.acknowledged.length).toBeGreaterThan(acknowledged);
   await rm(dir);
   clock.advance(600_000);
   await clock.waitForSleep();
   expect((await loadIdentityDir(dir, clock.now())).serialNumber).toBe(identity.holder.get().serialNumber);
+});
+
+test("a clock days ahead of cert-authority's makes it renew early, not without end", async () => {
+  const { identity, clock, dir, state } = await setUp();
+  await saveIdentityDir(dir, await ca.issueService("activation"), clock.now());
+  await identity.start(forever);
+  await clock.waitForSleep();
+  clock.jumpTo(new Date(clock.now().getTime() + 5 * 24 * hourMs)); // cert-authority's clock, which the leaves are from, stays
+  await advanceUntil(clock, () => state.issued === 1);
+  const fromMs = clock.monotonicMs();
+  while (clock.monotonicMs() - fromMs < hourMs) {
+    await clock.waitForSleep();
+    clock.advance(15_000);
+  }
+  expect(state.issued).toBe(1); // two days of it are left
 });
 
 test("an expired certificate is said on /readyz, and a newer one in the folder is taken", async () => {
