@@ -33,6 +33,14 @@ test("one changed character anywhere makes a join state unreadable", () => {
   }
 });
 
+test("of the texts that decode to the same octets only the issued one is read", () => {
+  const states = createJoinStates([key]);
+  const text = states.issue(agentId, mark);
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const readable = [...alphabet].filter((last) => states.read(agentId, text.slice(0, -1) + last).shown === "ours");
+  expect(readable).toEqual([text.at(-1)]);
+});
+
 test("a previous key still reads what it made", () => {
   const text = createJoinStates([otherKey]).issue(agentId, mark);
   expect(createJoinStates([key, otherKey]).read(agentId, text)).toEqual({ shown: "ours", ...mark });

@@ -48,8 +48,11 @@ export function createJoinStates(keys: readonly Uint8Array[]): JoinStates {
 
     read: (agentId, text) => {
       if (text === "") return { shown: "none" };
-      const bytes = Buffer.from(pattern.exec(text)?.[1] ?? "", "base64url");
+      const encoded = pattern.exec(text)?.[1] ?? "";
+      const bytes = Buffer.from(encoded, "base64url");
       if (bytes.length !== sequenceBytes + nonceBytes + macBytes) return { shown: "unreadable" };
+      // Two bits of the last character are in no octet: only one of four texts is the one that we issued.
+      if (bytes.toString("base64url") !== encoded) return { shown: "unreadable" };
       const body = bytes.subarray(0, sequenceBytes + nonceBytes);
       const shown = bytes.subarray(body.length);
       if (!macKeys.some((key) => timingSafeEqual(mac(key, agentId, body), shown))) return { shown: "unreadable" };
