@@ -22,7 +22,8 @@ const nameForAddresses = "drawbridge.invalid";
 const fixedOptions: ChannelOptions = {
   // Our own reconnect policy: grpc-js starts at 1 s (design R13).
   "grpc.initial_reconnect_backoff_ms": 250,
-  "grpc.max_reconnect_backoff_ms": 10_000,
+  // Shorter than a call's 10 s, also with the jitter of a fifth: a call that waits for a peer sees it come back, however long it was away.
+  "grpc.max_reconnect_backoff_ms": 5_000,
   "grpc.keepalive_time_ms": 20_000,
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.keepalive_permit_without_calls": 1,
