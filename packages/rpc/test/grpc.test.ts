@@ -95,6 +95,7 @@ const aRequest: CreateActivationTokenRequest = {
   createdBy: "",
   allowedNetworks: [],
   requiresApproval: false,
+  keySha256: "",
 };
 
 test("a listed caller is let through and its identity reaches the handler", async () => {

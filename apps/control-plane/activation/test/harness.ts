@@ -298,6 +298,7 @@ export function aTokenRequest(
     readonly requestId?: string;
     readonly allowedNetworks?: string[];
     readonly requiresApproval?: boolean;
+    readonly keySha256?: string;
   } = {},
 ) {
   return {
@@ -309,6 +310,7 @@ export function aTokenRequest(
     createdBy: "alice",
     allowedNetworks: change.allowedNetworks ?? [],
     requiresApproval: change.requiresApproval ?? false,
+    keySha256: change.keySha256 ?? "",
   };
 }
 

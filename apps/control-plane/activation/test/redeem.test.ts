@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { EventEnvelope } from "@drawbridge/contracts";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { parseSpiffeId } from "@drawbridge/pki";
+import { parseCsr, parseSpiffeId } from "@drawbridge/pki";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   anActivation,
@@ -246,4 +246,17 @@ test("a token for what is no network is not made (R3)", async () => {
     code: "REQUEST_INVALID",
     details: { "field:allowedNetworks.1": expect.stringContaining("is not a network") as string },
   });
+});
+
+test("a token for a key that was told before is redeemed with it and with no other (R3)", async () => {
+  const agent = await anActivation("");
+  const { spkiSha256: keySha256 } = await parseCsr(agent.csrDer);
+  const { secretToken, token } = await service.tokens.createActivationToken(aTokenRequest({ keySha256 }));
+  expect(token?.keySha256).toBe(keySha256);
+  await expect(service.activate(await anActivation(secretToken))).rejects.toMatchObject({
+    code: "ACTIVATION_KEY_REFUSED",
+  });
+  const [event] = await tap.until(1, refusals(token?.tokenId ?? ""));
+  expect(event?.payload).toMatchObject({ errorCode: "ACTIVATION_KEY_REFUSED" });
+  await expect(service.activate({ ...agent, token: secretToken })).resolves.toMatchObject({ replayed: false });
 });

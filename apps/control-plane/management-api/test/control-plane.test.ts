@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeBundleFile } from "@drawbridge/bundle";
+import { parseCsr } from "@drawbridge/pki";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ControlPlane, startControlPlane } from "./support/control-plane.ts";
+import { type ControlPlane, newAgentKeys, startControlPlane } from "./support/control-plane.ts";
 
 let world: ControlPlane;
 beforeAll(async () => {
@@ -208,6 +209,51 @@ describe("the REST API on the real control plane", () => {
         { timeout: 60_000 },
       )
       .toContain("runtime-manager fabric.remove");
+  });
+});
+
+describe("an agent that needs approval, on the real control plane (R3)", () => {
+  test("waits until somebody else has approved its key, and both are in the audit log", async () => {
+    const create = ["fabric", "token", "create", "watched", "--require-approval", "--from", "127.0.0.0/8"];
+    const created = await world.cli(...create, "-o", "json");
+    const { token, tokenId } = JSON.parse(created.stdout) as { readonly token: string; readonly tokenId: string };
+    const agent = await newAgentKeys();
+    await expect(world.activate(token, agent)).rejects.toMatchObject({ code: "ACTIVATION_NOT_APPROVED" });
+
+    const { spkiSha256 } = await parseCsr(agent.csrDer);
+    const shown = await world.cli("fabric", "token", "show", tokenId);
+    expect(shown.stdout).toContain(`key ${spkiSha256} from 127.0.0.1`);
+    const own = await world.cli("fabric", "token", "approve", tokenId, "--key", spkiSha256);
+    expect(own.stderr).toContain("ACTIVATION_APPROVAL_BY_CREATOR");
+    await expect(world.activate(token, agent)).rejects.toMatchObject({ code: "ACTIVATION_NOT_APPROVED" });
+
+    const login = { username: "second", password: "a long password of the second" };
+    await call("POST", "/v1/users", { body: login });
+    await call("PUT", "/v1/users/second/roles", { body: { bindings: [{ role: "operator", environment: "*" }] } });
+    const session = await world.api.call("POST", "/v1/sessions", { body: login });
+    const approve = { token: session.json.token, body: { keySha256: spkiSha256 } };
+    const approved = await world.api.call("POST", `/v1/fabric-tokens/${tokenId}/approve`, approve);
+    expect(approved.json).toMatchObject({ approvedBy: "second", approvedKeySha256: spkiSha256 });
+    await expect(world.activate(token, agent)).resolves.toMatchObject({ tunnel: expect.any(String) as string });
+
+    await expect
+      .poll(
+        async () => {
+          const { json } = await call("GET", "/v1/audit?limit=50");
+          const facts = json.items as readonly { actor: string; target: string; result: string; errorCode: string }[];
+          return facts
+            .filter(({ target }) => target === tokenId)
+            .map(({ actor, result, errorCode }) => `${actor.split(" ")[0]} ${result} ${errorCode}`.trim())
+            .toSorted();
+        },
+        { timeout: 60_000 },
+      )
+      .toEqual([
+        "admin refused ACTIVATION_APPROVAL_BY_CREATOR",
+        "agent success",
+        "anonymous refused ACTIVATION_NOT_APPROVED",
+        "second success",
+      ]);
   });
 });
 

@@ -94,6 +94,7 @@ describe("an activation token (ACT 1)", () => {
     [{ fabric: "X!", environments: ["production"] }, "fabric"],
     [{ fabric: "x", environments: ["production"], ttlSeconds: 299 }, "ttlSeconds"],
     [{ fabric: "x", environments: ["production"], ttlSeconds: 86_401 }, "ttlSeconds"],
+    [{ fabric: "x", keySha256: "AB".repeat(32) }, "keySha256"],
     [{ fabric: "x", allowedNetworks: ["10.0.0.0/8", "10.0.0.0/33"] }, "allowedNetworks.1"],
   ])("is refused for %j, naming the field", async (body, field) => {
     expect((await call("POST", "/v1/fabric-tokens", { body })).json).toMatchObject({

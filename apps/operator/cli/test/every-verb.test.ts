@@ -203,6 +203,11 @@ describe("fabric token create", () => {
     expect(ran.stderr).not.toContain("because");
   });
 
+  test("sends the key that it is for", async () => {
+    await run(["fabric", "token", "create", "edge", "--key", "AB".repeat(32)]);
+    expect(bodyOf()).toEqual({ fabric: "edge", keySha256: "ab".repeat(32) });
+  });
+
   test("says that somebody has to approve the agent", async () => {
     await run(["fabric", "token", "create", "edge", "--require-approval"]);
     expect(bodyOf()).toEqual({ fabric: "edge", requiresApproval: true });

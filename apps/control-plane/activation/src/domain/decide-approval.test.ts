@@ -25,6 +25,7 @@ const token = {
   agentId: undefined,
   refusedUses: 0,
   allowedNetworks: [],
+  keySha256: undefined,
   approval: { state: "awaited" },
   applicants: [applicant],
 } as const;

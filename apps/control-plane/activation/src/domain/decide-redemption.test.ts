@@ -24,6 +24,7 @@ function aToken(change: Partial<StoredToken> = {}): StoredToken {
     agentId: undefined,
     refusedUses: 0,
     allowedNetworks: [],
+    keySha256: undefined,
     approval: { state: "not_needed" },
     ...change,
   };
@@ -177,4 +178,13 @@ test("a token that needs approval and has expired, was revoked or is for other n
     [aToken({ ...awaited, allowedNetworks: ["10.0.0.0/8"] }), "ACTIVATION_SOURCE_REFUSED"],
   ] as const;
   for (const [token, code] of refusals) expect(decide({ token, enrolment: undefined })).toBe(code);
+});
+
+test("a token for one key is refused to every other, and needs approval besides if it says so (R3)", () => {
+  const bound = { keySha256: keys.agentSpkiSha256 };
+  expect(decide({ token: aToken(bound), enrolment: undefined })).toBe("consume");
+  expect(decide({ token: aToken({ keySha256: "cc" }), enrolment: undefined })).toBe("ACTIVATION_KEY_REFUSED");
+  const both = (keySha256: string) => aToken({ keySha256, approval: { state: "awaited" } });
+  expect(decide({ token: both(keys.agentSpkiSha256), enrolment: undefined })).toBe("hold");
+  expect(decide({ token: both("cc"), enrolment: undefined })).toBe("ACTIVATION_KEY_REFUSED");
 });

@@ -62,6 +62,9 @@ export function decideRedemption(options: {
   if (isFabricDeleted && state !== "redeemed") return refuse("ACTIVATION_TOKEN_REVOKED");
   switch (state) {
     case "unused":
+      if (token.keySha256 !== undefined && token.keySha256 !== keys.agentSpkiSha256) {
+        return refuse("ACTIVATION_KEY_REFUSED");
+      }
       if (token.approval.state === "awaited") return { decision: "hold", token };
       if (token.approval.state === "given" && token.approval.keySha256 !== keys.agentSpkiSha256) {
         return refuse("ACTIVATION_KEY_REFUSED");

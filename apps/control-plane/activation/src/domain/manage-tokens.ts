@@ -36,6 +36,7 @@ export type NewToken = Pick<
   | "createdAt"
   | "expiresAt"
   | "allowedNetworks"
+  | "keySha256"
   | "approval"
 >;
 
@@ -49,6 +50,8 @@ export interface TokenRequest {
   readonly createdBy: string;
   readonly allowedNetworks: readonly string[];
   readonly requiresApproval: boolean;
+  /** Empty for any. */
+  readonly keySha256: string;
 }
 
 export interface TokenManagement {
@@ -133,6 +136,7 @@ export function createTokenManagement(deps: {
         createdAt,
         expiresAt,
         allowedNetworks,
+        keySha256: request.keySha256 === "" ? undefined : request.keySha256,
         approval: request.requiresApproval ? ({ state: "awaited" } as const) : ({ state: "not_needed" } as const),
       };
       const outcome = await tokens.insert(token, request.requestId);

@@ -29,7 +29,7 @@ const refusals: Readonly<Record<RefusalCode, { readonly kind: ErrorKind; readonl
   ACTIVATION_KEY_REFUSED: {
     kind: "failed_precondition",
     message:
-      "another agent was approved for this activation token; if you did not expect one, tell the operator at once, and ask for a new token",
+      "this activation token is for another agent's key, which it was made for or which was approved; if you did not expect that, tell the operator at once, and ask for a new token",
   },
   ACTIVATION_TOO_MANY_APPLICANTS: {
     kind: "failed_precondition",

@@ -21,6 +21,8 @@ export interface StoredToken {
   readonly refusedUses: number;
   /** From which it may be redeemed; none: from anywhere. */
   readonly allowedNetworks: readonly string[];
+  /** The only tunnel key that may redeem it: SHA-256 of its SubjectPublicKeyInfo, lower-case hex. */
+  readonly keySha256: string | undefined;
   readonly approval: TokenApproval;
 }
 

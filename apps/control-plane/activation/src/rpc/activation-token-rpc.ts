@@ -11,6 +11,7 @@ import type { ListedToken, TokenManagement } from "../domain/manage-tokens.ts";
 import { tokenStateAt, type TokenState } from "../domain/stored-token.ts";
 import { parseMessage } from "./parse-message.ts";
 
+const keySha256 = () => z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hex digits");
 const createSchema = z.object({
   requestId: z.uuid(),
   fabricId: z.uuid(),
@@ -20,6 +21,7 @@ const createSchema = z.object({
   createdBy: z.string().min(1).max(200),
   allowedNetworks: z.array(network()).max(32),
   requiresApproval: z.boolean(),
+  keySha256: keySha256().or(z.literal("")),
 });
 const listSchema = z.object({
   fabricId: z.uuid().or(z.literal("")),
@@ -29,7 +31,7 @@ const listSchema = z.object({
 const tokenSchema = z.object({ tokenId: z.uuid() });
 const approveSchema = z.object({
   tokenId: z.uuid(),
-  keySha256: z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hex digits"),
+  keySha256: keySha256(),
   approvedBy: z.string().min(1).max(200),
 });
 const defaultPageSize = 100;
@@ -93,6 +95,7 @@ function tokenToProto(token: ListedToken, now: Date): ActivationToken {
     agentId: token.agentId ?? "",
     refusedUses: token.refusedUses,
     allowedNetworks: [...token.allowedNetworks],
+    keySha256: token.keySha256 ?? "",
     ...approvalToProto(token),
   };
 }

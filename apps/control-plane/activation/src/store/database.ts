@@ -27,6 +27,7 @@ export interface ActivationTokenTable {
   readonly revoked_at: Date | null;
   readonly refused_uses: Generated<number>;
   readonly allowed_networks: string[];
+  readonly key_sha256: string | null;
   readonly requires_approval: boolean;
   readonly approved_key_sha256: Later<string>;
   readonly approved_by: Later<string>;

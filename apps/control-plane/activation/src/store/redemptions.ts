@@ -43,6 +43,9 @@ export function createRedemptions(store: Pick<Store<ActivationDatabase>, "db" | 
           .where("expires_at", ">", now)
           .where(isFabricThere("activation_token"))
           .where((where) =>
+            where.or([where("key_sha256", "is", null), where("key_sha256", "=", enrolment.agentSpkiSha256)]),
+          )
+          .where((where) =>
             where.or([
               where("requires_approval", "=", false),
               where("approved_key_sha256", "=", enrolment.agentSpkiSha256),

@@ -25,6 +25,7 @@ export function tokenFromRow(row: Selectable<ActivationTokenTable>, agentId: str
     agentId,
     refusedUses: row.refused_uses,
     allowedNetworks: row.allowed_networks,
+    keySha256: row.key_sha256 ?? undefined,
     approval: approvalFromRow(row),
   };
 }

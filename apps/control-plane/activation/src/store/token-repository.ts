@@ -48,6 +48,7 @@ export function createTokenRepository(store: Pick<Store<ActivationDatabase>, "db
             created_at: token.createdAt,
             expires_at: token.expiresAt,
             allowed_networks: [...token.allowedNetworks],
+            key_sha256: token.keySha256 ?? null,
             requires_approval: token.approval.state !== "not_needed",
           })
           .onConflict((conflict) => conflict.column("request_id").doNothing())

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { readFile } from "node:fs/promises";
-import { ActivationServiceClient } from "@drawbridge/contracts/activation/v1/activation_service";
+import { ActivationServiceClient, type ActivateRequest } from "@drawbridge/contracts/activation/v1/activation_service";
 import {
   clientTlsOptions,
   createCsr,
@@ -35,7 +35,7 @@ export interface ControlPlane extends AsyncDisposable {
   readonly adminToken: string;
   readonly folder: string;
   /** Redeem an activation token as an agent does that connects later. Answers its certificates' serial numbers. */
-  activate(token: string): Promise<{ readonly tunnel: string; readonly monitoring: string }>;
+  activate(token: string, agent?: AgentKeys): Promise<{ readonly tunnel: string; readonly monitoring: string }>;
   /** Run `drawbridge` with the administrator's login. */
   cli(
     ...args: string[]
@@ -193,7 +193,8 @@ async function assemble(
     adminToken: login.json.token,
     folder: folder.path,
     cli: (...args) => runCli(join(folder.path, "cli"), args),
-    activate: (token) => redeemToken(token, { address: at(redeem), trustBundle }),
+    activate: async (token, agent) =>
+      redeemToken({ token, ...(agent ?? (await newAgentKeys())) }, { address: at(redeem), trustBundle }),
     kill,
     start: launch,
     stop: (name) => end(name, "SIGTERM"),
@@ -217,8 +218,20 @@ async function runCli(
   return { exitCode: child.exitCode, ...written };
 }
 
+/** What an agent redeems a token with. */
+export type AgentKeys = Omit<ActivateRequest, "token">;
+
+export async function newAgentKeys(): Promise<AgentKeys> {
+  return {
+    csrDer: Buffer.from(await createCsr(await generateKeyPair())),
+    monitoringCsrDer: Buffer.from(await createCsr(await generateKeyPair())),
+    recoveryKeySpkiDer: Buffer.from((await generateKeyPair()).spkiDer),
+    agentVersion: "0.1.0",
+  };
+}
+
 async function redeemToken(
-  token: string,
+  request: ActivateRequest,
   { address, trustBundle }: { readonly address: string; readonly trustBundle: TrustBundle },
 ): Promise<{ readonly tunnel: string; readonly monitoring: string }> {
   const client = createGrpcClient(ActivationServiceClient, {
@@ -228,13 +241,7 @@ async function redeemToken(
     logger: createTestLogger().logger,
   });
   try {
-    const answer = await client.call.activate({
-      token,
-      csrDer: Buffer.from(await createCsr(await generateKeyPair())),
-      monitoringCsrDer: Buffer.from(await createCsr(await generateKeyPair())),
-      recoveryKeySpkiDer: Buffer.from((await generateKeyPair()).spkiDer),
-      agentVersion: "0.1.0",
-    });
+    const answer = await client.call.activate(request);
     return {
       tunnel: answer.certificate?.serialNumber ?? "",
       monitoring: answer.monitoringCertificate?.serialNumber ?? "",

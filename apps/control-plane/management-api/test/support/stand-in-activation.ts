@@ -44,6 +44,7 @@ export function standInActivation(): GrpcServiceDefinition {
           agentId: "",
           refusedUses: 0,
           allowedNetworks: request.allowedNetworks,
+          keySha256: request.keySha256,
           requiresApproval: request.requiresApproval,
           approvedBy: "",
           approvedKeySha256: "",

@@ -184,7 +184,7 @@ async function obtainRecoveryKey(path: string): Promise<KeyPair> {
   return keyPair;
 }
 
-function alreadyActivated(meta: IdentityMeta): DrawbridgeError {
+export function alreadyActivated(meta: IdentityMeta): DrawbridgeError {
   return new DrawbridgeError({
     kind: "failed_precondition",
     code: "AGENT_ALREADY_ACTIVATED",

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { agentVersion } from "../agent-version.ts";
+import { keyCommand } from "./key-command.ts";
 import { activateCommand, type ActivateCommandOptions } from "./activate-command.ts";
 import type { CommandWorld, CommonOptions } from "./command-context.ts";
 import { doctorCommand, type DoctorCommandOptions } from "./doctor-command.ts";
@@ -72,6 +73,10 @@ function createProgram(world: CommandWorld, finish: (code: number) => void): Com
       1_800,
     )
     .action(async (options: ActivateCommandOptions) => finish(await activateCommand(world, options)));
+
+  command("key", "Print the key that activate will use (SHA-256, hex), so that a token can be made for it alone.", [
+    "drawbridge-agent key   # then: drawbridge fabric token create <fabric> --key <what it prints>",
+  ]).action(async (options: CommonOptions) => finish(await keyCommand(world, options)));
 
   command("run", "Run the agent until SIGTERM or Ctrl-C. Apps go on without it. Waits while it is not activated.", [
     "drawbridge-agent run",

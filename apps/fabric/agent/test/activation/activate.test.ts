@@ -249,6 +249,23 @@ test("waits for an operator's approval, says so once with its own key, and goes 
   expect(result.err.split("drawbridge fabric token approve")).toHaveLength(2);
 });
 
+test("tells its key before there is a token, and activates with that key (R3)", async () => {
+  await using activation = await startScriptedActivation(ca);
+  const keys = new Set<string>();
+  activation.isApproved = (keySha256) => keys.add(keySha256).size > 0;
+  await using machine = await openMachine();
+  const told = await runAgentCommand(["key", "--state-dir", machine.stateDir]);
+  expect(told).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^[0-9a-f]{64}\n$/) });
+  expect((await runAgentCommand(["key", "--state-dir", machine.stateDir])).out).toBe(told.out);
+  await writeFile(machine.tokenFile, activation.makeToken());
+  expect((await machine.activate()).exitCode).toBe(0);
+  expect([...keys]).toEqual([told.out.trim()]);
+  expect(await runAgentCommand(["key", "--state-dir", machine.stateDir])).toMatchObject({
+    exitCode: 1,
+    err: expect.stringContaining("AGENT_ALREADY_ACTIVATED"),
+  });
+});
+
 test("gives up waiting for approval, keeps token and keys, and goes on with them the next time (R3)", async () => {
   await using activation = await startScriptedActivation(ca);
   const keys = new Set<string>();

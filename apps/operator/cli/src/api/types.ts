@@ -99,6 +99,7 @@ export const fabricTokenSchema = z.object({
   agentId: z.string().nullish(),
   refusedUses: z.number(),
   allowedNetworks: z.array(z.string()).default([]),
+  keySha256: z.string().default(""),
   requiresApproval: z.boolean().default(false),
   approvedBy: z.string().default(""),
   approvedAt: instant.nullish(),

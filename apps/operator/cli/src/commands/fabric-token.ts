@@ -18,6 +18,7 @@ interface TokenCreateOptions extends OutputChoice {
   readonly ttl?: number;
   readonly from?: string[];
   readonly requireApproval?: boolean;
+  readonly key?: string;
   readonly out?: string;
 }
 
@@ -38,6 +39,7 @@ export function fabricTokenCommand(world: CommandWorld): Command {
       'only from these networks, as the control plane sees the agent: "10.0.0.0/8,2001:db8::/32" (default: from anywhere)',
       commaSeparated,
     )
+    .option("--key <hex>", "only for the agent with this key: what drawbridge-agent key prints (default: any)")
     .option(
       "--require-approval",
       "the agent waits until somebody else has approved its key: fabric token approve (default: it does not)",
@@ -135,6 +137,7 @@ function shownFields(token: FabricToken): [string, string][] {
     ["Made", `${formatTime(token.createdAt)} by ${token.createdBy}`],
     ["Valid until", formatTime(token.expiresAt)],
     ["From", token.allowedNetworks.join(", ") || "anywhere"],
+    ["Key", token.keySha256 || "any"],
     ["Needs approval", token.requiresApproval ? "yes, by somebody else than its maker" : "no"],
     ...(token.approvedBy === ""
       ? []
@@ -162,6 +165,7 @@ async function createToken(world: CommandWorld, name: string, options: TokenCrea
           ...(options.region === undefined ? {} : { region: options.region }),
           ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
           ...(options.from === undefined ? {} : { allowedNetworks: options.from }),
+          ...(options.key === undefined ? {} : { keySha256: options.key.toLowerCase() }),
           ...(options.requireApproval ? { requiresApproval: true } : {}),
         },
       }),

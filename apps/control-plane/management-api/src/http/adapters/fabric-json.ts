@@ -122,6 +122,7 @@ export function fabricTokenToJson(message: ActivationToken | undefined): z.outpu
     agentId: token.agentId,
     refusedUses: token.refusedUses,
     allowedNetworks: [...token.allowedNetworks],
+    keySha256: token.keySha256,
     requiresApproval: token.requiresApproval,
     approvedBy: token.approvedBy,
     approvedAt: instantOrNull(token.approvedAt),

@@ -68,6 +68,7 @@ export function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: 
           environments: body.environments.join(" "),
           allowedNetworks: body.allowedNetworks.join(" "),
           requiresApproval: String(body.requiresApproval),
+          keySha256: body.keySha256,
         });
         await environments.assertExist(body.environments);
         const { fabric, isNew } = await fabricFor(body, signal);
@@ -82,6 +83,7 @@ export function fabricTokenRoutes({ fabrics, fabricTokens, environments, org }: 
             createdBy: caller.username,
             allowedNetworks: body.allowedNetworks,
             requiresApproval: body.requiresApproval,
+            keySha256: body.keySha256,
           },
           { signal },
         );

@@ -127,6 +127,7 @@ function recoveryTokenRoute(
         createdBy: caller.username,
         allowedNetworks: [],
         requiresApproval: false,
+        keySha256: "",
       };
       const answer = await fabricTokens.createActivationToken(request, { signal });
       const token = required("token", answer.token);

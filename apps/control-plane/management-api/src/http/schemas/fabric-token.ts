@@ -5,6 +5,8 @@ import { environmentName, instant, nameText, nullableInstant, plainText, uuid } 
 /** What a fabric runs that is made without a word about it. */
 export const defaultEnvironment = "production";
 
+const keySha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hex digits");
+
 export const newFabricTokenBody = z.strictObject({
   fabric: nameText("Name of the fabric; it is created if there is none of that name."),
   region: plainText(100).default(""),
@@ -29,13 +31,13 @@ export const newFabricTokenBody = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "The agent waits until somebody else than the caller has approved its key." }),
+  keySha256: keySha256.or(z.literal("")).default("").meta({
+    description: "The only key that may redeem it: what `drawbridge-agent key` prints. Empty: any.",
+  }),
 });
 
 export const approveFabricTokenBody = z.strictObject({
-  keySha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hex digits")
-    .meta({ description: "Key of the agent, from `applicants`; the agent shows the same." }),
+  keySha256: keySha256.meta({ description: "Key of the agent, from `applicants`; the agent shows the same." }),
 });
 
 export const newFabricTokenSchema = z
@@ -65,6 +67,7 @@ export const fabricTokenSchema = z
     agentId: z.string(),
     refusedUses: z.int().meta({ description: "Uses refused after the first." }),
     allowedNetworks: z.array(z.string()).meta({ description: "From which it may be redeemed; none: from anywhere." }),
+    keySha256: z.string().meta({ description: "The only key that may redeem it; empty: any." }),
     requiresApproval: z.boolean(),
     approvedBy: z.string().meta({ description: "Who approved; empty if nobody did." }),
     approvedAt: nullableInstant("When; null if nobody did."),
