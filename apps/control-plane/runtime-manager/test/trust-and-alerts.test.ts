@@ -130,6 +130,34 @@ test("an alert is announced once when it begins and once when it ends, whatever 
   expect(told.toSorted()).toEqual(["DiskFull began", "DiskFull ended", "RenewalFailing began", "RenewalFailing ended"]);
 });
 
+test("what no true agent would say is bounded, and keeps no other agent from being seen (R12)", async () => {
+  const [hostile, innocent] = [await aFabric(world, one), await aFabric(world, one)];
+  const most = 2n ** 64n - 1n;
+  const farAway = new Date(8.64e15);
+  const nonsense = {
+    observedGeneration: most,
+    trustBundleSequence: most,
+    snapshotDigest: "\0".repeat(200),
+    agentTime: farAway,
+    certificates: [aHeld({ notAfter: farAway }), aHeld({ renewAt: farAway, lastFailure: "\0" })],
+    alerts: [{ reason: "\0", message: "\0", since: farAway }],
+  };
+  await using liar = await hostile.connect(one, { epoch: 1n, hello: { ...nonsense, bootId: `\0${randomUUID()}` } });
+  await using other = await innocent.connect(one, { epoch: 1n });
+  for (const agent of [liar, other]) await agent.next("welcome");
+  const seenAt = async () => (await fabricOf(innocent.fabricId)).lastSeenAt ?? new Date(0);
+  const before = await seenAt();
+  await liar.heartbeat(nonsense);
+  await until(async () => {
+    await liar.heartbeat({ ...nonsense, trustBundleSequence: most - 1n });
+    await other.heartbeat();
+    return (await seenAt()) > before ? true : undefined;
+  });
+  const shown = await fabricOf(hostile.fabricId);
+  expect(shown).toMatchObject({ trustBundleSequence: 2n ** 63n - 1n, clockSkewMs: 0n });
+  expect(shown.certificates).toHaveLength(1);
+});
+
 test("a new root reaches every tunnel at once, and later ones with their welcome; certificates under the old one are renewed (REN 6)", async () => {
   const fabrics = [await aFabric(world, one), await aFabric(world, one)];
   const [first, second] = fabrics;

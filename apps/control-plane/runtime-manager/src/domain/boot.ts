@@ -64,7 +64,9 @@ export function decideBoot(options: {
   if (known.toldAt !== undefined && waitedMs >= graceMs) return { verdict: "duplicate" };
   return {
     verdict: "told",
-    superseded: superseded.map((boot) => (boot === known ? { bootId, at: known.at, toldAt: known.toldAt ?? now } : boot)),
+    superseded: superseded.map((boot) =>
+      boot === known ? { bootId, at: known.at, toldAt: known.toldAt ?? now } : boot,
+    ),
     retryAfterMs: graceMs - waitedMs + retrySlackMs,
   };
 }

@@ -6,7 +6,9 @@ import type {
 import type { AppPhase as Phase, AppStatus } from "../domain/app-status.ts";
 import {
   CertificatePurpose,
+  type Heartbeat,
   type HeldCertificate as HeldCertificateProto,
+  type Hello,
 } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import type { ClusterInfo, HealthAlert, HeldCertificate } from "../domain/fabric.ts";
 import { appId, isUuid, type AppId } from "../domain/ids.ts";
@@ -19,6 +21,7 @@ const most = {
   replicas: 2 * limits.replicas,
   conditions: 50,
   endpoints: 20,
+  digest: 100,
   text: 200,
   sentence: 2_000,
 };
@@ -33,13 +36,33 @@ const phases: Partial<Record<AppPhase, Phase>> = {
 };
 
 /** PostgreSQL text holds everything but NUL. */
-function text(value: string, characters: number): string {
+export function text(value: string, characters: number): string {
   return value.slice(0, characters).replaceAll("\0", "");
 }
 
+/** PostgreSQL bigint ends at 2^63 - 1, uint64 does not. What no true agent says is as good as the highest. */
+export function whole(value: bigint): bigint {
+  return value < highestBigint ? value : highestBigint;
+}
+const highestBigint = 2n ** 63n - 1n;
+
 /** Where a time is missing or nonsense, the moment of receipt stands in. */
-function instant(at: Date | undefined, now: Date): Date {
-  return at && !Number.isNaN(at.getTime()) ? at : now;
+export function instant(at: Date | undefined, now: Date): Date {
+  return at && at.getTime() > 0 && at.getTime() < endOfTimeMs ? at : now;
+}
+/** The last year with four digits: later ones are written in a way that PostgreSQL does not read. */
+const endOfTimeMs = Date.UTC(10_000, 0);
+
+/** What Hello and each heartbeat say of an agent. */
+export function standingFromProto(
+  said: Pick<Hello | Heartbeat, "observedGeneration" | "snapshotDigest" | "trustBundleSequence" | "certificates">,
+) {
+  return {
+    observedGeneration: whole(said.observedGeneration),
+    snapshotDigest: text(said.snapshotDigest, most.digest),
+    trustBundleSequence: whole(said.trustBundleSequence),
+    certificates: certificatesFromProto(said.certificates),
+  };
 }
 
 export function clusterFromProto(cluster: ClusterInfoProto | undefined): ClusterInfo {
@@ -50,8 +73,8 @@ export function clusterFromProto(cluster: ClusterInfoProto | undefined): Cluster
     kubernetesVersion: text(cluster?.kubernetesVersion ?? "", most.text),
     containerRuntimeVersion: text(cluster?.containerRuntimeVersion ?? "", most.text),
     nodes: cluster?.nodes ?? 0,
-    cpuMillicores: cluster?.cpuMillicores ?? 0n,
-    memoryBytes: cluster?.memoryBytes ?? 0n,
+    cpuMillicores: whole(cluster?.cpuMillicores ?? 0n),
+    memoryBytes: whole(cluster?.memoryBytes ?? 0n),
     logsAllowed: cluster?.logsAllowed ?? false,
   };
 }
@@ -68,6 +91,7 @@ const purposes: Partial<Record<CertificatePurpose, HeldCertificate["purpose"]>> 
   [CertificatePurpose.CERTIFICATE_PURPOSE_TUNNEL]: "tunnel",
   [CertificatePurpose.CERTIFICATE_PURPOSE_MONITORING]: "monitoring",
 };
+const notBeforeAny = new Date(0);
 const serialPattern = /^[0-9a-f]{2,40}$/;
 
 /** Certificates without a purpose that we know, a serial number or an end say nothing and are left out. */
@@ -75,7 +99,8 @@ export function certificatesFromProto(held: readonly HeldCertificateProto[]): re
   return held.slice(0, most.certificates).flatMap((certificate) => {
     const { serialNumber, notAfter } = certificate;
     const purpose = purposes[certificate.purpose];
-    if (!purpose || !serialPattern.test(serialNumber) || !notAfter || Number.isNaN(notAfter.getTime())) return [];
+    const isUsable = notAfter !== undefined && instant(notAfter, notBeforeAny) === notAfter;
+    if (!purpose || !serialPattern.test(serialNumber) || !isUsable) return [];
     const renewAt = instant(certificate.renewAt, notAfter);
     return [{ purpose, serialNumber, notAfter, renewAt, lastFailure: text(certificate.lastFailure, most.text) }];
   });

@@ -7,7 +7,14 @@ import type { AgentReport, HeldCertificate } from "../domain/fabric.ts";
 import type { FabricId } from "../domain/ids.ts";
 import type { LogStreams } from "../logs/log-streams.ts";
 import type { StatusRepository } from "../store/statuses.ts";
-import { alertsFromProto, certificatesFromProto, removedFromProto, statusesFromProto } from "./frame-from-proto.ts";
+import {
+  alertsFromProto,
+  instant,
+  removedFromProto,
+  standingFromProto,
+  statusesFromProto,
+  whole,
+} from "./frame-from-proto.ts";
 import type { RenewCertificate } from "./renew-certificate.ts";
 import type { TunnelSession } from "./tunnel-session.ts";
 
@@ -37,14 +44,11 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
   function onHeartbeat(session: TunnelSession, heartbeat: Heartbeat): void {
     const now = clock.now();
     const { report } = session;
-    const skewMs = clockSkewMs(heartbeat.agentTime ?? now, now);
+    const skewMs = clockSkewMs(instant(heartbeat.agentTime, now), now);
     const next: AgentReport = {
-      observedGeneration: heartbeat.observedGeneration,
-      snapshotDigest: heartbeat.snapshotDigest.slice(0, 100),
-      trustBundleSequence: heartbeat.trustBundleSequence,
+      ...standingFromProto(heartbeat),
       clockSkewMs: Math.abs(skewMs - report.clockSkewMs) > skewToleranceMs ? skewMs : report.clockSkewMs,
       alerts: alertsFromProto(heartbeat.alerts, now),
-      certificates: certificatesFromProto(heartbeat.certificates),
     };
     if (!isSameReport(report, next)) {
       session.report = next;
@@ -72,7 +76,7 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
         fabricId: session.terms.fabricId,
         agentId: session.terms.agentId,
         epoch: session.terms.epoch,
-        observedGeneration: status.observedGeneration,
+        observedGeneration: whole(status.observedGeneration),
         snapshotDigest: status.snapshotDigest.slice(0, 100),
         scope: status.complete ? "complete" : "changes",
         apps: statusesFromProto(status.apps, now),

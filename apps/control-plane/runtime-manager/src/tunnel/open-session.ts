@@ -8,7 +8,7 @@ import { negotiateProtocol } from "../domain/protocol.ts";
 import type { SessionRepository } from "../store/sessions.ts";
 import { agentIdMismatch, agentOf } from "./agent-identity.ts";
 import type { CheckCertificate } from "./check-certificate.ts";
-import { certificatesFromProto, clusterFromProto } from "./frame-from-proto.ts";
+import { clusterFromProto, instant, standingFromProto, text, whole } from "./frame-from-proto.ts";
 import type { SnapshotCache } from "../snapshot/snapshot-cache.ts";
 import type { LoadedSnapshot } from "../snapshot/snapshot-to-proto.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -65,22 +65,16 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
     const protocol = negotiateProtocol({ min: hello.protocolMin, max: hello.protocolMax });
     const now = clock.now();
     const { issuedAt } = await deps.checkCertificate(agent);
-    const skewMs = clockSkewMs(hello.agentTime ?? now, now);
+    const skewMs = clockSkewMs(instant(hello.agentTime, now), now);
     const cluster = clusterFromProto(hello.cluster);
-    const report = {
-      observedGeneration: hello.observedGeneration,
-      snapshotDigest: hello.snapshotDigest.slice(0, 100),
-      trustBundleSequence: hello.trustBundleSequence,
-      clockSkewMs: skewMs,
-      certificates: certificatesFromProto(hello.certificates),
-    };
+    const report = { ...standingFromProto(hello), clockSkewMs: skewMs };
     const names = {
       sessionId: sessionId(deps.ids.next()),
       agentId: agentId(agent.agentId),
       fabricId: fabricId(agent.fabricId),
       org: agent.org,
-      bootId: hello.bootId.slice(0, 100),
-      epoch: hello.epoch,
+      bootId: text(hello.bootId, 100),
+      epoch: whole(hello.epoch),
       serialNumber: agent.serialNumber,
       certificateNotAfter: agent.notAfter,
     };

@@ -2,13 +2,14 @@ import { EventEmitter } from "node:events";
 import { FakeClock } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
 import { agentId, fabricId, sessionId } from "../domain/ids.ts";
+import type { SessionRepository } from "../store/sessions.ts";
 import { createConnections } from "./connections.ts";
 import { createSessionRegistry } from "./session-registry.ts";
 import { defaultTunnelSettings } from "./settings.ts";
 import { createSupervisor } from "./supervise.ts";
 import { TunnelSession } from "./tunnel-session.ts";
 
-function aWorld() {
+function aWorld(markSeen: SessionRepository["markSeen"] = () => Promise.resolve()) {
   const clock = new FakeClock();
   const registry = createSessionRegistry(clock);
   const supervisor = createSupervisor({
@@ -16,7 +17,7 @@ function aWorld() {
     connections: createConnections(clock),
     gate: { expire: () => undefined },
     sessions: {
-      markSeen: () => Promise.resolve(),
+      markSeen,
       judge: () => Promise.resolve([]),
       lockedAt: () => Promise.resolve([]),
     },
@@ -26,14 +27,14 @@ function aWorld() {
     random: { next: () => 0.5 },
   });
   let order = 0n;
-  const aSession = (bootId: string, lifeMs = 1_000_000): TunnelSession => {
+  const aSession = (bootId: string, lifeMs = 1_000_000, agent = "agent-1"): TunnelSession => {
     order += 1n;
     return new TunnelSession({
       call: Object.assign(new EventEmitter(), { write: () => true, pause: () => undefined, resume: () => undefined }),
       terms: {
         sessionId: sessionId(`s-${order}`),
-        agentId: agentId("agent-1"),
-        fabricId: fabricId("fabric-1"),
+        agentId: agentId(agent),
+        fabricId: fabricId(`fabric-of-${agent}`),
         org: "acme",
         bootId,
         epoch: order,
@@ -91,5 +92,21 @@ test("a tunnel that another process has replaced ends at once, also one that was
   for (const session of [first, second, third]) registry.add(session);
   expect(await second.ended).toEqual({ reason: "kicked", code: "EPOCH_SUPERSEDED" });
   expect(await first.ended).toEqual({ reason: "kicked", code: "EPOCH_SUPERSEDED" });
-  expect(registry.ofFabric(fabricId("fabric-1")).map(({ terms }) => terms.bootId)).toEqual(["boot-2"]);
+  expect(registry.ofFabric(fabricId("fabric-of-agent-1")).map(({ terms }) => terms.bootId)).toEqual(["boot-2"]);
+});
+
+test("one agent whose word cannot be stored keeps no other of its batch from being seen", async () => {
+  const stored: string[] = [];
+  const { registry, supervisor, aSession } = aWorld(async (seen) => {
+    if (seen.some((one) => one.agentId === "agent-3")) throw new Error("out of range");
+    stored.push(...seen.map((one) => one.agentId));
+  });
+  const names = Array.from({ length: 9 }, (_, n) => `agent-${n}`);
+  for (const name of names) {
+    const session = aSession("boot", 1_000_000, name);
+    session.isSeenDirty = true;
+    registry.add(session);
+  }
+  await expect(supervisor.flushSeen()).rejects.toThrow("out of range");
+  expect(stored.toSorted()).toEqual(names.filter((name) => name !== "agent-3"));
 });

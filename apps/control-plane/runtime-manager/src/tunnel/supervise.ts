@@ -1,3 +1,4 @@
+import { isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock, Random } from "@drawbridge/lifecycle";
 import type { LogStreams } from "../logs/log-streams.ts";
 import type { SeenSession, SessionRepository } from "../store/sessions.ts";
@@ -80,9 +81,12 @@ export function createSupervisor(deps: {
     },
     flushSeen: async () => {
       const sessions = [...registry.all()].filter((session) => session.isSeenDirty && !session.isOver);
+      const failures: unknown[] = [];
       for (let from = 0; from < sessions.length; from += batchSize) {
-        await flushBatch(deps.sessions, sessions.slice(from, from + batchSize), clock.now());
+        const flushed = flushBatch(deps.sessions, sessions.slice(from, from + batchSize), clock.now());
+        await flushed.catch((error: unknown) => failures.push(error));
       }
+      if (failures.length > 0) throw failures[0];
     },
     checkIdentities: async () => {
       const held = [...registry.all()];
@@ -123,6 +127,11 @@ async function flushBatch(
   } catch (error) {
     for (const session of batch) session.isSeenDirty = true;
     for (const session of dirty) session.isReportDirty = true;
-    throw error;
+    if (batch.length === 1 || (isDrawbridgeError(error) && error.kind === "unavailable")) throw error;
+    // One agent that said what cannot be stored must not make all others of its batch look dead.
+    const half = Math.ceil(batch.length / 2);
+    const halves = [batch.slice(0, half), batch.slice(half)];
+    const outcomes = await Promise.allSettled(halves.map((part) => flushBatch(sessions, part, at)));
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 }

@@ -31,20 +31,22 @@ export function createTrustBundleKeeper(deps: {
 }): TrustBundleKeeper {
   let newest: SignedTrustBundle | undefined;
   let noted = 0n;
-  /** One object for all tunnels that have the same bundle, by its sequence. */
-  const frames = new Map<bigint, TrustBundleChanged>();
+  /** One object for all tunnels that need the same links, by how many: what an agent says it has is its own number. */
+  const frames = new Map<number, TrustBundleChanged>();
 
   function frameSince(held: bigint): TrustBundleChanged | undefined {
     if (newest === undefined) return undefined;
-    const frame = frames.get(held) ?? frameOf(newest, held);
-    frames.set(held, frame);
+    const links = newest.succession.filter(({ sequence }) => sequence > held);
+    const frame = frames.get(links.length) ?? frameOf(newest, links);
+    frames.set(links.length, frame);
     return frame;
   }
 
   function offer(session: TunnelSession): void {
     const held = session.report.trustBundleSequence;
+    if (newest === undefined || held >= newest.sequence || session.sentTrustBundle >= newest.sequence) return;
     const frame = frameSince(held);
-    if (frame === undefined || held >= frame.sequence || session.sentTrustBundle >= frame.sequence) return;
+    if (frame === undefined) return;
     session.sentTrustBundle = frame.sequence;
     session.send({ $case: "trustBundleChanged", value: frame }, { key: "trust-bundle" });
   }
@@ -83,10 +85,9 @@ export function createTrustBundleKeeper(deps: {
   };
 }
 
-function frameOf({ sequence, rootsDer, succession }: SignedTrustBundle, held: bigint): TrustBundleChanged {
-  return {
-    sequence,
-    rootsDer: rootsDer.map((der) => Buffer.from(der)),
-    succession: succession.filter((link) => link.sequence > held).map(({ jws }) => jws),
-  };
+function frameOf(
+  { sequence, rootsDer }: SignedTrustBundle,
+  links: SignedTrustBundle["succession"],
+): TrustBundleChanged {
+  return { sequence, rootsDer: rootsDer.map((der) => Buffer.from(der)), succession: links.map(({ jws }) => jws) };
 }
