@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createTestLogger, FakeClock, tempDir } from "@drawbridge/testkit";
@@ -66,6 +67,28 @@ test("a lock is refused to a second holder, and free again after its release", a
     expect(await readdir(folder.path)).toEqual([]);
   } finally {
     child.kill("SIGKILL");
+  }
+});
+
+test("a holder that was killed and is still in the process table holds nothing", async () => {
+  await using folder = await tempDir();
+  const path = join(folder.path, "run.lock");
+  // Its parent becomes a program that never asks for it: as the first process of many containers does not.
+  const parent = spawn("sh", ["-c", "sleep 0.2 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const pid = Number(line.toString());
+    const stateOf = async (): Promise<readonly string[]> =>
+      (await readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]?.split(" ") ?? [];
+    const start = (await stateOf())[19];
+    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    await writeFile(path, JSON.stringify({ pid, processStart: `${bootId}:${start}`, since: now.toISOString() }));
+    await expect.poll(async () => (await stateOf())[0], { timeout: 20_000 }).toBe("Z");
+    expect(await lockHolder(path)).toBeUndefined();
+    const lock = await acquireLock({ path, purpose: "A run", now });
+    await lock.release();
+  } finally {
+    parent.kill("SIGKILL");
   }
 });
 

@@ -116,14 +116,17 @@ async function isAlive(holder: Holder): Promise<boolean> {
   return holder.processStart === "" || start === "" || start === holder.processStart;
 }
 
-/** Boot and start time of a process on Linux (proc(5), field 22 of stat); empty elsewhere. */
+/**
+ * Boot and start time of a process on Linux (proc(5), field 22 of stat); empty elsewhere. One that has ended and whose parent
+ * did not ask for it yet (field 3: Z) still has its pid, but not its start time: nothing goes on in it.
+ */
 async function processStartOf(pid: number): Promise<string> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");
     const bootId = await readFile("/proc/sys/kernel/random/boot_id", "utf8");
     // The command name in field 2 may hold spaces and parentheses: fields are counted from its end.
-    const startTicks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-    return `${bootId.trim()}:${startTicks}`;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return `${bootId.trim()}:${fields[0] === "Z" ? "ended" : (fields[19] ?? "")}`;
   } catch {
     return "";
   }
