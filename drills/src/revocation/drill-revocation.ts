@@ -29,7 +29,7 @@ const defaultRounds = 40;
 const times = { leafSeconds: 600, supersededGraceSeconds: 600 };
 const leakedService = "management-api";
 /** As many extra agents may be there at a time. */
-const places = 9;
+const places = 8;
 const reason = "drill";
 /** There to end a hang. */
 const giveUpAfterMs = 60_000;

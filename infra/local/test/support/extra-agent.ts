@@ -18,7 +18,7 @@ export interface ExtraAgent extends AsyncDisposable {
   activate(fabric: string): Promise<void>;
 }
 
-/** Ports of a stack that the stack itself does not take: for at most nine agents. */
+/** Ports of a stack that the stack itself does not take: for at most eight agents, numbered from 0. */
 const firstOpsPort = 292;
 const appsPerAgent = 10;
 
