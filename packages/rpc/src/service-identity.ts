@@ -251,10 +251,7 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
       const renewInMs = Math.max(planned.renewAt.getTime() - now.getTime(), planned.earliestMs - clock.monotonicMs());
       if (isWoken || acknowledgeAt.getTime() - now.getTime() > acknowledgeEveryMs) acknowledgeAt = now; // or the clock went back
       isWoken = false;
-      let waitMs = Math.min(
-        longestSleepMs,
-        Math.max(0, Math.min(renewInMs, acknowledgeAt.getTime() - now.getTime())),
-      );
+      let waitMs = Math.min(longestSleepMs, Math.max(0, Math.min(renewInMs, acknowledgeAt.getTime() - now.getTime())));
       try {
         await save();
         if (renewInMs <= 0) {

@@ -1,9 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTrustBundleJson } from "@drawbridge/pki";
 import { createTestCa, type TestCa } from "@drawbridge/testkit";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { startScriptedRuntimeManager } from "./support/scripted-runtime-manager.ts";
 import { bothRenewed, openDueWorld } from "./support/due-world.ts";
 import { fabricId, openFabric } from "./support/test-fabric.ts";
@@ -110,6 +110,20 @@ test("renews what RenewNow names, and nothing else (R8)", async () => {
   );
   expect((await fabric.serials()).tunnel).toBe(before.tunnel);
   expect(manager.renewals.requests.map(({ purpose }) => purpose)).toEqual([2]);
+});
+
+test("a monitoring certificate that was lost is asked for anew, without a serial number (REN 3)", async () => {
+  await using manager = await startScriptedRuntimeManager({ ca, fabricId });
+  await using fabric = await openFabric(ca);
+  await fabric.activate({ tunnel: [manager.address] });
+  await rm(fabric.layout.monitoring, { recursive: true });
+  const agent = await fabric.startAgent();
+  await agent.status(({ tunnel }) => tunnel.status === "connected");
+  await vi.waitUntil(() => manager.renewals.issued.length === 1, { timeout: 20_000 });
+  expect(manager.renewals.requests).toMatchObject([{ purpose: 2, currentSerial: "" }]);
+  await vi.waitUntil(async () => (await fabric.serials()).monitoring === manager.renewals.issued[0], {
+    timeout: 20_000,
+  });
 });
 
 test("a renewal under a new root brings the root with it, and the tunnel goes over to it (R8)", async () => {

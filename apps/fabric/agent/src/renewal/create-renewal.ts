@@ -62,6 +62,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
   const choice = createIdentityChoice(() => credentials.candidate() !== undefined);
   const renewals = deps.metrics.counter("renewals", { description: "renewals of certificates by outcome" });
   let monitoringMeta: IdentityMeta | undefined;
+  let isMonitoringLost = false;
 
   const tunnelTarget: RenewalTarget = {
     purpose: "tunnel",
@@ -86,11 +87,12 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     purpose: "monitoring",
     store: deps.monitoring,
     pending: createPendingRenewalStore({ directory: deps.layout.monitoring, clock, logger }),
-    meta: () => monitoringMeta,
+    meta: () => monitoringMeta ?? (isMonitoringLost ? lostMonitoring(credentials.meta()) : undefined),
     offer: () => undefined, // the collector takes what the link names
     async install(staged) {
       await deps.monitoring.commit(staged.meta.generation);
       monitoringMeta = staged.meta;
+      isMonitoringLost = false;
     },
   };
   const common = {
@@ -120,6 +122,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
 
   async function reload(): Promise<void> {
     monitoringMeta = (await deps.monitoring.load())?.meta;
+    isMonitoringLost = monitoringMeta === undefined;
     for (const renewer of renewers) await renewer.resume();
   }
 
@@ -181,4 +184,18 @@ function notTried(): DrawbridgeError {
     code: "RENEWAL_NOT_TRIED",
     message: "the tunnel was opened anew with the present certificate, not with the renewed one",
   });
+}
+
+/** A monitoring certificate that cannot be read any more: due at once, with no serial number to renew. */
+function lostMonitoring(tunnel: IdentityMeta): IdentityMeta {
+  const never = new Date(0).toISOString();
+  return {
+    ...tunnel,
+    generation: 0, // of none that is stored
+    spiffeId: tunnel.spiffeId.replace(/\/agent\/[^/]+$/, "/collector"),
+    serialNumber: "",
+    notBefore: never,
+    notAfter: never,
+    createdAt: never,
+  };
 }

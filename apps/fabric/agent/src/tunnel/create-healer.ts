@@ -1,4 +1,5 @@
 import type { DrawbridgeError } from "@drawbridge/errors";
+import type { Clock } from "@drawbridge/lifecycle";
 import type { Logger } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
 import { recoveryCauseOf } from "../identity/recovery-cause.ts";
@@ -13,6 +14,9 @@ const saysNoMore: ReadonlySet<string> = new Set([
   "RECOVERY_NOT_NEEDED",
 ]);
 
+/** An operator may allow a revoked agent back at any time: it asks so often, and hears of it within ten minutes. */
+const revokedAgainMs = 480_000;
+
 /**
  * What is done about an attempt that failed: the other one of two certificates is tried, or the identity is recovered. A recovery
  * replaces nothing before it has worked.
@@ -21,8 +25,7 @@ export function createHealer(options: {
   readonly recovery: Recovery | undefined;
   /** With which certificate the attempt was made. */
   readonly lastChoice: () => "current" | "candidate";
-  /** Of the certificate in use: a recovery of a revoked one is tried once. */
-  readonly serialNumber: () => string;
+  readonly clock: Pick<Clock, "monotonicMs">;
   readonly alerts: Pick<AlertBoard, "raise">;
   /** Files were replaced: read them again. */
   readonly reload: () => Promise<void>;
@@ -33,7 +36,7 @@ export function createHealer(options: {
     if (error.code === "AGENT_LOCKED") alerts.raise("AgentLocked", error.message);
   };
 
-  let revokedSerial = "";
+  let askedWhileRevokedMs = -Infinity;
 
   return async (error, failures, signal): Promise<HealOutcome> => {
     // With a renewed certificate at hand the two take turns, the renewed one first: only when neither works it is serious.
@@ -41,9 +44,11 @@ export function createHealer(options: {
     tell(error);
     const cause = recoveryCauseOf(error, failures);
     if (cause === undefined || recovery === undefined) return { outcome: "nothing to do" };
-    const serialNumber = options.serialNumber();
-    if (cause === "revoked" && revokedSerial === serialNumber) return { outcome: "nothing to do" };
-    if (cause === "revoked") revokedSerial = serialNumber;
+    if (cause === "revoked") {
+      const nowMs = options.clock.monotonicMs();
+      if (nowMs - askedWhileRevokedMs < revokedAgainMs) return { outcome: "nothing to do" };
+      askedWhileRevokedMs = nowMs;
+    }
     logger.warn({ err: error, cause }, "the certificate is not accepted any more: recovering with the recovery key");
     try {
       await recovery.recover(cause, signal);
