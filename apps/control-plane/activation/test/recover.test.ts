@@ -242,6 +242,19 @@ test("an operator's revocation takes back what was allowed before it", async () 
   expect((await recover(service, next)).identity?.agentId).toBe(disk.agentId);
 });
 
+test("an allowance that was taken back lets nobody in, also where nothing was revoked after it", async () => {
+  const disk = await anAgentThatWasAway();
+  const next = diskAfter((await recover(service, disk)).identity, disk.recoveryKey);
+  await revoke(next.certificateSerial, "revoked by mistake");
+  const allow = { agentId: disk.agentId, requestedBy: "alice", acceptAnyJoinState: false };
+  await service.recoveryAdmin.allowRecovery(allow);
+  const { state } = await service.recoveryAdmin.withdrawAllowance({ agentId: disk.agentId, requestedBy: "alice" });
+  expect(state?.allowedUntil).toBeUndefined();
+  await expect(recover(service, next)).rejects.toMatchObject({ code: "AGENT_REVOKED" });
+  const nobody = { agentId: crypto.randomUUID(), requestedBy: "alice" };
+  await expect(service.recoveryAdmin.withdrawAllowance(nobody)).rejects.toMatchObject({ code: "AGENT_UNKNOWN" });
+});
+
 test("of two copies of a disk the second to recover is locked, and with it the first (R7)", async () => {
   const original = await anAgentThatWasAway();
   const copy = { ...original };

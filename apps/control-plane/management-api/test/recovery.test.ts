@@ -160,11 +160,15 @@ describe("recovery (REN 7)", () => {
 
   test("by a new token revokes the old identity first, and keeps the fabric", async () => {
     const issued = world.certAuthority.records.at(-1);
+    const path = `/v1/fabrics/${fabric.name}/recovery`;
+    expect((await call("POST", `${path}/allow`, { body: {} })).json.recovery.allowedUntil).not.toBeNull();
     const { status, json, headers } = await call("POST", `/v1/fabrics/${fabric.name}/recovery/token`, { body: {} });
     expect(status).toBe(201);
     expect(headers["cache-control"]).toBe("no-store");
     expect(json).toMatchObject({ fabricId: fabric.fabricId, fabric: fabric.name, revoked: [issued?.serialNumber] });
     expect(json.token).toMatch(/^fat1\./);
+    // What had been allowed to the old identity ends with it.
+    expect((await call("GET", path)).json.recovery.allowedUntil).toBeNull();
     expect(world.certAuthority.records.find(({ fabricId }) => fabricId === fabric.fabricId)?.state).toBe(
       CertificateState.CERTIFICATE_STATE_REVOKED,
     );

@@ -10,6 +10,7 @@ export interface RecoveryStates {
   state(agentId: string, now: Date): Promise<RecoveryState | undefined>;
   /** Lifts our own lock too. */
   allow(agentId: string, allowance: RecoveryAllowance): Promise<"allowed" | "unknown" | "fabric_deleted">;
+  withdraw(agentId: string): Promise<"withdrawn" | "unknown">;
   setMode(agentId: string, mode: RecoveryMode): Promise<"set" | "unknown">;
 }
 
@@ -21,6 +22,8 @@ export interface SteerRecovery {
     by: { readonly requestedBy: string; readonly acceptsAnyJoinState: boolean },
     signal: AbortSignal,
   ): Promise<RecoveryState>;
+  /** An allowance that was not used yet ends. */
+  withdraw(agentId: string, requestedBy: string): Promise<RecoveryState>;
   setMode(agentId: string, mode: RecoveryMode, requestedBy: string): Promise<RecoveryState>;
 }
 
@@ -58,6 +61,12 @@ export function createSteerRecovery(deps: {
         { [field.agentId]: agentId, requested_by: requestedBy, any_join_state: acceptsAnyJoinState },
         "recovery allowed",
       );
+      return stateOf(agentId);
+    },
+
+    withdraw: async (agentId, requestedBy) => {
+      if ((await whileAvailable(states.withdraw(agentId))) === "unknown") throw unknown(agentId);
+      logger.info({ [field.agentId]: agentId, requested_by: requestedBy }, "allowance of a recovery withdrawn");
       return stateOf(agentId);
     },
 

@@ -13,6 +13,7 @@ import { parseMessage } from "./parse-message.ts";
 const agentId = z.uuid().toLowerCase();
 const requestedBy = z.string().min(1).max(200);
 const getSchema = z.object({ agentId });
+const withdrawSchema = z.object({ agentId, requestedBy });
 const allowSchema = z.object({ agentId, requestedBy, acceptAnyJoinState: z.boolean() });
 
 const modes = {
@@ -35,7 +36,7 @@ export function createRecoveryAdminRpc(steer: SteerRecovery, clock: Clock): Grpc
   const allow = [{ service: "management-api" }];
   const toProto = (state: RecoveryState): StateMessage => stateToProto(state, clock.now());
   return defineGrpcService(RecoveryAdminServiceService, {
-    allow: { getRecoveryState: allow, allowRecovery: allow, setRecoveryMode: allow },
+    allow: { getRecoveryState: allow, allowRecovery: allow, withdrawAllowance: allow, setRecoveryMode: allow },
     handlers: {
       getRecoveryState: async (message) => ({
         state: toProto(await steer.state(parseMessage(getSchema, message).agentId)),
@@ -44,6 +45,10 @@ export function createRecoveryAdminRpc(steer: SteerRecovery, clock: Clock): Grpc
         const request = parseMessage(allowSchema, message);
         const by = { requestedBy: request.requestedBy, acceptsAnyJoinState: request.acceptAnyJoinState };
         return { state: toProto(await steer.allow(request.agentId, by, signal)) };
+      },
+      withdrawAllowance: async (message) => {
+        const request = parseMessage(withdrawSchema, message);
+        return { state: toProto(await steer.withdraw(request.agentId, request.requestedBy)) };
       },
       setRecoveryMode: async (message) => {
         const request = parseMessage(setSchema, message);

@@ -35,6 +35,15 @@ export function createRecoveryStates(store: Pick<Store<ActivationDatabase>, "db"
         return "allowed";
       }),
 
+    withdraw: async (agentId) => {
+      const { numUpdatedRows } = await store.db
+        .updateTable("recovery_state")
+        .set({ allowed_at: null, allowed_until: null, allowed_by: null, accepts_any_join_state: false })
+        .where("agent_id", "=", agentId)
+        .executeTakeFirst();
+      return numUpdatedRows === 0n ? "unknown" : "withdrawn";
+    },
+
     setMode: async (agentId, mode) => {
       const { numUpdatedRows } = await store.db
         .updateTable("recovery_state")

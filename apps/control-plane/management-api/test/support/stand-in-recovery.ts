@@ -31,10 +31,11 @@ export function standInRecovery(): StandInRecovery {
     return { state };
   }
   const service = defineGrpcService(RecoveryAdminServiceService, {
-    allow: { getRecoveryState: allow, allowRecovery: allow, setRecoveryMode: allow },
+    allow: { getRecoveryState: allow, allowRecovery: allow, withdrawAllowance: allow, setRecoveryMode: allow },
     handlers: {
       getRecoveryState: async ({ agentId }) => ({ state: stateOf(agentId) }),
       allowRecovery: async (request) => change(request, { allowedUntil: new Date(Date.now() + 86_400_000) }),
+      withdrawAllowance: async (request) => change(request, { allowedUntil: undefined }),
       setRecoveryMode: async (request) => change(request, { mode: request.mode }),
     },
   });

@@ -1,5 +1,5 @@
 import type { Fabric } from "@drawbridge/contracts/runtime/v1/fabric_service";
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { z } from "zod";
 import { fabricRecoveryToJson, recoveryModeToProto, recoveryToJson } from "../adapters/recovery-json.ts";
 import { required, requiredInstant } from "../adapters/values.ts";
@@ -94,7 +94,7 @@ export function recoveryRoutes(services: RouteServices): readonly Route[] {
 }
 
 function recoveryTokenRoute(
-  { certificates, fabricTokens, org }: RouteServices,
+  { certificates, fabricTokens, recoveries, org }: RouteServices,
   findFabric: (fabric: string, signal: AbortSignal) => Promise<Fabric>,
 ): Route {
   return defineRoute({
@@ -108,11 +108,19 @@ function recoveryTokenRoute(
     params,
     body: recoveryTokenBody,
     responses: { 201: { description: "The token, shown once.", body: recoveryTokenSchema } },
-    errors: ["FABRIC_NOT_FOUND", "TOKEN_TTL_OUT_OF_RANGE", "REQUEST_ID_REUSED", "PEER_UNAVAILABLE"],
+    errors: [
+      "FABRIC_NOT_FOUND",
+      "TOKEN_TTL_OUT_OF_RANGE",
+      "REQUEST_ID_REUSED",
+      "RECOVERY_UNAVAILABLE",
+      "PEER_UNAVAILABLE",
+    ],
     handle: async ({ params: { fabric: asked }, body, caller, requestId, signal, note }) => {
       const fabric = await findFabric(asked, signal);
       const { fabricId, name: fabricName } = fabric;
-      // The old identity first: who gets a token must be sure that nobody else speaks for the fabric.
+      // The old identity first: who gets a token must be sure that nobody else speaks for the fabric. What was allowed to
+      // it is taken back before: where everything was revoked already, nothing that follows would be younger than that.
+      await withdrawAllowance(recoveries, { agentId: fabric.agentId, requestedBy: caller.username }, signal);
       const target = { $case: "fabricId", value: fabricId } as const;
       const reason = "the fabric is activated anew";
       const { serialNumbers } = await certificates.revokeCertificates({ target, reason }, { signal, idempotent: true });
@@ -146,6 +154,20 @@ function recoveryTokenRoute(
       };
     },
   });
+}
+
+/** Nothing for a fabric without an agent, or with one that activation does not know. */
+async function withdrawAllowance(
+  recoveries: RouteServices["recoveries"],
+  request: { readonly agentId: string; readonly requestedBy: string },
+  signal: AbortSignal,
+): Promise<void> {
+  if (request.agentId === "") return;
+  try {
+    await recoveries.withdrawAllowance(request, { signal, idempotent: true });
+  } catch (error) {
+    if (!isDrawbridgeError(error, "AGENT_UNKNOWN")) throw error;
+  }
 }
 
 function activated(fabric: Fabric): Fabric {
