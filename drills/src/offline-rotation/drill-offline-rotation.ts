@@ -10,7 +10,8 @@ import { showFabric } from "../stack/rest.ts";
 import { rotateRoot } from "../stack/rotate-root.ts";
 
 const defaultRounds = 3;
-const times = { leafSeconds: 30, supersededGraceSeconds: 5, rotationSeconds: 3 };
+/** What services begin with lasts through a slow start, and ends before what they renew in the rotation. */
+const times = { leafSeconds: 30, firstServiceLeafSeconds: 50, supersededGraceSeconds: 5, rotationSeconds: 3 };
 
 /** The agent is off while the root is replaced and the old one retired, once or several times in a row. */
 export const drillOfflineRotation: Drill = async ({ rounds = defaultRounds, say }) => {
