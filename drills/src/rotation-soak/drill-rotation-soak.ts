@@ -49,6 +49,7 @@ export async function soak(
     DRAWBRIDGE_ISSUING_CA_TTL_SECONDS: String(times.issuingCaSeconds),
   });
   await authority.waitReady();
+  await eventually(() => showAuthority(stack)); // the services have found it again: its restart is not what is tested
   const load = await startEveryPath(stack, app);
   const issuedBefore = await issued(stack);
   const rollOvers = countRollOvers(stack, say);
