@@ -138,6 +138,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   // domain
   const {
     authority,
+    clockHealth,
     issuing,
     keepers,
     watch: authorityWatch,
@@ -271,6 +272,7 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
   health.register("revocations", refusals.health);
   health.register("revocation list age", refusals.freshness, "degraded");
   health.register("listeners", listening(internal, publicHttp));
+  health.register("clocks", clockHealth, "degraded");
   health.register("bus", bus.health, "degraded");
   health.register("revocation list", restoreGuard.health, "degraded");
   health.register("revocation mirror", mirror.health, "degraded");

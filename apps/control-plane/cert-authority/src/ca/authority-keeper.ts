@@ -6,6 +6,7 @@ import { planIssuing } from "../domain/issuing-roll-over.ts";
 import { planAdvance, retirableRoots, retiresAt, type RotationStep, type RotationTimes } from "../domain/rotation.ts";
 import type { AcknowledgementRepository } from "../store/acknowledgement-repository.ts";
 import type { Authority } from "./authority.ts";
+import type { AuthorityTime } from "./authority-clock.ts";
 import { byItself, type AuthorityStep, type ChangeAuthority } from "./change-authority.ts";
 
 export interface AuthorityKeeperDeps {
@@ -14,7 +15,9 @@ export interface AuthorityKeeperDeps {
   readonly readFollowers: ReadFollowers;
   /** When the last certificate under a root ends; undefined if there is none that ends after `since`. */
   readonly lastLeafEndsAt: (options: { readonly rootId: string; readonly since: Date }) => Promise<Date | undefined>;
-  readonly acknowledgements: Pick<AcknowledgementRepository, "deleteBefore">;
+  readonly acknowledgements: Pick<AcknowledgementRepository, "forget">;
+  /** The time by which keys change. */
+  readonly readTime: () => Promise<AuthorityTime>;
   readonly times: RotationTimes;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -33,8 +36,10 @@ export function createIssuingKeeper(deps: AuthorityKeeperDeps & { readonly inter
     clock: deps.clock,
     intervalMs: deps.intervalMs,
     pass: async (signal) => {
-      while (!signal.aborted && planIssuing(deps.authority.get().state, deps.clock.now())) {
-        const step = await deps.changeAuthority((state) => planIssuing(state, deps.clock.now()), byItself);
+      while (!signal.aborted) {
+        const time = await deps.readTime();
+        if (!time.isAgreed || !planIssuing(deps.authority.get().state, time)) break;
+        const step = await deps.changeAuthority(planIssuing, byItself);
         await deps.authority.refresh();
         if (!step) break; // another replica did it
         logStep(deps.logger, step);
@@ -57,14 +62,17 @@ export function createRotationKeeper(deps: AuthorityKeeperDeps & { readonly inte
     intervalMs: deps.intervalMs,
     pass: async (signal) => {
       const before = deps.authority.get().state;
-      const step = (await nextAdvance(before, deps, signal)) ?? (await nextRetirement(before, deps));
-      if (step) {
+      const time = await deps.readTime();
+      const wanted =
+        time.isAgreed &&
+        ((await nextAdvance(before, time, deps, signal)) ?? (await nextRetirement(before, time, deps)));
+      if (wanted) {
         // What was decided on must still be so under the lock.
-        const done = await deps.changeAuthority((state) => (isSame(before, state) ? step : undefined), byItself);
+        const done = await deps.changeAuthority((state) => (isSame(before, state) ? wanted : undefined), byItself);
         await deps.authority.refresh();
         if (done) logStep(deps.logger, done);
       }
-      await deps.acknowledgements.deleteBefore(new Date(deps.clock.now().getTime() - forgottenAfterMs));
+      if (time.isAgreed) await deps.acknowledgements.forget({ unseenForMs: forgottenAfterMs });
       report("fine");
     },
     onError: report,
@@ -73,10 +81,10 @@ export function createRotationKeeper(deps: AuthorityKeeperDeps & { readonly inte
 
 async function nextAdvance(
   state: AuthorityState,
-  { readFollowers, clock, times }: AuthorityKeeperDeps,
+  { now }: AuthorityTime,
+  { readFollowers, times }: AuthorityKeeperDeps,
   signal: AbortSignal,
 ): Promise<RotationStep | undefined> {
-  const now = clock.now();
   // The followers are asked for only when nothing else holds the phase back.
   const isDue = planAdvance(state, { outcome: "known", followers: [] }, { now, times }) !== undefined;
   return isDue ? planAdvance(state, await readFollowers(state, signal), { now, times }) : undefined;
@@ -84,13 +92,13 @@ async function nextAdvance(
 
 async function nextRetirement(
   state: AuthorityState,
-  { lastLeafEndsAt, clock, times }: AuthorityKeeperDeps,
+  { past }: AuthorityTime,
+  { lastLeafEndsAt, times }: AuthorityKeeperDeps,
 ): Promise<RotationStep | undefined> {
   for (const root of retirableRoots(state)) {
-    const now = clock.now();
-    if (now < retiresAt(root, undefined, times)) continue;
+    if (past < retiresAt(root, undefined, times)) continue;
     const lastLeaf = await lastLeafEndsAt({ rootId: root.id, since: root.oldAt ?? root.notBefore });
-    if (now >= retiresAt(root, lastLeaf, times)) return { step: "retire_root", id: root.id };
+    if (past >= retiresAt(root, lastLeaf, times)) return { step: "retire_root", id: root.id };
   }
   return undefined;
 }

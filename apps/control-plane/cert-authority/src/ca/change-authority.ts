@@ -1,4 +1,4 @@
-import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import type { IdSource } from "@drawbridge/lifecycle";
 import {
   createTrustBundle,
   defaultRefreshHintSeconds,
@@ -27,6 +27,7 @@ import {
 } from "../store/ca-key-repository.ts";
 import { insertSuccession, lastLeafEndsAt, setPhase, writeRotation } from "../store/rotation-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
+import { assertAgreed, type AuthorityClock, type AuthorityTime } from "./authority-clock.ts";
 import { makeIssuing, makeRoot, type OpenedRoot } from "./make-ca.ts";
 
 export interface ChangeAuthorityDeps {
@@ -34,7 +35,7 @@ export interface ChangeAuthorityDeps {
   readonly keks: KeyEncryptionKeys;
   readonly issuingTtlSeconds: number;
   readonly times: RotationTimes;
-  readonly clock: Pick<Clock, "now">;
+  readonly authorityClock: Pick<AuthorityClock, "read">;
   readonly ids: IdSource;
 }
 
@@ -50,32 +51,37 @@ export interface ChangeRequest {
 export const byItself = { requestedBy: "", reason: "", requestId: "" } as const satisfies ChangeRequest;
 
 export type ChangeAuthority = (
-  decide: (state: AuthorityState) => AuthorityStep | undefined,
+  decide: (state: AuthorityState, time: AuthorityTime) => AuthorityStep | undefined,
   request: ChangeRequest,
 ) => Promise<AuthorityStep | undefined>;
 
 /**
  * Change keys, bundle or phase: decided and done in one transaction under a lock, so that of two replicas one does it and
  * the other sees that it was done, and who is killed leaves either all of it or nothing. Private keys of roots are opened
- * here and nowhere else, for the moment in which they sign.
+ * here and nowhere else, for the moment in which they sign. While the process's clock and PostgreSQL's disagree nothing is
+ * changed, but for the number of a restored record's bundle, which no clock decides.
  */
 export function createChangeAuthority(deps: ChangeAuthorityDeps): ChangeAuthority {
   return (decide, request) =>
     deps.store.transaction(async (tx) => {
       await lockAuthority(tx);
       const state = await readAuthorityState(tx);
-      const step = state && decide(state);
+      const time = await deps.authorityClock.read(tx);
+      const step = state && decide(state, time);
       if (!state || !step) return undefined;
-      const change: Change = { ...deps, tx, state, request, now: deps.clock.now() };
+      if (step.step !== "raise_sequence") assertAgreed(time);
+      const change: Change = { ...deps, tx, state, request, now: time.now, past: time.past };
       return (await apply(change, step)) === "done" ? step : undefined;
     });
 }
 
-interface Change extends Omit<ChangeAuthorityDeps, "store"> {
+interface Change extends Omit<ChangeAuthorityDeps, "store" | "authorityClock"> {
   readonly tx: Transaction<CertAuthorityDb>;
   readonly state: AuthorityState;
   readonly request: ChangeRequest;
   readonly now: Date;
+  /** For what cannot be undone. */
+  readonly past: Date;
 }
 
 type Outcome = "done" | "not yet";
@@ -155,14 +161,14 @@ async function rollBack(change: Change): Promise<void> {
  * recording a certificate under it, then nothing live may chain to it: whoever records later is refused.
  */
 async function retireRoot(change: Change, rootId: string): Promise<Outcome> {
-  const { tx, state, now, times } = change;
+  const { tx, state, now, past, times } = change;
   const { rotation } = state;
   const root = requireKey(state.keys, ({ id }) => id === rootId);
   const issuing = state.keys.filter(({ kind, issuerId }) => kind === "issuing" && issuerId === rootId);
   const ids = [rootId, ...issuing.map(({ id }) => id)];
   await fenceCaKeys(tx, ids);
   const lastLeaf = await lastLeafEndsAt(tx, { rootId, since: root.oldAt ?? root.notBefore });
-  if (now < retiresAt(root, lastLeaf, times)) return "not yet";
+  if (past < retiresAt(root, lastLeaf, times)) return "not yet";
   const successor = await openRoot(change, requireKey(state.keys, isActiveRoot).id);
   await retire(change, ids);
   if (rotation.phase === "rollback" && rotation.newRootId === rootId) {

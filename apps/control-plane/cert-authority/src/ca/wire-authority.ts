@@ -24,6 +24,7 @@ import {
 import type { CertificateRepository } from "../store/certificate-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
 import { createAuthority, type Authority } from "./authority.ts";
+import { createAuthorityClock } from "./authority-clock.ts";
 import { createIssuingKeeper, createRotationKeeper } from "./authority-keeper.ts";
 import { createAuthorityWatch, type AuthorityWatch } from "./authority-watch.ts";
 import { byItself, createChangeAuthority } from "./change-authority.ts";
@@ -44,6 +45,8 @@ export interface WireAuthorityDeps {
 
 export interface WiredAuthority {
   readonly authority: Authority;
+  /** What is wrong with the clocks by which keys change. */
+  readonly clockHealth: () => string | undefined;
   readonly watch: AuthorityWatch;
   readonly issuing: IssuingChoice;
   readonly rpc: GrpcServiceDefinition;
@@ -93,13 +96,14 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
   const watch = createAuthorityWatch({ bus: deps.bus, authority, clock, logger });
 
   // domain
-  const changeAuthority = createChangeAuthority({ store, keks, issuingTtlSeconds, times, clock, ids });
+  const authorityClock = createAuthorityClock({ clock, logger });
+  const readTime = () => authorityClock.read(store.db);
+  const changeAuthority = createChangeAuthority({ store, keks, issuingTtlSeconds, times, authorityClock, ids });
   const issuersOfSerials = (serials: readonly string[]) => issuersOf(store.db, serials);
   const readFollowers = createReadFollowers({
     acknowledgements,
     runtimeManager: runtimeManager.call,
     issuersOf: issuersOfSerials,
-    clock,
   });
   const keeping = {
     authority,
@@ -107,6 +111,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
     readFollowers,
     lastLeafEndsAt: (options: Parameters<typeof lastLeafEndsAt>[1]) => lastLeafEndsAt(store.db, options),
     acknowledgements,
+    readTime,
     times,
     clock,
     logger,
@@ -124,7 +129,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
       countLive: (now) => countLiveCertificates(store.db, now),
       newerSequence: () => watch.newerSequence(),
       times,
-      clock,
+      readTime,
     }),
     readFollowers,
     readSuccession: succession,
@@ -145,6 +150,11 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
     authority.isLoaded() && watch.newerSequence() !== undefined ? 1 : 0,
   );
   deps.metrics.gauge(
+    "clock_difference_seconds",
+    { description: "how far this replica's clock is from PostgreSQL's; above 300 no CA key changes" },
+    () => Math.abs(authorityClock.aheadMs() ?? 0) / 1_000,
+  );
+  deps.metrics.gauge(
     "rotation_seconds",
     { description: "how long the phase of a rotation lasts; 0 in standby" },
     () => {
@@ -155,6 +165,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
 
   return {
     authority,
+    clockHealth: () => authorityClock.health(),
     watch,
     readSuccession: succession,
     raiseBundle: async (above) => {

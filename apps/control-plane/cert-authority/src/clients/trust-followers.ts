@@ -1,17 +1,15 @@
 import type { AgentServiceService, TrustFollower } from "@drawbridge/contracts/runtime/v1/agent_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
-import type { Clock } from "@drawbridge/lifecycle";
 import type { GrpcClient } from "@drawbridge/rpc";
 import type { AuthorityState } from "../domain/ca-key.ts";
 import type { Follower, Followers } from "../domain/rotation.ts";
 import type { AcknowledgementRepository } from "../store/acknowledgement-repository.ts";
 
 export interface TrustFollowersDeps {
-  readonly acknowledgements: Pick<AcknowledgementRepository, "listSince">;
+  readonly acknowledgements: Pick<AcknowledgementRepository, "list">;
   readonly runtimeManager: Pick<GrpcClient<typeof AgentServiceService>["call"], "listTrustFollowers">;
   /** The CA that issued each of these certificates. */
   readonly issuersOf: (serialNumbers: readonly string[]) => Promise<ReadonlyMap<string, string>>;
-  readonly clock: Pick<Clock, "now">;
 }
 
 /** Who follows the trust bundle, and under which root each one's certificate is. */
@@ -44,17 +42,16 @@ export function createReadFollowers(deps: TrustFollowersDeps): ReadFollowers {
   };
 }
 
-async function readServices({ acknowledgements, clock }: TrustFollowersDeps): Promise<readonly Seen[]> {
-  const nowMs = clock.now().getTime();
-  const found = await acknowledgements.listSince(new Date(nowMs - shownForMs));
-  return found.map(({ service, replica, trustBundleSequence, certificateSerial, seenAt }) => ({
+async function readServices({ acknowledgements }: TrustFollowersDeps): Promise<readonly Seen[]> {
+  const found = await acknowledgements.list({ seenWithinMs: shownForMs });
+  return found.map(({ service, replica, trustBundleSequence, certificateSerial, seenAt, seenAgoMs }) => ({
     kind: "service",
     name: `${service}/${replica}`,
     fabricId: undefined,
     trustBundleSequence,
     serialNumber: certificateSerial,
     lastSeenAt: seenAt,
-    isLive: nowMs - seenAt.getTime() < liveForMs,
+    isLive: seenAgoMs < liveForMs,
   }));
 }
 

@@ -19,11 +19,17 @@ export function activateAt(key: Pick<CaKey, "notBefore" | "notAfter">): Date {
   return partOfLife(key, 5 / 6);
 }
 
+export interface RollOverTime {
+  readonly now: Date;
+  /** What ended before this has ended, even if one clock is wrong: then a private key may be destroyed. */
+  readonly past: Date;
+}
+
 /**
  * The next step, or nothing. Each is a transaction of its own; whoever was killed in between finds the next one here.
  * A root that waits for its turn (phase init) has a prepared issuing CA that is never more than half spent.
  */
-export function planIssuing(state: AuthorityState, now: Date): IssuingStep | undefined {
+export function planIssuing(state: AuthorityState, { now, past }: RollOverTime): IssuingStep | undefined {
   const issuing = new Set([issuingRootOf(state, "service"), issuingRootOf(state, "fabric")]);
   for (const rootId of issuing) {
     const step = planForIssuingRoot(state.keys, rootId, now);
@@ -37,7 +43,7 @@ export function planIssuing(state: AuthorityState, now: Date): IssuingStep | und
     }
   }
   const spent = keys.find(
-    ({ kind, state: use, notAfter }) => kind === "issuing" && (use === "old" || use === "prepared") && now >= notAfter,
+    ({ kind, state: use, notAfter }) => kind === "issuing" && (use === "old" || use === "prepared") && past >= notAfter,
   );
   return spent && { step: "retire_issuing", id: spent.id };
 }

@@ -29,6 +29,8 @@ function aState(rotation: Rotation, keys: readonly CaKey[]): AuthorityState {
   return { trustDomain: "drawbridge.local", sequence: 2n, version: 1n, rotation, keys };
 }
 
+const at = (now: Date) => ({ now, past: now });
+
 const standby: Rotation = { phase: "standby", since: undefined };
 const inPhase = (phase: "init" | "update_clients" | "update_servers" | "rollback"): Rotation => ({
   phase,
@@ -54,24 +56,24 @@ test("an issuing CA's successor is made at half of its life and issues from five
   const first = aKey({ id: "a" });
   expect([prepareAt(first), activateAt(first)]).toEqual([after(30), after(50)]);
   const alone = aState(standby, [aRoot("old"), first]);
-  expect(planIssuing(alone, after(29))).toBeUndefined();
-  expect(planIssuing(alone, after(30))).toEqual({ step: "make_issuing", rootId: "old", replaces: undefined });
+  expect(planIssuing(alone, at(after(29)))).toBeUndefined();
+  expect(planIssuing(alone, at(after(30)))).toEqual({ step: "make_issuing", rootId: "old", replaces: undefined });
   const successor = aKey({ id: "b", state: "prepared", notBefore: after(30), notAfter: after(90) });
   const both = aState(standby, [aRoot("old"), first, successor]);
-  expect(planIssuing(both, after(49))).toBeUndefined();
-  expect(planIssuing(both, after(50))).toEqual({ step: "activate_issuing", id: "b", replaces: "a" });
+  expect(planIssuing(both, at(after(49)))).toBeUndefined();
+  expect(planIssuing(both, at(after(50)))).toEqual({ step: "activate_issuing", id: "b", replaces: "a" });
 });
 
 test("an issuing CA is retired when its certificate has run out; near the end of the root none is made", () => {
   const old = aKey({ id: "a", state: "old", notAfter: after(40) });
   const active = aKey({ id: "b", notBefore: after(20), notAfter: after(80) });
-  expect(planIssuing(aState(standby, [aRoot("old"), old, active]), after(39))).toBeUndefined();
-  expect(planIssuing(aState(standby, [aRoot("old"), old, active]), after(40))).toEqual({
+  expect(planIssuing(aState(standby, [aRoot("old"), old, active]), at(after(39)))).toBeUndefined();
+  expect(planIssuing(aState(standby, [aRoot("old"), old, active]), at(after(40)))).toEqual({
     step: "retire_issuing",
     id: "a",
   });
   const lastRoot = aRoot("old", { notAfter: after(80) });
-  expect(planIssuing(aState(standby, [lastRoot, active]), after(70))).toBeUndefined();
+  expect(planIssuing(aState(standby, [lastRoot, active]), at(after(70)))).toBeUndefined();
 });
 
 test.each([

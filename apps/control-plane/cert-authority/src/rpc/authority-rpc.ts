@@ -115,7 +115,6 @@ export function createAuthorityRpc(deps: AuthorityRpcDeps): GrpcServiceDefinitio
           replica: requireReplica(request.replica),
           trustBundleSequence: request.trustBundleSequence,
           certificateSerial,
-          seenAt: deps.clock.now(),
         });
         await deps.certificates.noteUse({
           serialNumber: certificateSerial,

@@ -5,8 +5,8 @@ import {
   type Follower as FollowerProto,
   type GetAuthorityStatusResponse,
 } from "@drawbridge/contracts/certs/v1/authority_service";
-import type { Clock } from "@drawbridge/lifecycle";
 import type { Authority } from "../ca/authority.ts";
+import { clocksWarning, type AuthorityTime } from "../ca/authority-clock.ts";
 import type { ReadFollowers } from "../clients/trust-followers.ts";
 import { issuingRootOf, issuingUnder, type AuthorityState, type CaKey } from "../domain/ca-key.ts";
 import { authorityAlerts } from "../domain/authority-alerts.ts";
@@ -29,7 +29,7 @@ export interface AuthorityStatusDeps {
   /** Sequence of a newer bundle that somebody has seen; undefined if ours is the newest. */
   readonly newerSequence: () => bigint | undefined;
   readonly times: RotationTimes;
-  readonly clock: Pick<Clock, "now">;
+  readonly readTime: () => Promise<AuthorityTime>;
 }
 
 const maxFollowers = 500;
@@ -40,7 +40,9 @@ const retiredShownMs = 365 * 86_400_000;
 export function createAuthorityStatus(deps: AuthorityStatusDeps): () => Promise<GetAuthorityStatusResponse> {
   return async () => {
     const { state, trustBundle } = deps.authority.get();
-    const now = deps.clock.now();
+    const time = await deps.readTime();
+    const { now } = time;
+    const clocks = clocksWarning(time);
     const [found, live] = await Promise.all([deps.readFollowers(state), deps.countLive(now)]);
     const followers = found.outcome === "known" ? found.followers : found.services;
     const issuing = issuingUnder(state.keys, issuingRootOf(state, "service"), "active");
@@ -56,6 +58,7 @@ export function createAuthorityStatus(deps: AuthorityStatusDeps): () => Promise<
         .map((follower) => followerToProto(follower, state)),
       waitingFor: waitedFor(state, followers).length,
       alerts: [
+        ...(clocks === undefined ? [] : [`CLOCKS_DISAGREE: ${clocks}. Set them right.`]),
         ...authorityAlerts({ state, followers: found, newerSequence: deps.newerSequence(), now, times: deps.times }),
       ],
       issuingPrepareAt: issuing && prepareAt(issuing),

@@ -1,4 +1,4 @@
-import type { Store } from "@drawbridge/store";
+import { sql, type Store } from "@drawbridge/store";
 import type { CertAuthorityDb } from "./schema.ts";
 
 /** What a replica of a service works with, as it said last. */
@@ -7,15 +7,20 @@ export interface Acknowledgement {
   readonly replica: string;
   readonly trustBundleSequence: bigint;
   readonly certificateSerial: string;
+}
+
+/** By PostgreSQL's clock: replicas of cert-authority need not agree on the time. */
+export interface SeenAcknowledgement extends Acknowledgement {
   readonly seenAt: Date;
+  readonly seenAgoMs: number;
 }
 
 export interface AcknowledgementRepository {
   write(acknowledgement: Acknowledgement): Promise<void>;
-  /** Those seen since then, by name. */
-  listSince(since: Date): Promise<readonly Acknowledgement[]>;
+  /** Those seen within this time, by name. */
+  list(options: { readonly seenWithinMs: number }): Promise<readonly SeenAcknowledgement[]>;
   /** Forget replicas that are gone for good. */
-  deleteBefore(seenBefore: Date): Promise<void>;
+  forget(options: { readonly unseenForMs: number }): Promise<void>;
 }
 
 /** A control plane has a few replicas of each service; names come from services that proved who they are. */
@@ -23,11 +28,11 @@ const maxListed = 500;
 
 export function createAcknowledgementRepository(store: Pick<Store<CertAuthorityDb>, "db">): AcknowledgementRepository {
   return {
-    write: async ({ service, replica, trustBundleSequence, certificateSerial, seenAt }) => {
+    write: async ({ service, replica, trustBundleSequence, certificateSerial }) => {
       const facts = {
         trust_bundle_sequence: String(trustBundleSequence),
         certificate_serial: certificateSerial,
-        seen_at: seenAt,
+        seen_at: sql<Date>`clock_timestamp()`,
       };
       await store.db
         .insertInto("trust_acknowledgement")
@@ -35,11 +40,12 @@ export function createAcknowledgementRepository(store: Pick<Store<CertAuthorityD
         .onConflict((conflict) => conflict.columns(["service", "replica"]).doUpdateSet(facts))
         .execute();
     },
-    listSince: async (since) => {
+    list: async ({ seenWithinMs }) => {
       const rows = await store.db
         .selectFrom("trust_acknowledgement")
         .selectAll()
-        .where("seen_at", ">=", since)
+        .select(sql<number>`(extract(epoch FROM clock_timestamp() - seen_at) * 1000)::float8`.as("seen_ago_ms"))
+        .where("seen_at", ">=", ago(seenWithinMs))
         .orderBy("service")
         .orderBy("replica")
         .limit(maxListed)
@@ -50,10 +56,15 @@ export function createAcknowledgementRepository(store: Pick<Store<CertAuthorityD
         trustBundleSequence: BigInt(row.trust_bundle_sequence),
         certificateSerial: row.certificate_serial,
         seenAt: row.seen_at,
+        seenAgoMs: row.seen_ago_ms,
       }));
     },
-    deleteBefore: async (seenBefore) => {
-      await store.db.deleteFrom("trust_acknowledgement").where("seen_at", "<", seenBefore).execute();
+    forget: async ({ unseenForMs }) => {
+      await store.db.deleteFrom("trust_acknowledgement").where("seen_at", "<", ago(unseenForMs)).execute();
     },
   };
+}
+
+function ago(ms: number) {
+  return sql<Date>`clock_timestamp() - ${ms / 1000} * interval '1 second'`;
 }
