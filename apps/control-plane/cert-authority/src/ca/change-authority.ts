@@ -14,7 +14,7 @@ import {
   type CaKey,
   type RotationPhase,
 } from "../domain/ca-key.ts";
-import { activateAt, type IssuingStep } from "../domain/issuing-roll-over.ts";
+import { activateAt, isValidFrom, type IssuingStep } from "../domain/issuing-roll-over.ts";
 import type { RaiseStep } from "../domain/raise-sequence.ts";
 import { retiresAt, type RotationStep, type RotationTimes } from "../domain/rotation.ts";
 import {
@@ -219,10 +219,12 @@ async function announcePhase(
 /** Some issuing CA under this root issues after this: a prepared one, the last one again, or a new one. */
 async function ensureIssuing(change: Change, rootId: string): Promise<void> {
   const { tx, state, now } = change;
-  if (issuingUnder(state.keys, rootId, "active")) return;
+  const active = issuingUnder(state.keys, rootId, "active");
+  if (active && isValidFrom(active, now)) return;
+  if (active) await setCaKeyState(tx, active.id, { state: "old", now });
   const prepared = issuingUnder(state.keys, rootId, "prepared");
   const usable = [prepared, issuingUnder(state.keys, rootId, "old")];
-  const found = usable.find((key) => key !== undefined && now < activateAt(key));
+  const found = usable.find((key) => key !== undefined && isValidFrom(key, now) && now < activateAt(key));
   if (prepared && prepared !== found) await retire(change, [prepared.id]);
   const id = found?.id ?? (await makePrepared(change, await openRoot(change, rootId)));
   await setCaKeyState(tx, id, { state: "active", now });

@@ -1,5 +1,5 @@
 import { bundleRoots, issuingRootOf, issuingUnder, requireKey, type AuthorityState } from "./ca-key.ts";
-import { activateAt } from "./issuing-roll-over.ts";
+import { activateAt, isValidFrom } from "./issuing-roll-over.ts";
 import { nextPhaseAt, waitedFor, type Followers, type RotationTimes } from "./rotation.ts";
 
 /** A root is replaced before its last year: issuing CAs would be cut short, and an agent may be away for months. */
@@ -41,7 +41,7 @@ function rotationAlerts({ state, followers, now, times }: Parameters<typeof auth
 
 function issuingAlert(state: AuthorityState, now: Date): readonly string[] {
   const active = issuingUnder(state.keys, issuingRootOf(state, "service"), "active");
-  if (active && now < activateAt(active)) return [];
+  if (active && isValidFrom(active, now) && now < activateAt(active)) return [];
   const end = active ? ` The active one ends at ${active.notAfter.toISOString()}.` : "";
   return [`The issuing CA's successor is late.${end} See the log of cert-authority.`];
 }

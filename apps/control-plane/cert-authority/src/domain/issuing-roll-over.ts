@@ -38,7 +38,7 @@ export function planIssuing(state: AuthorityState, { now, past }: RollOverTime):
   const { rotation, keys } = state;
   if (rotation.phase === "init") {
     const prepared = issuingUnder(keys, rotation.newRootId, "prepared");
-    if (!prepared || now >= prepareAt(prepared)) {
+    if (!prepared || now >= prepareAt(prepared) || !isValidFrom(prepared, now)) {
       return { step: "make_issuing", rootId: rotation.newRootId, replaces: prepared?.id };
     }
   }
@@ -48,17 +48,25 @@ export function planIssuing(state: AuthorityState, { now, past }: RollOverTime):
   return spent && { step: "retire_issuing", id: spent.id };
 }
 
+/** Made while a clock was ahead, it is not valid yet: nobody would accept what it issues. */
+export function isValidFrom({ notBefore }: Pick<CaKey, "notBefore">, now: Date): boolean {
+  return notBefore <= now;
+}
+
 function planForIssuingRoot(keys: readonly CaKey[], rootId: string, now: Date): IssuingStep | undefined {
-  const active = issuingUnder(keys, rootId, "active");
+  const issuing = issuingUnder(keys, rootId, "active");
+  const active = issuing && isValidFrom(issuing, now) ? issuing : undefined;
   const prepared = issuingUnder(keys, rootId, "prepared");
   if (active && now < prepareAt(active)) return undefined;
   // Near the end of the root a successor would live no longer, and its own successor neither.
   const root = requireKey(keys, ({ id }) => id === rootId);
   if (active && active.notAfter >= root.notAfter) return undefined;
   // Longer without a loop than a successor lives for: it would have to be replaced at once.
-  if (!prepared || now >= activateAt(prepared)) return { step: "make_issuing", rootId, replaces: prepared?.id };
+  if (!prepared || now >= activateAt(prepared) || !isValidFrom(prepared, now)) {
+    return { step: "make_issuing", rootId, replaces: prepared?.id };
+  }
   if (active && now < activateAt(active)) return undefined;
-  return { step: "activate_issuing", id: prepared.id, replaces: active?.id };
+  return { step: "activate_issuing", id: prepared.id, replaces: issuing?.id };
 }
 
 function partOfLife({ notBefore, notAfter }: Pick<CaKey, "notBefore" | "notAfter">, part: number): Date {

@@ -64,6 +64,31 @@ test("an issuing CA's successor is made at half of its life and issues from five
   expect(planIssuing(both, at(after(50)))).toEqual({ step: "activate_issuing", id: "b", replaces: "a" });
 });
 
+test("an issuing CA that a wrong clock made, valid from later on only, counts as missing (R8, R21)", () => {
+  const early = aKey({ id: "a", notBefore: after(-20), notAfter: after(40), state: "old" });
+  const future = aKey({ id: "b", notBefore: after(1_000), notAfter: after(1_060) });
+  const futureToo = aKey({ id: "c", notBefore: after(1_000), notAfter: after(1_060), state: "prepared" });
+  const root = aRoot("old");
+  expect(planIssuing(aState(standby, [root, early, future]), at(start))).toEqual({
+    step: "make_issuing",
+    rootId: "old",
+    replaces: undefined,
+  });
+  expect(planIssuing(aState(standby, [root, early, future, futureToo]), at(start))).toEqual({
+    step: "make_issuing",
+    rootId: "old",
+    replaces: "c",
+  });
+  const made = aKey({ id: "d", state: "prepared" });
+  expect(planIssuing(aState(standby, [root, early, future, made]), at(start))).toEqual({
+    step: "activate_issuing",
+    id: "d",
+    replaces: "b",
+  });
+  const current = { ...made, state: "active" } as const;
+  expect(planIssuing(aState(standby, [root, early, { ...future, state: "old" }, current]), at(start))).toBeUndefined();
+});
+
 test("an issuing CA is retired when its certificate has run out; near the end of the root none is made", () => {
   const old = aKey({ id: "a", state: "old", notAfter: after(40) });
   const active = aKey({ id: "b", notBefore: after(20), notAfter: after(80) });
