@@ -32,7 +32,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["infra/local/test/**/*.test.ts", "drills/test/*.test.ts"],
-          testTimeout: 240 * seconds,
+          testTimeout: 600 * seconds,
           hookTimeout: 240 * seconds,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
