@@ -37,7 +37,9 @@ test("of the texts that decode to the same octets only the issued one is read", 
   const states = createJoinStates([key]);
   const text = states.issue(agentId, mark);
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  const readable = [...alphabet].filter((last) => states.read(agentId, text.slice(0, -1) + last).shown === "ours");
+  const readable = Array.from(alphabet).filter(
+    (last) => states.read(agentId, text.slice(0, -1) + last).shown === "ours",
+  );
   expect(readable).toEqual([text.at(-1)]);
 });
 

@@ -293,8 +293,8 @@ export function createRecoverAgent(deps: RecoverAgentDeps): RecoverAgent {
     agent: RecoverableAgent | undefined,
     { remoteAddress }: CallContext,
   ): DrawbridgeError {
-    const code = "RECOVERY_REFUSED";
-    deps.noteUnproven({ code, agentId, fabricId: agent?.fabricId ?? "", remoteAddress, now: clock.now() });
+    const fabricId = agent?.fabricId ?? "";
+    deps.noteUnproven({ code: "RECOVERY_REFUSED", agentId, fabricId, remoteAddress, now: clock.now() });
     return recoveryRefusal("RECOVERY_REFUSED", unproven);
   }
 
