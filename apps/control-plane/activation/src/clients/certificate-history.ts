@@ -42,6 +42,7 @@ function certificateFromProto(record: CertificateRecord): KnownCertificate {
     issuedAt,
     activatedAt,
     notAfter,
+    isIssuerRetired: record.issuerRetired === true,
     revoked: revokedAt ? { at: revokedAt, reason: revocationReason } : undefined,
   };
 }

@@ -41,6 +41,7 @@ function aCertificate(change: Partial<KnownCertificate> = {}): KnownCertificate 
     issuedAt: days(-10),
     activatedAt: days(-10),
     notAfter: days(-3),
+    isIssuerRetired: false,
     revoked: undefined,
     ...change,
   };
@@ -163,6 +164,11 @@ test.each<{ readonly what: string; readonly change: Change; readonly code: strin
     code: "AGENT_REVOKED",
   },
   {
+    what: "a revoked certificate whose root has left the trust bundle",
+    change: { certificates: [aCertificate({ revoked, notAfter: days(1), isIssuerRetired: true })] },
+    code: "AGENT_REVOKED",
+  },
+  {
     what: "a revocation between the beginning of the last recovery and its answer",
     change: {
       certificates: [aCertificate({ revoked })],
@@ -253,6 +259,10 @@ test.each<{ readonly what: string; readonly change: Change }>([
   {
     what: "when the certificate was superseded, which nobody decided against the agent",
     change: { certificates: [aCertificate({ notAfter: days(1), revoked: { at: days(-1), reason: "superseded" } })] },
+  },
+  {
+    what: "with an unexpired certificate whose root has left the trust bundle (R8)",
+    change: { certificates: [aCertificate({ notAfter: days(1), isIssuerRetired: true })] },
   },
   {
     what: "when an operator allowed it after a revocation",

@@ -10,6 +10,8 @@ export interface KnownCertificate {
   /** First use; undefined if there was none. */
   readonly activatedAt: Date | undefined;
   readonly notAfter: Date;
+  /** The CA that it is under is retired: nobody accepts it, also before its end. */
+  readonly isIssuerRetired: boolean;
   /** undefined if it was not revoked. */
   readonly revoked: { readonly at: Date; readonly reason: string } | undefined;
 }
@@ -130,7 +132,7 @@ function refuseAutomatic(facts: RecoveryFacts): RecoveryDecision | undefined {
       "the certificate that the agent names is not one of those that are known of it, and nothing shows that it had a newer one; an operator has to make sure that only one copy of this agent runs, and allow the recovery",
     );
   }
-  if (presented && !presented.revoked && now < presented.notAfter) {
+  if (presented && !presented.revoked && !presented.isIssuerRetired && now < presented.notAfter) {
     return refuse(
       "RECOVERY_NOT_NEEDED",
       `the certificate ${presented.serialNumber} is accepted until ${presented.notAfter.toISOString()}; it is ${now.toISOString()} here`,

@@ -54,6 +54,8 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
     };
   }
 
+  const shown = (record: CertificateRecord) => recordToProto(record, authority.get().state);
+
   return defineGrpcService(CertificateAuthorityServiceService, {
     allow: {
       issueFabricCertificate: [activation, runtimeManager],
@@ -108,12 +110,12 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
       },
       getCertificate: async (request) => {
         const serialNumber = requireSerialNumber(request.serialNumber);
-        return { certificate: recordToProto(found(await certificates.find(serialNumber), serialNumber)) };
+        return { certificate: shown(found(await certificates.find(serialNumber), serialNumber)) };
       },
       activateCertificate: async (request) => {
         const serialNumber = requireSerialNumber(request.serialNumber);
         const record = await certificates.activate(serialNumber, clock.now());
-        return { certificate: recordToProto(found(record, serialNumber)) };
+        return { certificate: shown(found(record, serialNumber)) };
       },
       revokeCertificates: async (request, { peer }) => {
         const { target, reason } = revocationFromProto(request);
@@ -128,7 +130,7 @@ export function createCertificateAuthorityRpc(deps: CertificateAuthorityRpcDeps)
       },
       listCertificates: async (request) => {
         const page = await certificates.list(listQueryFromProto(request, clock.now()));
-        return { certificates: page.certificates.map(recordToProto), nextPageToken: page.nextPageToken };
+        return { certificates: page.certificates.map(shown), nextPageToken: page.nextPageToken };
       },
     },
   });

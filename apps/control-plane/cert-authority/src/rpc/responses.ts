@@ -5,6 +5,7 @@ import {
   type TrustBundle as TrustBundleProto,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import type { TrustBundle } from "@drawbridge/pki";
+import type { AuthorityState } from "../domain/ca-key.ts";
 import type { CertificateRecord, RecordedCertificate } from "../domain/certificate.ts";
 
 export function issuedToProto(certificate: RecordedCertificate, issuingDer: Uint8Array): IssuedCertificate {
@@ -27,7 +28,10 @@ export function trustBundleToProto(bundle: TrustBundle): TrustBundleProto {
   };
 }
 
-export function recordToProto({ state, ...record }: CertificateRecord): CertificateRecordProto {
+export function recordToProto(
+  { state, ...record }: CertificateRecord,
+  { keys }: Pick<AuthorityState, "keys">,
+): CertificateRecordProto {
   return {
     serialNumber: record.serialNumber,
     spiffeId: record.spiffeId,
@@ -43,6 +47,7 @@ export function recordToProto({ state, ...record }: CertificateRecord): Certific
     issuedAt: record.issuedAt,
     activatedAt: record.activatedAt,
     renewAt: record.renewAt,
+    issuerRetired: keys.some(({ id, state: use }) => id === record.issuerId && use === "retired"),
   };
 }
 
