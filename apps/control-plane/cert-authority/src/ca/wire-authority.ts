@@ -20,6 +20,7 @@ import {
   lastLeafEndsAt,
   lastRotationRequest,
   readSuccession,
+  revokedCollectors,
 } from "../store/rotation-repository.ts";
 import type { CertificateRepository } from "../store/certificate-repository.ts";
 import type { CertAuthorityDb } from "../store/schema.ts";
@@ -137,6 +138,7 @@ export function wireAuthority(deps: WireAuthorityDeps): WiredAuthority {
     acknowledgements,
     certificates: deps.certificates,
     issuersOf: issuersOfSerials,
+    revokedCollectors: (options) => revokedCollectors(store.db, options),
     assertCurrent: () => watch.assertCurrent(),
     sawSequence: (sequence) => watch.saw(sequence),
     clock,

@@ -12,6 +12,7 @@ import { logStep } from "../ca/authority-keeper.ts";
 import type { AuthorityStep, ChangeAuthority, ChangeRequest } from "../ca/change-authority.ts";
 import type { ReadFollowers } from "../clients/trust-followers.ts";
 import { issuingRootOf, rootOf, type Audience, type AuthorityState, type RotationPhase } from "../domain/ca-key.ts";
+import { renewalInFlightMs } from "../domain/revocation.ts";
 import { planForcedAdvance, planRollBack, planStart } from "../domain/rotation.ts";
 import { findSuccession, type SuccessionLink } from "../domain/trust-succession.ts";
 import type { AcknowledgementRepository } from "../store/acknowledgement-repository.ts";
@@ -30,6 +31,11 @@ export interface AuthorityRpcDeps {
   readonly acknowledgements: Pick<AcknowledgementRepository, "write">;
   readonly certificates: Pick<CertificateRepository, "noteUse">;
   readonly issuersOf: (serialNumbers: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+  /** Collectors' certificates that an operator revoked, of agents that go on. */
+  readonly revokedCollectors: (options: {
+    readonly serialNumbers: readonly string[];
+    readonly revokedBefore: Date;
+  }) => Promise<ReadonlySet<string>>;
   /** Told the sequence that somebody works with. */
   readonly sawSequence: (sequence: bigint) => void;
   /** Throws if no trust bundle may be handed out now. */
@@ -136,10 +142,13 @@ export function createAuthorityRpc(deps: AuthorityRpcDeps): GrpcServiceDefinitio
         if (serialNumbers.length > mostSerialNumbers) throw invalid("serial_numbers", `at most ${mostSerialNumbers}`);
         const asked = serialNumbers.map((serialNumber) => requireSerialNumber(serialNumber));
         const issuers = await deps.issuersOf(asked);
+        // Sooner the renewal would be refused, as one that was on its way when the certificate was revoked.
+        const revokedBefore = new Date(deps.clock.now().getTime() - renewalInFlightMs);
+        const leaked = await deps.revokedCollectors({ serialNumbers: asked, revokedBefore });
         const { state } = await authority.current();
-        return {
-          serialNumbers: asked.filter((serial) => !isUnderCurrentRoot(state, issuers.get(serial), "fabric")),
-        };
+        const isOutdated = (serial: string): boolean =>
+          leaked.has(serial) || !isUnderCurrentRoot(state, issuers.get(serial), "fabric");
+        return { serialNumbers: asked.filter(isOutdated) };
       },
     },
   });

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Transaction } from "@drawbridge/store";
 import type { RotationPhase } from "../domain/ca-key.ts";
+import { supersededReason } from "../domain/revocation.ts";
 import type { SuccessionLink } from "../domain/trust-succession.ts";
 import type { CertAuthorityDb } from "./schema.ts";
 
@@ -96,6 +97,31 @@ export async function countLiveCertificates(
     GROUP BY certificate.issuer_id
   `.execute(db);
   return new Map(rows.map((row) => [row.issuer_id, Number(row.live)]));
+}
+
+/**
+ * Those of these certificates that are a collector's and were revoked, by somebody, before `revokedBefore`, while an agent of
+ * the fabric has a certificate that is used and not revoked: the collector's key leaked, and the agent is to get it
+ * another. Of a fabric that was revoked as a whole there are none. Indexes certificate_serial_number, certificate_fabric.
+ */
+export async function revokedCollectors(
+  db: Kysely<CertAuthorityDb>,
+  options: { readonly serialNumbers: readonly string[]; readonly revokedBefore: Date },
+): Promise<ReadonlySet<string>> {
+  const { serialNumbers, revokedBefore } = options;
+  if (serialNumbers.length === 0) return new Set();
+  const { rows } = await sql<{ serial_number: string }>`
+    SELECT collector.serial_number
+    FROM revocation JOIN certificate AS collector ON collector.serial_number = revocation.serial_number
+    WHERE revocation.serial_number = ANY(${[...serialNumbers]}::text[]) AND revocation.reason <> ${supersededReason}
+      AND revocation.revoked_at < ${revokedBefore}::timestamptz AND collector.spiffe_id LIKE '%/collector'
+      AND EXISTS (
+        SELECT FROM certificate AS agent WHERE agent.fabric_id = collector.fabric_id
+          AND agent.spiffe_id LIKE '%/agent/%' AND agent.activated_at IS NOT NULL AND agent.not_after > now()
+          AND NOT EXISTS (SELECT FROM revocation WHERE revocation.serial_number = agent.serial_number)
+      )
+  `.execute(db);
+  return new Set(rows.map((row) => row.serial_number));
 }
 
 /** The CA that issued each of these certificates; those that are not recorded are left out. */
