@@ -8,6 +8,7 @@ import { createAuthorityClock } from "../src/ca/authority-clock.ts";
 import { createRotationKeeper } from "../src/ca/authority-keeper.ts";
 import { byItself, createChangeAuthority, type AuthorityStep } from "../src/ca/change-authority.ts";
 import { issuingUnder, type AuthorityState } from "../src/domain/ca-key.ts";
+import { planIssuing } from "../src/domain/issuing-roll-over.ts";
 import { planForcedAdvance, planStart } from "../src/domain/rotation.ts";
 import { createAcknowledgementRepository } from "../src/store/acknowledgement-repository.ts";
 import { readAuthorityState } from "../src/store/ca-key-repository.ts";
@@ -187,4 +188,18 @@ test("a phase begins by PostgreSQL's clock (R8)", async () => {
   await change(planStart, { requestId: uuidV7Ids.next(), requestedBy: "ada", reason: "yearly" });
   const since = (await stateNow()).rotation.since?.getTime() ?? 0;
   expect(Math.abs(since - Date.now())).toBeLessThan(100_000);
+});
+
+test("an issuing CA that was made while all clocks were ahead is replaced as soon as they are right (R8, R21)", async () => {
+  const { change } = aReplica(new FakeClock(new Date()));
+  const root = (await stateNow()).keys.find(({ kind }) => kind === "root")?.id ?? "";
+  const future = issuingUnder((await stateNow()).keys, root, "active")?.id ?? "";
+  const ahead = { not_before: new Date(Date.now() + dayMs), not_after: new Date(Date.now() + 181 * dayMs) };
+  await store.db.updateTable("ca_key").set(ahead).where("id", "=", future).execute();
+  const steps = [await change(planIssuing, byItself), await change(planIssuing, byItself)];
+  expect(steps.map((step) => step?.step)).toEqual(["make_issuing", "activate_issuing"]);
+  expect(await change(planIssuing, byItself)).toBeUndefined();
+  const { keys } = await stateNow();
+  expect(issuingUnder(keys, root, "active")?.notBefore.getTime()).toBeLessThanOrEqual(Date.now());
+  expect(keys.find(({ id }) => id === future)?.state).toBe("old");
 });
