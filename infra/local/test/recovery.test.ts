@@ -1,5 +1,4 @@
-import { cp, mkdir, readFile } from "node:fs/promises";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -7,9 +6,7 @@ import { activateFabric, logIn } from "../src/stack/activate-fabric.ts";
 import { freePortBase } from "../src/stack/free-port-base.ts";
 import { openLocalStack, type LocalStack } from "../src/stack/local-stack.ts";
 import { removeState } from "../src/stack/remove-state.ts";
-import { createExtraAgent } from "./support/extra-agent.ts";
-import { startLoad } from "./support/constant-load.ts";
-import { addressOf, eventually, startTestStack } from "./support/running-stack.ts";
+import { eventually } from "./support/running-stack.ts";
 
 /** Certificates of a fabric live for half a minute; those that the services begin with for longer. */
 const drill = { DRAWBRIDGE_LEAF_TTL_MODE: "drill" };
@@ -51,38 +48,6 @@ function tunnelOf(stack: LocalStack, fits: (tunnel: AgentStatus["lastStatus"]["t
     return updatedAt > askedAt && fits(tunnel) ? tunnel : undefined; // not what an earlier process wrote
   });
 }
-
-test("an agent that was off for longer than its certificate lived comes back by itself; a copy of its disk is found and both are locked (REN 7, R7)", async () => {
-  await using testStack = await startTestStack({ overrides });
-  const { stack } = testStack;
-  const app = await testStack.deploy(await testStack.hello({ version: "1.0.0" }));
-  const load = startLoad(addressOf(app), 2);
-  const agent = stack.service("agent");
-  await agent.stop();
-  await using copy = createExtraAgent(stack, 1);
-  await mkdir(copy.stateDir, { mode: 0o700 });
-  for (const folder of ["identity", "monitoring", "trust", "recovery"]) {
-    const from = join(stack.layout.agent, folder);
-    await cp(from, join(copy.stateDir, folder), { recursive: true, verbatimSymlinks: true });
-  }
-  const before = await untilExpired(stack);
-
-  agent.start();
-  await tunnelOf(stack, ({ status }) => status === "connected");
-  expect((await identityOf(stack)).serialNumber).not.toBe(before.serialNumber);
-
-  const recovered = await copy.cli("recover");
-  expect(recovered).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("AGENT_LOCKED") });
-  await tunnelOf(stack, ({ code }) => code === "AGENT_LOCKED");
-  const audit = await eventually(async () => {
-    const text = await testStack.run("audit", "list", "-o", "json");
-    return text.includes("AGENT_LOCKED") ? text : undefined;
-  });
-  expect(audit).toContain("AGENT_LOCKED");
-  const { answered, failures } = await load.stop();
-  expect(failures).toEqual([]);
-  expect(answered).toBeGreaterThan(0);
-}, 600_000);
 
 test("a stack that was stopped for longer than certificates live resumes with its fabric", async () => {
   const folder = await mkdtemp(join(tmpdir(), "drawbridge-e2e-"));

@@ -32,7 +32,9 @@ export const certificateSchema = z
     activatedAt: nullableInstant("When it was used first; null if it never was."),
     notBefore: instant("Start of validity."),
     notAfter: instant("End of validity."),
-    renewAt: nullableInstant("When its holder means to renew it, as its agent or service reports; null if nobody said."),
+    renewAt: nullableInstant(
+      "When its holder means to renew it, as its agent or service reports; null if nobody said.",
+    ),
     lastRenewalFailure: z.string().meta({ description: "Code of the last renewal that failed; empty if none did." }),
     revokedAt: nullableInstant("When it was revoked; null if it was not."),
     revocationReason: z.string(),
