@@ -1,10 +1,18 @@
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { DrawbridgeError } from "@drawbridge/errors";
 
 const loopback = "127.0.0.1";
 
+/** Below the range that Linux gives to outgoing connections (32768 to 60999, ip(7)), so that nobody takes one of ours meanwhile. */
+export const portRange = { lowest: 10_000, highest: 32_000 } as const;
+
 /** A TCP port of the loopback interface that is free now. */
 export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const port = randomInt(portRange.lowest, portRange.highest);
+    if (await listenOnce(port).then(Boolean, () => false)) return port;
+  }
   return listenOnce(0);
 }
 

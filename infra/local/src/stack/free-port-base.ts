@@ -1,11 +1,10 @@
 import { createServer } from "node:net";
 import { randomInt } from "node:crypto";
 import { DrawbridgeError } from "@drawbridge/errors";
+import { portRange } from "../backing/free-port.ts";
 import { portsPerStack, stackPorts } from "./ports.ts";
 
-/** Below the range that Linux gives to outgoing connections (32768 to 60999, ip(7)), so that nobody takes one of ours meanwhile. */
-const lowest = 10_000;
-const highest = 32_000;
+const { lowest, highest } = portRange;
 
 /** A port base whose fixed ports are free now: for throw-away stacks. */
 export async function freePortBase(): Promise<number> {
