@@ -70,6 +70,8 @@ const leastBetweenRenewalsMs = 60_000;
 /** Retry of a failed renewal: 10 s to 10 min, full jitter (design R6). */
 const renewalBackoff = { baseMs: 10_000, capMs: 600_000, floorMs: 1_000 };
 const shortestRetryMs = 250;
+/** How often a subscription to news is tried that the bus did not take yet. */
+const hearAgainMs = 1_000;
 
 /**
  * The certificate of this service: read from its folder (waited for, as long as it takes), renewed at cert-authority at
@@ -209,11 +211,14 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     sleeping.abort();
   }
 
+  /** The bus is often there later than we are: tried again soon, and what was said before is asked for then. */
   function hearNews(): void {
+    if (subscription || !options.trustNews) return;
     try {
-      subscription ??= options.trustNews?.(wake);
+      subscription = options.trustNews(wake);
+      isWoken = true;
     } catch {
-      // The bus is not there yet, or away: the next round tries again.
+      // Not there yet, or away.
     }
   }
 
@@ -269,7 +274,7 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
         failures += 1;
         await adoptNewerFiles();
       }
-      await sleep(waitMs, signal);
+      await sleep(options.trustNews && !subscription ? Math.min(waitMs, hearAgainMs) : waitMs, signal);
     }
   }
 

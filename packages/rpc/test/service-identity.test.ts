@@ -300,6 +300,24 @@ test("takes a new bundle as soon as it hears of it, and keeps its certificate (R
   expect(identity.holder.get().serialNumber).toBe(first.serialNumber);
 });
 
+test("hears of a new bundle also over a bus that was there later than the service, and of what was said before (R8)", async () => {
+  let isThere = false;
+  const trustNews = () => {
+    if (!isThere) throw new Error("not connected");
+    return { close: () => Promise.resolve() };
+  };
+  const { identity, clock, dir, state } = await setUp({ trustNews });
+  await saveIdentityDir(dir, await ca.issueService("activation"), clock.now());
+  await identity.start(forever);
+  await clock.waitForSleep();
+  state.trustBundle = await otherRootToo(2n);
+  isThere = true;
+  const changed = Promise.withResolvers<bigint>();
+  identity.holder.onChange(({ trustBundle }) => changed.resolve(trustBundle.sequence));
+  clock.advance(1_000);
+  expect(await changed.promise).toBe(2n);
+});
+
 test("renews at once when its certificate should be under another root, and not again and again (R8)", async () => {
   const { identity, clock, dir, state } = await setUp();
   const first = await ca.issueService("activation");
