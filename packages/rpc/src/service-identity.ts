@@ -97,7 +97,7 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let unsaved: IdentityMaterial | undefined;
-  let unsavedSince: Date | undefined;
+  let isSaveFailing = false;
   let renewedAgainFromMs = -Infinity;
   let planned: PlannedRenewal | undefined;
   let subscription: { close(): Promise<void> } | undefined;
@@ -140,13 +140,13 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     try {
       await saveIdentityDir(dir, unsaved, clock.now());
       unsaved = undefined;
-      if (unsavedSince) logger.info({ dir }, "identity saved again");
-      unsavedSince = undefined;
+      if (isSaveFailing) logger.info({ dir }, "identity saved again");
+      isSaveFailing = false;
     } catch (error) {
-      if (!unsavedSince) {
+      if (!isSaveFailing) {
         logger.error({ err: error, dir }, "the identity cannot be saved: a restart would begin with an older one");
       }
-      unsavedSince ??= clock.now();
+      isSaveFailing = true;
     }
   }
 
@@ -222,9 +222,18 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
     }
   }
 
-  /** Sleep until it is time, or until woken. */
+  /** Sleep until it is time, or until woken: also by a bus that comes meanwhile. */
   async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-    if (isWoken) return;
+    for (let leftMs = ms; !isWoken; hearNews()) {
+      const isDeaf = options.trustNews !== undefined && !subscription;
+      const stepMs = isDeaf ? Math.min(leftMs, hearAgainMs) : leftMs;
+      await sleepOnce(stepMs, signal);
+      leftMs -= stepMs;
+      if (leftMs <= 0) return;
+    }
+  }
+
+  async function sleepOnce(ms: number, signal: AbortSignal): Promise<void> {
     sleeping = new AbortController();
     try {
       await clock.sleep(ms, AbortSignal.any([signal, sleeping.signal]));
@@ -274,7 +283,7 @@ export function createServiceIdentity(options: ServiceIdentityOptions): ServiceI
         failures += 1;
         await adoptNewerFiles();
       }
-      await sleep(options.trustNews && !subscription ? Math.min(waitMs, hearAgainMs) : waitMs, signal);
+      await sleep(waitMs, signal);
     }
   }
 

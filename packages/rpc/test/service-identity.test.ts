@@ -29,6 +29,8 @@ interface AuthorityState {
   isAway: boolean;
   trustBundle: TrustBundle;
   issued: number;
+  /** Certificates that were asked for, issued or not. */
+  asked: number;
   renewNow: boolean;
   readonly acknowledged: AcknowledgeTrustBundleRequest[];
 }
@@ -39,6 +41,7 @@ async function startAuthority(version: "current" | "before rotations") {
     isAway: false,
     trustBundle: ca.trustBundle,
     issued: 0,
+    asked: 0,
     renewNow: false,
     acknowledged: [],
   };
@@ -92,6 +95,7 @@ async function startAuthority(version: "current" | "before rotations") {
         },
         handlers: {
           issueServiceCertificate: async ({ csrDer }, { peer }) => {
+            state.asked += 1;
             if (state.isAway) throw new DrawbridgeError({ kind: "failed_precondition", code: "AWAY", message: "away" });
             const { spkiDer } = await parseCsr(csrDer);
             const leaf = await ca.sign(spkiDer, peer?.spiffeId ?? "");
@@ -121,7 +125,10 @@ async function startAuthority(version: "current" | "before rotations") {
   return { state, address: `127.0.0.1:${server.address().port}` };
 }
 
-interface SetUpOptions extends Pick<Partial<ServiceIdentityOptions>, "trustDomain" | "replica" | "trustNews"> {
+interface SetUpOptions extends Pick<
+  Partial<ServiceIdentityOptions>,
+  "trustDomain" | "replica" | "trustNews" | "random"
+> {
   readonly version?: "before rotations";
 }
 
@@ -316,6 +323,21 @@ test("hears of a new bundle also over a bus that was there later than the servic
   identity.holder.onChange(({ trustBundle }) => changed.resolve(trustBundle.sequence));
   clock.advance(1_000);
   expect(await changed.promise).toBe(2n);
+});
+
+test("a bus that is away does not shorten the pauses between renewals that fail (R6)", async () => {
+  const trustNews = () => {
+    throw new Error("not connected");
+  };
+  const { identity, clock, dir, state } = await setUp({ trustNews, random: { next: () => 0.99 } });
+  await saveIdentityDir(dir, await ca.issueService("activation", { ttlSeconds: 10 * 3600 }), clock.now());
+  state.isAway = true;
+  clock.jumpTo(new Date(clock.now().getTime() + 6.1 * hourMs));
+  await identity.start(forever);
+  const fromMs = clock.monotonicMs();
+  for (await clock.waitForSleep(); clock.monotonicMs() - fromMs < 60_000; await clock.waitForSleep())
+    clock.advance(1_000);
+  expect(state.asked).toBe(3); // at once, after 10 s, and 20 s later
 });
 
 test("renews at once when its certificate should be under another root, and not again and again (R8)", async () => {
