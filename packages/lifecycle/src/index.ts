@@ -1,4 +1,5 @@
 export { systemClock, type Clock } from "./clock.ts";
+export { createPastTime, type PastTime } from "./past-time.ts";
 export { cryptoRandom, fullJitterDelayMs, type Random } from "./random.ts";
 export { uuidV7Ids, type IdSource } from "./id-source.ts";
 export { createLoop, type LoopOptions } from "./loop.ts";

@@ -31,7 +31,6 @@ export {
 export { createOpsServer, listening, type OpsServerOptions } from "./ops-server.ts";
 export { observeIdentity } from "./identity-metrics.ts";
 export { createServiceIdentity, type ServiceIdentity, type ServiceIdentityOptions } from "./service-identity.ts";
-export { createPastTime, type PastTime } from "./past-time.ts";
 export type { OnRevoked } from "./connection-watch.ts";
 export type { RevocationCheck } from "./revocation-check.ts";
 export {

@@ -5,11 +5,10 @@ import {
   type ListRevocationsResponse,
 } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
-import type { Clock, Component, HealthCheck, Random } from "@drawbridge/lifecycle";
+import { createPastTime, type Clock, type Component, type HealthCheck, type Random } from "@drawbridge/lifecycle";
 import type { IdentityHolder } from "@drawbridge/pki";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 import { createGrpcClient } from "./grpc-client.ts";
-import { createPastTime } from "./past-time.ts";
 import type { RevocationCheck } from "./revocation-check.ts";
 import { createRevokedCertificates, type Revocation } from "./revoked-certificates.ts";
 

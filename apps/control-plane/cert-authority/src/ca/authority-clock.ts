@@ -1,6 +1,5 @@
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { Clock } from "@drawbridge/lifecycle";
-import { createPastTime } from "@drawbridge/rpc";
+import { createPastTime, type Clock } from "@drawbridge/lifecycle";
 import type { Kysely } from "@drawbridge/store";
 import type { Logger } from "@drawbridge/telemetry";
 import { readDatabaseClock } from "../store/database-clock.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "@drawbridge/lifecycle";
+import type { Clock } from "./clock.ts";
 
 export interface PastTime {
   /** Compare the clocks. True: the wall clock was set back since it was furthest ahead, what was decided by it may be wrong. */
