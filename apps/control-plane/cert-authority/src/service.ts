@@ -9,6 +9,7 @@ import {
   type IdSource,
   type Random,
 } from "@drawbridge/lifecycle";
+import { parseKeyEncryptionKeys } from "@drawbridge/pki";
 import {
   createConfirmFabricDeletion,
   createGrpcClient,
@@ -23,7 +24,6 @@ import {
 import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { wireAuthority } from "./ca/wire-authority.ts";
-import { parseKeyEncryptionKeys } from "@drawbridge/pki";
 import type { CertAuthorityConfig } from "./config.ts";
 import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
 import { createSigningThread } from "./signing/create-signing-thread.ts";

@@ -31,7 +31,6 @@ export interface MirrorRepository {
     readonly listId: string;
     readonly now: Date;
   }): Promise<number>;
-  /** Number the trust bundle above `sequence`, if it is not. */
   /** The database has all that the mirror has. */
   markComplete(): Promise<void>;
   /** Of several replicas that ask at once one is let in; undefined for the others. */
