@@ -48,7 +48,11 @@ const highestBigint = 2n ** 63n - 1n;
 
 /** Where a time is missing or nonsense, the moment of receipt stands in. */
 export function instant(at: Date | undefined, now: Date): Date {
-  return at && at.getTime() > 0 && at.getTime() < endOfTimeMs ? at : now;
+  return isInstant(at) ? at : now;
+}
+
+function isInstant(at: Date | undefined): at is Date {
+  return at !== undefined && at.getTime() > 0 && at.getTime() < endOfTimeMs;
 }
 /** The last year with four digits: later ones are written in a way that PostgreSQL does not read. */
 const endOfTimeMs = Date.UTC(10_000, 0);
@@ -91,7 +95,6 @@ const purposes: Partial<Record<CertificatePurpose, HeldCertificate["purpose"]>> 
   [CertificatePurpose.CERTIFICATE_PURPOSE_TUNNEL]: "tunnel",
   [CertificatePurpose.CERTIFICATE_PURPOSE_MONITORING]: "monitoring",
 };
-const notBeforeAny = new Date(0);
 const serialPattern = /^[0-9a-f]{2,40}$/;
 
 /** Certificates without a purpose that we know, a serial number or an end say nothing and are left out. */
@@ -99,8 +102,7 @@ export function certificatesFromProto(held: readonly HeldCertificateProto[]): re
   return held.slice(0, most.certificates).flatMap((certificate) => {
     const { serialNumber, notAfter } = certificate;
     const purpose = purposes[certificate.purpose];
-    const isUsable = notAfter !== undefined && instant(notAfter, notBeforeAny) === notAfter;
-    if (!purpose || !serialPattern.test(serialNumber) || !isUsable) return [];
+    if (!purpose || !serialPattern.test(serialNumber) || !isInstant(notAfter)) return [];
     const renewAt = instant(certificate.renewAt, notAfter);
     return [{ purpose, serialNumber, notAfter, renewAt, lastFailure: text(certificate.lastFailure, most.text) }];
   });
