@@ -1,6 +1,7 @@
 import type { HeldCertificate } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
+import { parseSpiffeId, spiffeId } from "@drawbridge/pki";
 import type { Logger, Metrics } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
 import type { ClockSkew } from "../clock/clock-skew.ts";
@@ -192,10 +193,17 @@ function lostMonitoring(tunnel: IdentityMeta): IdentityMeta {
   return {
     ...tunnel,
     generation: 0, // of none that is stored
-    spiffeId: tunnel.spiffeId.replace(/\/agent\/[^/]+$/, "/collector"),
+    spiffeId: collectorOf(tunnel.spiffeId),
     serialNumber: "",
     notBefore: never,
     notAfter: never,
     createdAt: never,
   };
+}
+
+function collectorOf(agent: string): string {
+  const identity = parseSpiffeId(agent);
+  if (identity.kind !== "agent") throw new Error("the tunnel's certificate is an agent's");
+  const { trustDomain, org, fabricId } = identity;
+  return spiffeId.collector({ trustDomain, org, fabricId });
 }
