@@ -193,6 +193,7 @@ function statusOf(snapshot: Snapshot, snapshotDigest: string) {
       conditions: [],
       endpoints: [],
       observedAt: new Date(),
+      gates: [],
     })),
   };
 }

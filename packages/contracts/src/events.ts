@@ -4,6 +4,7 @@ import {
   ActivationTokenRefused,
   ActivationTokenRevoked,
   AgentLockChanged,
+  ApiConfigurationPublished,
   ArtefactRefused,
   BundleStored,
   CertificateActivated,
@@ -45,6 +46,7 @@ export const eventCodecs = {
   "runtime.deployment.observed.v1": DeploymentObserved,
   "config.bundle.stored.v1": BundleStored,
   "config.artefact.refused.v1": ArtefactRefused,
+  "apis.configuration.published.v1": ApiConfigurationPublished,
 } as const;
 
 export type EventType = keyof typeof eventCodecs;

@@ -45,8 +45,15 @@ async function startTunnel(connect: Connect, options: Partial<GrpcServerOptions>
     clientCertificate: "required",
     services: [
       defineGrpcService(TunnelServiceService, {
-        allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
-        handlers: { connect, getSnapshot: () => Promise.reject(new Error("not asked for")) },
+        allow: {
+          connect: [{ fabric: "agent" }],
+          getSnapshot: [{ fabric: "agent" }],
+          getApiConfiguration: [],
+          getApiObjects: [],
+        },
+        handlers: { connect, getSnapshot: () => Promise.reject(new Error("not asked for")),
+          getApiConfiguration: () => Promise.reject(new Error("not asked for")),
+          getApiObjects: () => Promise.reject(new Error("not asked for")) },
       }),
     ],
     logger: log.logger,

@@ -51,13 +51,20 @@ async function setUp(connect: Connect = echo, options: Partial<GrpcServerOptions
     revocations: revocations.list,
     services: [
       defineGrpcService(TunnelServiceService, {
-        allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
+        allow: {
+          connect: [{ fabric: "agent" }],
+          getSnapshot: [{ fabric: "agent" }],
+          getApiConfiguration: [],
+          getApiObjects: [],
+        },
         handlers: {
           connect: (call, context) => {
             seen.calls += 1;
             return connect(call, context);
           },
           getSnapshot: () => Promise.reject(new Error("not asked for")),
+          getApiConfiguration: () => Promise.reject(new Error("not asked for")),
+          getApiObjects: () => Promise.reject(new Error("not asked for")),
         },
       }),
     ],

@@ -186,6 +186,7 @@ export function aStatus(appId: string, change: Partial<AppStatus> = {}): AppStat
     conditions: [],
     endpoints: ["http://127.0.0.1:18000"],
     observedAt: new Date(),
+    gates: [],
     ...change,
   };
 }

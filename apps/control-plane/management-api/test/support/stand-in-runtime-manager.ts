@@ -187,6 +187,8 @@ function appFrom(request: DeployAppRequest, fabric: Fabric, revision: bigint): A
       strategy: request.strategy,
       specDigest: `sha256:${"1".repeat(64)}`,
       traceparent: "",
+      gatekeeper: "",
+      gatekeeperSource: "",
     },
     status: {
       appId: "",
@@ -201,6 +203,7 @@ function appFrom(request: DeployAppRequest, fabric: Fabric, revision: bigint): A
       ],
       endpoints: ["http://127.0.0.1:18000"],
       observedAt: at,
+      gates: [],
     },
     fabricId: fabric.fabricId,
     fabricName: fabric.name,

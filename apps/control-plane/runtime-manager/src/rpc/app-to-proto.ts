@@ -41,6 +41,8 @@ export function specToProto(spec: AppSpec): AppSpecProto {
     strategy: { ...spec.strategy },
     specDigest: spec.specDigest,
     traceparent: spec.traceparent,
+    gatekeeper: "",
+    gatekeeperSource: "",
   };
 }
 
@@ -51,6 +53,7 @@ function statusToProto(status: AppStatus): AppStatusProto {
     replicas: status.replicas.map((replica) => ({ ...replica })),
     conditions: status.conditions.map((condition) => ({ ...condition })),
     endpoints: [...status.endpoints],
+    gates: [],
   };
 }
 

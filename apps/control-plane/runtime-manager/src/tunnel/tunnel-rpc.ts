@@ -21,7 +21,12 @@ export interface TunnelRpcDeps {
 
 export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
   return defineGrpcService(TunnelServiceService, {
-    allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
+    allow: {
+      connect: [{ fabric: "agent" }],
+      getSnapshot: [{ fabric: "agent" }],
+      getApiConfiguration: [{ fabric: "agent" }],
+      getApiObjects: [{ fabric: "agent" }],
+    },
     handlers: {
       connect: async (call, context) => {
         const { peer, connectionId, signal } = context;
@@ -40,6 +45,8 @@ export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
         if (digest === haveDigest) return { notModified: true, generation: 0n, digest: "", snapshotJws: "" };
         return { notModified: false, generation, digest, snapshotJws: deps.snapshots.sign(snapshot) };
       },
+      getApiConfiguration: () => Promise.reject(apiConfigurationNotReady()),
+      getApiObjects: () => Promise.reject(apiConfigurationNotReady()),
     },
   });
 }
@@ -95,6 +102,15 @@ const refusals = {
 
 function refused(code: string, message: string): DrawbridgeError {
   return new DrawbridgeError({ kind: "permission_denied", code, message });
+}
+
+function apiConfigurationNotReady(): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "unavailable",
+    code: "API_CONFIGURATION_NOT_READY",
+    message: "the configuration of the fabric's gateways cannot be read now; try again",
+    retryAfterMs: 2_000,
+  });
 }
 
 function helloExpected(message: string): DrawbridgeError {

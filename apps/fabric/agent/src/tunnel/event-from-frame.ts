@@ -41,6 +41,8 @@ export function eventsFromFrame(frame: Frame, correlationId: string): readonly T
       const { withinMs, serialNumbers } = frame.value;
       return [{ event: "renewNow", withinMs: boundedRenewalWaitMs(withinMs), serialNumbers }];
     }
+    case "apiConfigurationChanged":
+      return [{ event: "apiConfiguration", mark: frame.value }];
     case "kick":
       return [];
   }

@@ -54,6 +54,7 @@ export function createEventRouter(options: EventRouterOptions): TunnelHandlers {
         case "renewNow":
           options.renewal.hear(event);
           return;
+        case "apiConfiguration":
         case "drain": // the client's own business
           return;
       }

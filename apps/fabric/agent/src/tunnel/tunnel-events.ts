@@ -6,6 +6,13 @@ export interface DesiredMark {
   readonly digest: string;
 }
 
+/** What the fabric's gateways should enforce. */
+export interface ApiConfigurationMark {
+  readonly revision: bigint;
+  /** "sha256:<hex>" of the root. */
+  readonly digest: string;
+}
+
 /** Terms of a session, from its Welcome. */
 export interface SessionTerms {
   readonly sessionId: string;
@@ -46,6 +53,7 @@ export type TunnelEvent =
   | { readonly event: "logs"; readonly order: LogsOrder }
   | { readonly event: "logsCancel"; readonly correlationId: string }
   | { readonly event: "drain"; readonly withinMs: number; readonly reason: string }
+  | { readonly event: "apiConfiguration"; readonly mark: ApiConfigurationMark }
   | ({ readonly event: "trustBundle" } & TrustBundleOffer)
   | { readonly event: "renewed"; readonly answer: RenewAnswer }
   | { readonly event: "renewNow"; readonly withinMs: number; readonly serialNumbers: readonly string[] };

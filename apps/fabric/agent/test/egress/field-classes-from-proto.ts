@@ -9,6 +9,8 @@ const repository = join(import.meta.dirname, "../../../../..");
 const roots = [
   "drawbridge.tunnel.v1.ConnectRequest",
   "drawbridge.tunnel.v1.GetSnapshotRequest",
+  "drawbridge.tunnel.v1.GetApiConfigurationRequest",
+  "drawbridge.tunnel.v1.GetApiObjectsRequest",
   "drawbridge.activation.v1.ActivateRequest",
   "drawbridge.activation.v1.BeginRecoveryRequest",
   "drawbridge.activation.v1.CompleteRecoveryRequest",

@@ -148,8 +148,15 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     logger: createTestLogger().logger,
     services: [
       defineGrpcService(TunnelServiceService, {
-        allow: { connect: [{ fabric: "agent" }], getSnapshot: [{ fabric: "agent" }] },
+        allow: {
+          connect: [{ fabric: "agent" }],
+          getSnapshot: [{ fabric: "agent" }],
+          getApiConfiguration: [{ fabric: "agent" }],
+          getApiObjects: [{ fabric: "agent" }],
+        },
         handlers: {
+          getApiConfiguration: () => Promise.reject(new Error("not asked for")),
+          getApiObjects: () => Promise.reject(new Error("not asked for")),
           connect: async (call, { peer }) => {
             const session = createSession(call, peer?.serialNumber ?? "", {
               renew: (request) => script.renewals.answer(request),
@@ -315,6 +322,8 @@ export function aSpec(change: Partial<AppSpec> & Pick<AppSpec, "appId">): AppSpe
     strategy: { maxSurge: 1, readyTimeoutSeconds: 20, drainTimeoutSeconds: 5 },
     specDigest: "",
     traceparent: "",
+    gatekeeper: "",
+    gatekeeperSource: "",
     ...change,
   };
   const text = JSON.stringify(spec, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
