@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import type { Health } from "./health.ts";
 
 /** A part of a process with a life of its own. */
@@ -79,6 +80,7 @@ export async function runUntilSignal(components: readonly Component[], options: 
     return 1;
   }
   logger.info({ components: components.map((component) => component.name) }, "started");
+  flushCompileCache(); // where NODE_COMPILE_CACHE asks for one: it is otherwise written only at an orderly end
   const { exitCode } = await stopRequested.promise;
 
   health?.beginShutdown();

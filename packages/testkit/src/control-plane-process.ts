@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@drawbridge/local";
+import { programEnvironment } from "./program-environment.ts";
 import { untilReady } from "./until-ready.ts";
 
 /** A real service of the control plane, as a process of its own. */
@@ -41,7 +42,7 @@ export async function createControlPlaneProcess(options: {
 
   function launch(program: string, env: Readonly<Record<string, string>>): ChildProcess {
     const launched = spawn(process.execPath, [join(serviceHome(name), "src", program)], {
-      env: { PATH: process.env["PATH"] ?? "", ...env },
+      env: { ...programEnvironment(), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [launched.stdout, launched.stderr])

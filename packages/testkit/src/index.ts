@@ -21,6 +21,7 @@ export {
   type RuntimeManagerProcess,
 } from "./runtime-manager-process.ts";
 export { FakeClock } from "./fake-clock.ts";
+export { programEnvironment } from "./program-environment.ts";
 export { tempDir, type TempDir } from "./temp-dir.ts";
 export { createTestCa, type AgentParts, type FabricParts, type IssueOptions, type TestCa } from "./test-ca.ts";
 export { createTestLogger, type LogRecord, type TestLogger } from "./test-logger.ts";

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { freePort, startTestPostgres, tempDir } from "@drawbridge/testkit";
+import { freePort, programEnvironment, startTestPostgres, tempDir } from "@drawbridge/testkit";
 import { expect, onTestFinished, test } from "vitest";
 import { startEnvironment } from "./harness.ts";
 
@@ -13,7 +13,7 @@ const source = (file: string): string => fileURLToPath(new URL(`../src/${file}`,
 
 function run(file: string, env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [source(file)], {
-    env: { PATH: process.env["PATH"] ?? "", ...env },
+    env: { ...programEnvironment(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));

@@ -8,7 +8,7 @@ export const repositoryRoot = resolve(dirname(fileURLToPath(import.meta.url)), "
 
 /** What a child may inherit from us: nothing that could change what it does. */
 export function cleanEnvironment(): Record<string, string> {
-  const kept = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
+  const kept = ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "NODE_COMPILE_CACHE"];
   return Object.fromEntries(
     kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );

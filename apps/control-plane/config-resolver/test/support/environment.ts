@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { saveIdentityDir, type IdentitySnapshot } from "@drawbridge/pki";
 import {
+  programEnvironment,
   createTestCa,
   freePort,
   startTestNats,
@@ -76,7 +77,7 @@ export async function startEnvironment(): Promise<Environment> {
     return join(folder.path, name);
   };
   const settings = {
-    PATH: process.env["PATH"] ?? "",
+    ...programEnvironment(),
     DRAWBRIDGE_DATABASE_URL_FILE: await secret("database-url", database.url),
     DRAWBRIDGE_NATS_URL: nats.url,
     DRAWBRIDGE_NATS_CREDENTIALS_FILE: await secret("nats", nats.credentials),

@@ -15,7 +15,14 @@ import {
   trustBundleToJson,
 } from "@drawbridge/pki";
 import { createGrpcClient } from "@drawbridge/rpc";
-import { createTestLogger, freePort, startTestNats, startTestPostgres, tempDir } from "@drawbridge/testkit";
+import {
+  createTestLogger,
+  freePort,
+  programEnvironment,
+  startTestNats,
+  startTestPostgres,
+  tempDir,
+} from "@drawbridge/testkit";
 import { type ApiClient, createApiClient } from "./open-api-client.ts";
 import { adminPassword } from "./start-api.ts";
 
@@ -138,7 +145,7 @@ async function assemble(
   let written = "";
   const run = (name: ServiceName, program: string, variables: Record<string, string>): ChildProcess => {
     const child = spawn(process.execPath, [join(home(name), "src", program)], {
-      env: { PATH: process.env["PATH"] ?? "", ...variables },
+      env: { ...programEnvironment(), ...variables },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => void (written += String(text)));
@@ -208,7 +215,7 @@ async function runCli(
   args: readonly string[],
 ): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }> {
   const child = spawn(process.execPath, [cliProgram, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", DRAWBRIDGE_CONFIG_DIR: directory },
+    env: { ...programEnvironment(), DRAWBRIDGE_CONFIG_DIR: directory },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const written = { stdout: "", stderr: "" };

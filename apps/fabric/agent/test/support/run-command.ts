@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { programEnvironment } from "@drawbridge/testkit";
 
 export interface CommandResult {
   /** undefined when a signal ended it. */
@@ -24,7 +25,7 @@ export interface CommandOptions {
 export async function runAgentCommand(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   const program = options.program ?? join(import.meta.dirname, "../../src/main.ts");
   const child = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", ...options.env },
+    env: { ...programEnvironment(), ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
     ...(options.uid !== undefined && { uid: options.uid, gid: options.uid }),
   });

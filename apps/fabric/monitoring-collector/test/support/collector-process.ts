@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { freePort } from "@drawbridge/testkit";
+import { freePort, programEnvironment } from "@drawbridge/testkit";
 
 const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -40,7 +40,7 @@ export async function createCollectorProcess(options: {
     start: async () => {
       const started = spawn(process.execPath, [program], {
         env: {
-          PATH: process.env["PATH"] ?? "",
+          ...programEnvironment(),
           DRAWBRIDGE_STATE_DIR: options.stateDir,
           DRAWBRIDGE_INGEST_ADDRESS: options.ingestAddress,
           DRAWBRIDGE_OPS_LISTEN: ops,
