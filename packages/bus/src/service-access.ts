@@ -45,6 +45,13 @@ export const serviceAccess = {
     says: [],
     buckets: { revoked: "reader" },
   },
+  "api-manager": {
+    owns: "APIS",
+    consumes: { RUNTIME: ["runtime.deployment.desired.v1", "runtime.fabric.deleted.v1"] },
+    hears: trustNews,
+    says: [],
+    buckets: { revoked: "reader" },
+  },
   "cert-authority": {
     owns: "CERTS",
     consumes: { RUNTIME: ["runtime.fabric.deleted.v1"] },
@@ -96,6 +103,7 @@ export const serviceAccess = {
       ...trustNews,
       "drawbridge.certs.bundle.changed.v1.*",
       "drawbridge.certs.rotation.changed.v1.*",
+      "drawbridge.apis.configuration.published.v1.*",
       "ctl.desired.*",
       "ctl.session.*",
       "ctl.kick.*",

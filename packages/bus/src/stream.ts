@@ -11,7 +11,7 @@ import { nanos } from "@nats-io/nats-core";
 import { notProvisioned } from "./not-provisioned.ts";
 import { isRefusal } from "./translate-error.ts";
 
-export type StreamName = "ACTIVATION" | "CERTS" | "RUNTIME" | "CONFIG";
+export type StreamName = "ACTIVATION" | "CERTS" | "RUNTIME" | "CONFIG" | "APIS";
 
 /** One stream per domain: the first token of an event type. */
 const streamOfDomain = {
@@ -19,6 +19,7 @@ const streamOfDomain = {
   certs: "CERTS",
   runtime: "RUNTIME",
   config: "CONFIG",
+  apis: "APIS",
 } as const satisfies Readonly<Record<string, StreamName>>;
 
 /** The domain of a stream: the token after "drawbridge" in its subjects. */

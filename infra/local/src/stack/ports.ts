@@ -25,6 +25,7 @@ export interface StackPorts {
     readonly configResolver: number;
     readonly monitoringIngest: number;
     readonly certAuthority: number;
+    readonly apiManager: number;
   };
   /** Bundle upload from management-api. */
   readonly bundleUpload: number;
@@ -36,6 +37,7 @@ export interface StackPorts {
     readonly configResolver: number;
     readonly monitoringIngest: number;
     readonly certAuthority: number;
+    readonly apiManager: number;
     readonly agent: number;
     readonly monitoringCollector: number;
   };
@@ -71,6 +73,7 @@ export function stackPorts(base: number = defaultPortBase): StackPorts {
       configResolver: base + 130,
       monitoringIngest: base + 140,
       certAuthority: base + 160,
+      apiManager: base + 170,
     },
     bundleUpload: base + 131,
     ops: {
@@ -80,6 +83,7 @@ export function stackPorts(base: number = defaultPortBase): StackPorts {
       configResolver: base + 230,
       monitoringIngest: base + 240,
       certAuthority: base + 260,
+      apiManager: base + 270,
       agent: base + 290,
       monitoringCollector: base + 291,
     },
