@@ -51,3 +51,11 @@ export type {
   TierLimit,
 } from "./contracts/contract-set.ts";
 export type { CounterState, SharedCounters } from "./counters/shared-counters.ts";
+export type { GatekeeperLevel } from "./gatekeeper-level/level-table.ts";
+export {
+  levelAtRunTime,
+  resolveLevel,
+  type LevelError,
+  type LevelOrigin,
+  type ResolvedLevel,
+} from "./gatekeeper-level/resolve-level.ts";
