@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Contract, ContractPage } from "@drawbridge/contracts/apis/v1/configuration";
+import { ContractPage, type Contract } from "@drawbridge/contracts/apis/v1/configuration";
 import { expect, test } from "vitest";
 import { findContract } from "./find-contract.ts";
 

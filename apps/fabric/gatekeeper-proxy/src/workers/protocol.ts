@@ -125,6 +125,8 @@ export type BlockedReason = "initializing" | "offline" | "policy_error" | "unres
 export interface ApiSet {
   /** Hex of the SHA-256 of the document's bytes; so another revision is another set. */
   readonly setId: string;
+  /** Sets with the same one differ in their contracts only: what was compiled of one serves the other, with its own contracts. */
+  readonly policiesDigest: string;
   /** Protobuf ApiDocument in shared memory, bytes that can be decoded. */
   readonly document: Uint8Array;
   /** Protobuf ContractPages in shared memory, in the document's order; `findContract` looks into them. */
