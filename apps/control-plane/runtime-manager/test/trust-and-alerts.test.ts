@@ -188,7 +188,7 @@ test("a new root reaches every tunnel at once, and later ones with their welcome
   });
   expect(status?.phase).toBe(RotationPhase.ROTATION_PHASE_UPDATE_CLIENTS);
   const { value: renewNow } = await here.next("renewNow");
-  expect(renewNow).toMatchObject({ reason: "ca-rotation", serialNumbers: [first.identity.serialNumber] });
+  expect(renewNow).toMatchObject({ reason: "outdated", serialNumbers: [first.identity.serialNumber] });
   expect(renewNow.withinMs).toBeGreaterThanOrEqual(2_000);
   expect((await there.next("renewNow")).value.serialNumbers).toEqual([second.identity.serialNumber]);
 

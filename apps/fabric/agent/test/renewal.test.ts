@@ -103,7 +103,7 @@ test("renews what RenewNow names, and nothing else (R8)", async () => {
   const session = await manager.session(0);
   session.send({
     $case: "renewNow",
-    value: { reason: "ca-rotation", withinMs: 1, serialNumbers: [before.monitoring, "ff"] },
+    value: { reason: "outdated", withinMs: 1, serialNumbers: [before.monitoring, "ff"] },
   });
   await agent.status(({ certificates }) =>
     certificates.some(({ purpose, serialNumber }) => purpose === "monitoring" && serialNumber !== before.monitoring),
@@ -135,7 +135,7 @@ test("a renewal under a new root brings the root with it, and the tunnel goes ov
   const agent = await fabric.startAgent();
   const session = await manager.session(0);
   const serialNumbers = [before.tunnel, before.monitoring];
-  session.send({ $case: "renewNow", value: { reason: "ca-rotation", withinMs: 1, serialNumbers } });
+  session.send({ $case: "renewNow", value: { reason: "outdated", withinMs: 1, serialNumbers } });
   await bothRenewed(agent, before);
   const second = await manager.session(1);
   expect((await second.next("hello")).value.trustBundleSequence).toBe(2n);
