@@ -33,6 +33,29 @@ test("the fabric's monitoring collector checks in with the certificate that the 
   await stack.stack.service("monitoring-collector").waitReady();
 });
 
+interface ListedCertificate {
+  readonly serialNumber: string;
+  readonly kind: string;
+  readonly state: string;
+}
+
+test("a collector whose certificate is revoked gets another one without anybody's help (REN 5, REN 6)", async () => {
+  const collectors = async (): Promise<readonly ListedCertificate[]> =>
+    (JSON.parse(await stack.run("cert", "list", "--fabric", "local", "-o", "json")) as ListedCertificate[]).filter(
+      ({ kind }) => kind === "collector",
+    );
+  const [old] = await collectors();
+  if (old === undefined) throw new Error("the collector has no certificate");
+  await stack.run("cert", "revoke", old.serialNumber, "--reason", "folder copied");
+  // Active is what monitoring-ingest has seen used.
+  const active = await eventually(async () =>
+    (await collectors()).find(({ serialNumber, state }) => serialNumber !== old.serialNumber && state === "active"),
+  );
+  expect((await collectors()).find(({ serialNumber }) => serialNumber === old.serialNumber)?.state).toBe("revoked");
+  await stack.stack.service("monitoring-collector").waitReady();
+  expect(active.state).toBe("active");
+});
+
 test("an update under load fails no request and ends on the new version (MGT 3)", async () => {
   const address = addressOf(await stack.show("hello"));
   const load = startLoad(address);
