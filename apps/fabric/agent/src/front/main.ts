@@ -1,12 +1,17 @@
 import { flushCompileCache } from "node:module";
+import {
+  createFrontStatusWriter,
+  describePortHolder,
+  frontArgument,
+  frontConfigPath,
+  frontStatusPath,
+  processRef,
+  readFrontConfig,
+  watchEndpoints,
+} from "@drawbridge/app-routes";
 import { systemClock } from "@drawbridge/lifecycle";
-import { describePortHolder } from "../shim/listening-port.ts";
-import { processRef } from "../shim/process-table.ts";
-import { createStatusWriter } from "./status-writer.ts";
-import { frontArgument, frontConfigPath, frontStatusPath, readFrontConfig } from "./front-files.ts";
 import { createFrontServer } from "./front-server.ts";
 import { createReplicaPool } from "./replica-pool.ts";
-import { watchEndpoints } from "./watch-endpoints.ts";
 
 // Started by a shim as `main.ts --front=<folder>`. Serves one app at its stable port until SIGTERM.
 const listenRetryMs = 100;
@@ -24,7 +29,7 @@ if (directory === undefined) throw new Error("usage: main.ts --front=<folder>");
 const config = readFrontConfig(frontConfigPath(directory));
 if (config === undefined) throw new Error("the folder has no valid front.json");
 
-const status = createStatusWriter({ path: frontStatusPath(directory), process: processRef(process.pid), clock });
+const status = createFrontStatusWriter({ path: frontStatusPath(directory), process: processRef(process.pid), clock });
 const pool = createReplicaPool(() => status.update({ draining: pool.draining() }));
 const server = createFrontServer({ pool, appName: config.appName, clock });
 const watching = watchEndpoints(

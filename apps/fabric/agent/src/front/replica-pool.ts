@@ -1,11 +1,5 @@
 import { Agent } from "node:http";
-
-/** Where a ready replica answers. */
-export interface Route {
-  readonly replicaId: string;
-  readonly address: string;
-  readonly port: number;
-}
+import type { Route } from "@drawbridge/app-routes";
 
 export interface Upstream extends Route {
   /** For requests that may be sent again if the app closed the idle connection at the same moment. */

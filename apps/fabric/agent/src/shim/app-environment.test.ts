@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { UnitSpec } from "@drawbridge/app-routes";
 import { appEnvironment } from "./app-environment.ts";
-import type { UnitSpec } from "./unit-files.ts";
 
 function aSpec(change: Partial<UnitSpec> = {}): UnitSpec {
   return {

@@ -1,4 +1,4 @@
-import { unitMarker, type UnitSpec } from "./unit-files.ts";
+import { unitMarker, type UnitSpec } from "@drawbridge/app-routes";
 
 /** Programs that understand NODE_OPTIONS. */
 const nodePrograms = /^(?:node|npm|npx|pnpm|yarn|corepack)$/;

@@ -1,8 +1,8 @@
+import type { UnitPaths } from "@drawbridge/app-routes";
 import type { Clock } from "@drawbridge/lifecycle";
 import type { LogStream } from "./log-files.ts";
 import type { LogWriter } from "./log-writer.ts";
 import { openOutputPipe } from "./output-pipe.ts";
-import type { UnitPaths } from "./unit-files.ts";
 
 /** What V8 prints before it aborts at its heap limit. */
 const heapFullText = "JavaScript heap out of memory";

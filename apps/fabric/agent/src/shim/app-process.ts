@@ -1,8 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import {
+  findByEnvironment,
+  isAlive,
+  processFamily,
+  processRef,
+  type ProcessRef,
+  sendSignal,
+} from "@drawbridge/app-routes";
 import type { Clock } from "@drawbridge/lifecycle";
 import type { AppExit } from "./describe-exit.ts";
-import { findByEnvironment, isAlive, processFamily, processRef, sendSignal, type ProcessRef } from "./process-table.ts";
 
 /** How often an adopted process, of which no exit is signalled, is looked at. */
 const adoptedPollMs = 200;

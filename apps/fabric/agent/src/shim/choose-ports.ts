@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
+import type { PortRange } from "@drawbridge/app-routes";
 import type { Random } from "@drawbridge/lifecycle";
-import type { PortRange } from "./unit-files.ts";
 
 const maxAttempts = 200;
 

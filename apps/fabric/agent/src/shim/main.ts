@@ -1,13 +1,22 @@
+import {
+  findByArgument,
+  initialUnitState,
+  isOlder,
+  processRef,
+  readUnitSpec,
+  readUnitState,
+  readUnitWish,
+  shimArgument,
+  textsFromJson,
+  unitPaths,
+} from "@drawbridge/app-routes";
 import { cryptoRandom, systemClock } from "@drawbridge/lifecycle";
 import { flushCompileCache } from "node:module";
 import { text } from "node:stream/consumers";
 import { openAppOutput } from "./app-output.ts";
-import { textsFromJson } from "./json-fields.ts";
 import { createLogWriter } from "./log-writer.ts";
-import { findByArgument, isOlder, processRef } from "./process-table.ts";
 import { createStateKeeper } from "./state-keeper.ts";
 import { superviseUnit } from "./supervise-unit.ts";
-import { initialUnitState, readUnitSpec, readUnitState, readUnitWish, shimArgument, unitPaths } from "./unit-files.ts";
 
 // Started by the driver in a session of its own as `main.ts --unit=<folder>`; secrets come as JSON on stdin, "null" for
 // none. SIGTERM ends the app, then this. Everything else that a terminal or an agent may send is none of its business.

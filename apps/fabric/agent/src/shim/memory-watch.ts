@@ -1,5 +1,5 @@
+import { processTree, residentBytes } from "@drawbridge/app-routes";
 import type { Clock } from "@drawbridge/lifecycle";
-import { processTree, residentBytes } from "./process-table.ts";
 
 const intervalMs = 500;
 

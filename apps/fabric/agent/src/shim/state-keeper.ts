@@ -1,6 +1,5 @@
+import { type UnitPaths, type UnitState, writeStateFile } from "@drawbridge/app-routes";
 import type { Clock } from "@drawbridge/lifecycle";
-import { writeStateFile } from "./state-file.ts";
-import type { UnitPaths, UnitState } from "./unit-files.ts";
 
 const retryMs = 1_000;
 

@@ -1,3 +1,12 @@
+import {
+  isAlive,
+  type ProcessRef,
+  processTree,
+  readUnitWish,
+  unitMarker,
+  type UnitPaths,
+  type UnitSpec,
+} from "@drawbridge/app-routes";
 import type { Clock, Random } from "@drawbridge/lifecycle";
 import { fullJitterDelayMs } from "@drawbridge/lifecycle";
 import { appEnvironment } from "./app-environment.ts";
@@ -8,9 +17,7 @@ import { openUnitCgroup, type UnitCgroup } from "./unit-cgroup.ts";
 import { watchMemory } from "./memory-watch.ts";
 import type { AppOutput } from "./app-output.ts";
 import { watchReadiness } from "./watch-readiness.ts";
-import { isAlive, processTree, type ProcessRef } from "./process-table.ts";
 import type { StateKeeper } from "./state-keeper.ts";
-import { readUnitWish, unitMarker, type UnitPaths, type UnitSpec } from "./unit-files.ts";
 
 /*
  * Invariants:

@@ -1,9 +1,7 @@
+import { isListeningOn, processFamily, type ProcessRef, type UnitSpec } from "@drawbridge/app-routes";
 import type { Clock } from "@drawbridge/lifecycle";
-import { isListeningOn } from "./listening-port.ts";
-import { processFamily, type ProcessRef } from "./process-table.ts";
 import { probeReadiness } from "./readiness-probe.ts";
 import type { StateKeeper } from "./state-keeper.ts";
-import type { UnitSpec } from "./unit-files.ts";
 
 const startingIntervalMs = 100;
 const readyIntervalMs = 2_000;

@@ -5,8 +5,9 @@ import { createServer, request, type IncomingMessage, type RequestListener, type
 import { connect, createServer as createTcpServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
+import type { Route } from "@drawbridge/app-routes";
 import { createFrontServer } from "../../src/front/front-server.ts";
-import { createReplicaPool, type Route } from "../../src/front/replica-pool.ts";
+import { createReplicaPool } from "../../src/front/replica-pool.ts";
 import { eventually } from "./harness.ts";
 
 interface Replica extends AsyncDisposable {

@@ -1,3 +1,11 @@
+import {
+  frontStatusPath,
+  isAlive,
+  type ProcessRef,
+  readFrontStatus,
+  readUnitState,
+  unitPaths,
+} from "@drawbridge/app-routes";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -10,9 +18,6 @@ import { expect, test } from "vitest";
 import { appPaths } from "../../src/cluster/process/app-folder.ts";
 import { startShim } from "../../src/cluster/process/launch-unit.ts";
 import { readCurrentApp } from "../../src/cluster/process/read-current-app.ts";
-import { frontStatusPath, readFrontStatus } from "../../src/front/front-files.ts";
-import { isAlive, type ProcessRef } from "../../src/shim/process-table.ts";
-import { readUnitState, unitPaths } from "../../src/shim/unit-files.ts";
 import {
   anApp,
   endpointOf,

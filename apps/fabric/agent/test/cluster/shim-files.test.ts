@@ -1,13 +1,12 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isAlive, isOlder, processFamily, processRef, readStateFile, writeStateFile } from "@drawbridge/app-routes";
 import { systemClock } from "@drawbridge/lifecycle";
 import { tempDir } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
 import { appPaths, writeAppRecord } from "../../src/cluster/process/app-folder.ts";
 import { readLogs } from "../../src/cluster/process/read-logs.ts";
 import { createLogWriter } from "../../src/shim/log-writer.ts";
-import { isAlive, isOlder, processFamily, processRef } from "../../src/shim/process-table.ts";
-import { readStateFile, writeStateFile } from "../../src/shim/state-file.ts";
 import { never } from "./harness.ts";
 import { mkdirSync } from "node:fs";
 

@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { readUnitSpec, readUnitState, unitPaths } from "@drawbridge/app-routes";
 import { linkUnpackedBundle, removeAbandonedUnpacks, removeUnpackedBundle } from "@drawbridge/bundle";
-import { readUnitSpec, readUnitState, unitPaths } from "../../shim/unit-files.ts";
 import type { DesiredApp } from "../cluster-driver.ts";
 import { appPaths, listAppIds, listUnitIds, readAppRecord, type AppPaths } from "./app-folder.ts";
 import type { RunAs } from "./app-users.ts";

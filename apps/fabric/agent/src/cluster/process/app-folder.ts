@@ -1,8 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { endpointsPath } from "../../front/front-files.ts";
-import { jsonFields } from "../../shim/json-fields.ts";
-import { readStateFile, writeStateFile } from "../../shim/state-file.ts";
+import { endpointsPath, jsonFields, readStateFile, writeStateFile } from "@drawbridge/app-routes";
 
 const appIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 

@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errorCode } from "@drawbridge/app-routes";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { errorCode } from "../../shim/state-file.ts";
 
 const wanted = ["memory", "cpu"] as const;
 

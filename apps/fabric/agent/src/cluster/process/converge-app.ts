@@ -1,7 +1,6 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { frontConfigPath, writeEndpoints, writeFrontConfig } from "../../front/front-files.ts";
-import { unitPaths } from "../../shim/unit-files.ts";
+import { frontConfigPath, unitPaths, writeEndpoints, writeFrontConfig } from "@drawbridge/app-routes";
 import type { DesiredApp } from "../cluster-driver.ts";
 import { openFolderTo, placeBundle, removeUnusedBundles, resolveRunAs } from "./app-access.ts";
 import { appPaths, readAppRecord, unitDirectory, writeAppRecord, type AppPaths } from "./app-folder.ts";
@@ -147,7 +146,7 @@ function createExecutors(context: {
   }
   function publish(replicaIds: readonly string[]): void {
     const sequence = current.endpoints.sequence + 1;
-    writing(paths.endpoints, () => writeEndpoints(paths.endpoints, { sequence, replicaIds }));
+    writing(paths.endpoints, () => writeEndpoints(paths.endpoints, { sequence, replicaIds, deployments: [] }));
   }
   function terminate(kind: "replica" | "front", unitId: string, graceMs: number): Promise<void> {
     return terminateUnit({ directory: unitDirectory(paths, kind, unitId), appId: app.appId, unitId, graceMs, clock });

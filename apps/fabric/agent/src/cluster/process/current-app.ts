@@ -1,5 +1,4 @@
-import type { FrontStatus } from "../../front/front-files.ts";
-import type { UnitPhase, UnitWish } from "../../shim/unit-files.ts";
+import type { FrontStatus, UnitPhase, UnitWish } from "@drawbridge/app-routes";
 
 /** What is known of one supervised process of an app, whoever started it. */
 interface CurrentUnit {

@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
+import { errorCode, isDiskFull } from "@drawbridge/app-routes";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { errorCode, isDiskFull } from "../../shim/state-file.ts";
 import type { FrontFailure, RolloutFailure } from "./plan-steps.ts";
 
 /** Room that the files of one replica take before the app itself writes anything. */

@@ -1,6 +1,6 @@
+import type { PortRange } from "@drawbridge/app-routes";
 import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
 import type { AppUsers } from "./app-users.ts";
-import type { PortRange } from "../../shim/unit-files.ts";
 
 /** The part of a pino logger that the driver needs. */
 export interface DriverLogger {

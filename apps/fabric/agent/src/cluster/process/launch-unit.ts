@@ -3,18 +3,18 @@ import { closeSync, openSync } from "node:fs";
 import { chmod, chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { DrawbridgeError } from "@drawbridge/errors";
-import { isAlive } from "../../shim/process-table.ts";
-import { writeStateFile } from "../../shim/state-file.ts";
 import {
   initialUnitState,
+  isAlive,
   readUnitState,
   shimArgument,
   unitPaths,
-  writeUnitSpec,
   type UnitPaths,
   type UnitSpec,
-} from "../../shim/unit-files.ts";
+  writeStateFile,
+  writeUnitSpec,
+} from "@drawbridge/app-routes";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { fifoError, translateWriteError } from "./driver-errors.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
 import { compileCache, runtimeFlags } from "./unit-specs.ts";

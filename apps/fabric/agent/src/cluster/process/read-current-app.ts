@@ -1,13 +1,12 @@
 import {
+  findByArgument,
   frontConfigPath,
   frontStatusPath,
+  initialUnitState,
+  isAlive,
   readEndpoints,
   readFrontConfig,
   readFrontStatus,
-} from "../../front/front-files.ts";
-import { findByArgument, isAlive } from "../../shim/process-table.ts";
-import {
-  initialUnitState,
   readUnitSpec,
   readUnitState,
   readUnitWish,
@@ -16,7 +15,7 @@ import {
   type UnitPaths,
   type UnitSpec,
   type UnitState,
-} from "../../shim/unit-files.ts";
+} from "@drawbridge/app-routes";
 import { listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
 import type { CurrentApp, CurrentFront, CurrentReplica } from "./current-app.ts";
 

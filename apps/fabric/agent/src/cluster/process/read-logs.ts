@@ -1,8 +1,8 @@
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { unitPaths } from "@drawbridge/app-routes";
 import type { Clock } from "@drawbridge/lifecycle";
 import { currentLogName, decodeLogRecord, logPath, rotatedLogNames } from "../../shim/log-files.ts";
-import { unitPaths } from "../../shim/unit-files.ts";
 import type { LogLine, LogsRequest } from "../cluster-driver.ts";
 import { listUnitIds, readAppRecord, type AppPaths } from "./app-folder.ts";
 import { appNotFoundError } from "./driver-errors.ts";

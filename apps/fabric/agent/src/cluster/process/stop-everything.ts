@@ -1,7 +1,6 @@
 import { realpathSync } from "node:fs";
+import { findByArgument, readUnitSpec, sendSignal, shimArgument, unitPaths } from "@drawbridge/app-routes";
 import { systemClock, type Clock } from "@drawbridge/lifecycle";
-import { findByArgument, sendSignal } from "../../shim/process-table.ts";
-import { readUnitSpec, shimArgument, unitPaths } from "../../shim/unit-files.ts";
 import { appPaths, appsDirectory, listAppIds, listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
 import { terminateUnit } from "./terminate-unit.ts";
 

@@ -1,15 +1,18 @@
-import type { Clock } from "@drawbridge/lifecycle";
-import { endProcesses } from "../../shim/app-process.ts";
-import { findByArgument, isAlive, sendSignal, signalProcess } from "../../shim/process-table.ts";
-import { writeStateFile } from "../../shim/state-file.ts";
 import {
+  findByArgument,
+  isAlive,
   readUnitState,
+  sendSignal,
   shimArgument,
+  signalProcess,
   unitMarker,
   unitPaths,
   type UnitPaths,
   type UnitWish,
-} from "../../shim/unit-files.ts";
+  writeStateFile,
+} from "@drawbridge/app-routes";
+import type { Clock } from "@drawbridge/lifecycle";
+import { endProcesses } from "../../shim/app-process.ts";
 
 /** What a shim needs beyond its app's time: signals, kill, last log lines. */
 const shimGraceMs = 3_000;

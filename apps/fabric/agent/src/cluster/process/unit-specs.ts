@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { frontArgument } from "../../front/front-files.ts";
-import type { UnitSpec } from "../../shim/unit-files.ts";
+import { frontArgument, type UnitSpec } from "@drawbridge/app-routes";
 import type { DesiredApp } from "../cluster-driver.ts";
 import type { RunAs } from "./app-users.ts";
 import type { ResolvedOptions } from "./driver-options.ts";

@@ -1,18 +1,27 @@
 import { watch, type FSWatcher } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "@drawbridge/lifecycle";
-import { isAlive } from "../shim/process-table.ts";
-import { readUnitSpec, readUnitState, unitPaths } from "../shim/unit-files.ts";
-import { readEndpoints, type Endpoints } from "./front-files.ts";
-import type { Route } from "./replica-pool.ts";
+import { readEndpoints, type DeploymentEndpoints, type Endpoints } from "./endpoints-file.ts";
+import { isAlive } from "./process-table.ts";
+import { readUnitSpec, readUnitState, unitPaths } from "./unit-files.ts";
 
 /** Where the system tells of changes this only heals what it missed. */
 const pollIntervalMs = 500;
 
+/** Where a ready replica answers. */
+export interface Route {
+  readonly replicaId: string;
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface RoutingTable {
   readonly sequence: number;
+  /** All that should get requests, ready or not. */
   readonly listed: ReadonlySet<string>;
+  /** Those that are ready. */
   readonly routes: readonly Route[];
+  readonly deployments: readonly DeploymentEndpoints[];
 }
 
 /**
@@ -30,7 +39,7 @@ export async function watchEndpoints(
 ): Promise<void> {
   const { clock } = options;
   const watchers = new Map<string, FSWatcher>();
-  let last: Endpoints = { sequence: 0, replicaIds: [] };
+  let last: Endpoints = { sequence: 0, replicaIds: [], deployments: [] };
   let wake = new AbortController();
 
   function watchFolder(folder: string): void {
@@ -62,6 +71,7 @@ export async function watchEndpoints(
         sequence: last.sequence,
         listed: new Set(last.replicaIds),
         routes: last.replicaIds.flatMap((replicaId) => routeTo(options.replicasDirectory, replicaId) ?? []),
+        deployments: last.deployments,
       });
       await clock.sleep(pollIntervalMs, AbortSignal.any([signal, wake.signal])).catch(() => undefined); // woken
     }

@@ -1,18 +1,21 @@
 import { join } from "node:path";
+import { decodeStateFile } from "./decode-state-file.ts";
 import { jsonFields, textItem, type JsonFields } from "./json-fields.ts";
+import { refFrom } from "./process-ref-from-json.ts";
 import type { ProcessRef } from "./process-table.ts";
-import { readStateFile, writeStateFile } from "./state-file.ts";
+import { writeStateFile } from "./state-file.ts";
 
 /*
- * A unit is one supervised process: a replica of an app, or an app's front. Its folder is all that driver, shim and front
- * share:
+ * A unit is one supervised process: a replica of an app, an app's front, or the fabric's gateway. Its folder is all that
+ * driver, shim and front share:
  *   spec.json   written once by the driver: what to run
  *   wish.json   written by the driver: drain or stop; absent while it should run
  *   state.json  written by the shim: what is
  *   home/       HOME of the process    logs/ its output    stdout, stderr  FIFOs between process and shim
  *   shim.log    what the shim itself had to say before it died
  */
-export type UnitKind = "replica" | "front";
+const unitKinds = ["replica", "front", "gateway"] as const;
+export type UnitKind = (typeof unitKinds)[number];
 
 export interface UnitSpec {
   readonly kind: UnitKind;
@@ -122,8 +125,8 @@ export function writeUnitSpec(paths: UnitPaths, spec: UnitSpec): void {
 
 /** `undefined` if there is no whole spec: the folder was never finished. */
 export function readUnitSpec(paths: UnitPaths): UnitSpec | undefined {
-  return read(paths.spec, (json) => ({
-    kind: json.oneOf("kind", ["replica", "front"]),
+  return decodeStateFile(paths.spec, (json) => ({
+    kind: json.oneOf("kind", unitKinds),
     unitId: json.text("unitId"),
     appId: json.text("appId"),
     revision: json.text("revision"),
@@ -159,7 +162,7 @@ export function readUnitSpec(paths: UnitPaths): UnitSpec | undefined {
 }
 
 export function readUnitState(paths: UnitPaths): UnitState | undefined {
-  return read(paths.state, (json) => ({
+  return decodeStateFile(paths.state, (json) => ({
     shim: json.optional("shim", (name) => refFrom(json.fields(name))),
     app: json.optional("app", (name) => refFrom(json.fields(name))),
     phase: json.oneOf("phase", unitPhases),
@@ -175,7 +178,7 @@ export function readUnitState(paths: UnitPaths): UnitState | undefined {
 
 /** `undefined` while the unit should run. */
 export function readUnitWish(paths: UnitPaths): UnitWish | undefined {
-  return read(paths.wish, (json) => ({
+  return decodeStateFile(paths.wish, (json) => ({
     wish: json.oneOf("wish", ["drain", "stop"]),
     since: json.date("since"),
     deadlineAt: json.date("deadlineAt"),
@@ -186,18 +189,4 @@ function probeFrom(json: JsonFields): UnitSpec["probe"] {
   return json.oneOf("kind", ["http", "none"]) === "http"
     ? { kind: "http", portName: json.text("portName"), path: json.text("path") }
     : { kind: "none" };
-}
-
-export function refFrom(json: JsonFields): ProcessRef {
-  return { pid: json.number("pid"), startTicks: json.text("startTicks"), bootId: json.text("bootId") };
-}
-
-function read<T>(path: string, decode: (json: JsonFields) => T): T | undefined {
-  const value = readStateFile(path);
-  if (value === undefined) return undefined;
-  try {
-    return decode(jsonFields(value));
-  } catch {
-    return undefined; // cut short by a crash, or written by a version that we do not know
-  }
 }

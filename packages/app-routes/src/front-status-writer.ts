@@ -1,20 +1,20 @@
 import type { Clock } from "@drawbridge/lifecycle";
-import type { ProcessRef } from "../shim/process-table.ts";
+import type { ProcessRef } from "./process-table.ts";
 import { writeFrontStatus, type FrontStatus } from "./front-files.ts";
 
 /** Requests end by the thousand while a replica drains: the driver need not know each. */
 const coalesceMs = 25;
 
-export interface StatusWriter {
+export interface FrontStatusWriter {
   update(change: Partial<FrontStatus>): void;
 }
 
 /** Writes the front's status file when it changes, soon; a write that a full disk refuses is repeated. */
-export function createStatusWriter(options: {
+export function createFrontStatusWriter(options: {
   readonly path: string;
   readonly process: ProcessRef | undefined;
   readonly clock: Clock;
-}): StatusWriter {
+}): FrontStatusWriter {
   let status: FrontStatus = {
     process: options.process,
     phase: "starting",

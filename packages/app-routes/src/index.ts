@@ -1,0 +1,55 @@
+export {
+  endpointsPath,
+  readEndpoints,
+  writeEndpoints,
+  type BoundApi,
+  type DeploymentEndpoints,
+  type Endpoints,
+  type GatekeeperLevel,
+} from "./endpoints-file.ts";
+export {
+  frontArgument,
+  frontConfigPath,
+  frontStatusPath,
+  readFrontConfig,
+  readFrontStatus,
+  writeFrontConfig,
+  type FrontStatus,
+} from "./front-files.ts";
+export { createFrontStatusWriter, type FrontStatusWriter } from "./front-status-writer.ts";
+export { jsonFields, textsFromJson } from "./json-fields.ts";
+export { describePortHolder, isListeningOn } from "./listening-port.ts";
+export {
+  findByArgument,
+  findByEnvironment,
+  isAlive,
+  isOlder,
+  listProcesses,
+  processFamily,
+  processName,
+  processRef,
+  processTree,
+  residentBytes,
+  sendSignal,
+  signalProcess,
+  type ProcessRef,
+} from "./process-table.ts";
+export { gatewayDirectory, readRoutes, routesPath, writeRoutes, type AppRoute, type Routes } from "./routes-file.ts";
+export { errorCode, isDiskFull, readStateFile, writeStateFile } from "./state-file.ts";
+export {
+  initialUnitState,
+  readUnitSpec,
+  readUnitState,
+  readUnitWish,
+  shimArgument,
+  unitMarker,
+  unitPaths,
+  writeUnitSpec,
+  type PortRange,
+  type UnitPaths,
+  type UnitPhase,
+  type UnitSpec,
+  type UnitState,
+  type UnitWish,
+} from "./unit-files.ts";
+export { watchEndpoints, type Route, type RoutingTable } from "./watch-endpoints.ts";
