@@ -2,12 +2,11 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { freePort, provisionDatabase, startNats, startPostgres } from "@drawbridge/local";
 import { loadIdentityDir, type IdentitySnapshot } from "@drawbridge/pki";
-import { tempDir } from "@drawbridge/testkit";
-import { waitUntilReady } from "../wait-until-ready.ts";
+import { tempDir, untilReady } from "@drawbridge/testkit";
 
 /** The real cert-authority in a process of its own, on a PostgreSQL that syncs every commit to disk, and a real NATS. */
 export interface AuthorityStack extends AsyncDisposable {
@@ -87,7 +86,11 @@ export async function startAuthorityStack(options: {
     service.kill("SIGTERM");
     await once(service, "exit");
   });
-  await waitUntilReady(`http://127.0.0.1:${ops}/readyz`, { service, logPath: join(directory, "log") });
+  await untilReady({
+    url: `http://127.0.0.1:${ops}/readyz`,
+    child: service,
+    output: () => readFile(join(directory, "log"), "utf8"),
+  });
   const started = stack.move();
   return {
     address: `127.0.0.1:${internal}`,

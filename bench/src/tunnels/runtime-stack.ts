@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@drawbridge/local";
 import { derToPem, IdentityHolder, saveIdentityDir, type IdentitySnapshot } from "@drawbridge/pki";
+import { untilReady } from "@drawbridge/testkit";
 import { startAuthorityStack } from "../issue/authority-stack.ts";
-import { waitUntilReady } from "../wait-until-ready.ts";
 import { seedAgents } from "./seed-agents.ts";
 import type { AgentFile } from "./agent-protocol.ts";
 
@@ -108,7 +108,11 @@ export async function startRuntimeStack(options: {
         ...changed,
       };
       service = run("main.ts", env, options.nodeArguments);
-      await waitUntilReady(`http://127.0.0.1:${ops}/readyz`, { service, logPath });
+      await untilReady({
+        url: `http://127.0.0.1:${ops}/readyz`,
+        child: service,
+        output: () => readFile(logPath, "utf8"),
+      });
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };

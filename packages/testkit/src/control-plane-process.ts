@@ -57,10 +57,9 @@ export async function createControlPlaneProcess(options: {
       const started = launch("main.ts", { DRAWBRIDGE_OPS_LISTEN: `127.0.0.1:${opsPort}`, ...options.env });
       child = started;
       await untilReady({
-        name,
         url: `http://127.0.0.1:${opsPort}/readyz`,
-        exitCode: () => started.exitCode ?? undefined,
-        output: () => written,
+        child: started,
+        output: () => written.slice(before),
       });
       while (!written.slice(before).includes('"msg":"started"')) await once(started.stdout ?? started, "data");
     },

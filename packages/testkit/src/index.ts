@@ -24,4 +24,5 @@ export { FakeClock } from "./fake-clock.ts";
 export { programEnvironment } from "./program-environment.ts";
 export { tempDir, type TempDir } from "./temp-dir.ts";
 export { createTestCa, type AgentParts, type FabricParts, type IssueOptions, type TestCa } from "./test-ca.ts";
+export { untilReady } from "./until-ready.ts";
 export { createTestLogger, type LogRecord, type TestLogger } from "./test-logger.ts";

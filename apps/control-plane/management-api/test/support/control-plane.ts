@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { readFile } from "node:fs/promises";
 import { ActivationServiceClient, type ActivateRequest } from "@drawbridge/contracts/activation/v1/activation_service";
 import {
@@ -22,6 +21,7 @@ import {
   startTestNats,
   startTestPostgres,
   tempDir,
+  untilReady,
 } from "@drawbridge/testkit";
 import { type ApiClient, createApiClient } from "./open-api-client.ts";
 import { adminPassword } from "./start-api.ts";
@@ -156,7 +156,7 @@ async function assemble(
     const inbound = name === "management-api" ? {} : { DRAWBRIDGE_INTERNAL_LISTEN: internal(name) };
     const child = run(name, "main.ts", { ...common(name), ...inbound, ...env[name] });
     running.set(name, child);
-    await untilReady(`http://${at(port.ops.get(name))}/readyz`, child, () => written);
+    await untilReady({ url: `http://${at(port.ops.get(name))}/readyz`, child, output: () => written });
   }
 
   async function end(name: ServiceName, signal: NodeJS.Signals): Promise<number | null> {
@@ -256,16 +256,4 @@ async function redeemToken(
   } finally {
     await client.stop(AbortSignal.timeout(5_000));
   }
-}
-
-/** Another process is ready when it says so; there is nothing else to wait for than its answer. */
-async function untilReady(url: string, child: ChildProcess, output: () => string): Promise<void> {
-  const deadline = AbortSignal.timeout(90_000);
-  while (!deadline.aborted) {
-    if (child.exitCode !== null) throw new Error(`a service ended with ${child.exitCode}:\n${output()}`);
-    const response = await fetch(url, { signal: deadline }).catch(() => undefined); // not listening yet
-    if (response?.ok) return;
-    await pause(50);
-  }
-  throw new Error(`a service did not become ready:\n${output()}`);
 }
