@@ -1,4 +1,6 @@
 import type { SharedCounters } from "./counters/shared-counters.ts";
+import type { KeySets } from "./types/jwt-validation/key-sets.ts";
+import type { WorkQueue } from "./work-queue.ts";
 
 /** Time. `sleep` is for delays of requests (spike control, retry). */
 export interface PolicyClock {
@@ -76,6 +78,10 @@ export interface PolicyServices {
   /** Limits shared by all worker threads of the gateway. */
   readonly counters: SharedCounters;
   readonly fetch: OutboundFetch;
+  /** Key sets of token issuers, shared by all policies of a thread (`createKeySets`). */
+  readonly keySets: KeySets;
+  /** Bounds signature and password checks on the thread pool, all policies of a thread together (`createWorkQueue`). */
+  readonly verifications: WorkQueue;
   readonly startModule: ModuleRunner;
   readonly writeMessageLog: (record: MessageLogRecord) => void;
   readonly raiseAlarm: (alarm: PolicyAlarm) => void;

@@ -1,0 +1,23 @@
+/** What a request carries as its token: none, one, or something that is neither. */
+export type BearerCredentials =
+  | { readonly kind: "none" }
+  | { readonly kind: "malformed" }
+  | { readonly kind: "token"; readonly token: string };
+
+/** RFC 6750, section 2.1. Matching stops at the first other character, so two fields (joined by ", ") are malformed. */
+const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+const bare = /^[A-Za-z0-9\-._~+/]+=*$/;
+
+/**
+ * Read a token from a header's value. In Authorization the scheme must be Bearer; another scheme is no bearer token at all.
+ * In a header of the operator's choice the value is the token, with or without the scheme.
+ */
+export function readBearerToken(
+  value: string | undefined,
+  { isAuthorization }: { isAuthorization: boolean },
+): BearerCredentials {
+  if (value === undefined || value === "") return { kind: "none" };
+  const token = bearer.exec(value)?.[1] ?? (isAuthorization || !bare.test(value) ? undefined : value);
+  if (token !== undefined) return { kind: "token", token };
+  return isAuthorization && !/^bearer\b/i.test(value) ? { kind: "none" } : { kind: "malformed" };
+}
