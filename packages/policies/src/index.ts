@@ -35,13 +35,8 @@ export type {
   PolicyServices,
   RunningModule,
 } from "./policy-services.ts";
-export {
-  definePolicyType,
-  PolicyConfigurationError,
-  type PolicyCategory,
-  type PolicyContext,
-  type PolicyType,
-} from "./policy-type.ts";
+export { definePolicyType, type PolicyCategory, type PolicyContext, type PolicyType } from "./policy-type.ts";
+export { PolicyConfigurationError } from "./policy-configuration-error.ts";
 export type {
   ClientContract,
   ContractDirectory,
@@ -50,7 +45,7 @@ export type {
   Tier,
   TierLimit,
 } from "./contracts/contract-set.ts";
-export type { CounterState, SharedCounters } from "./counters/shared-counters.ts";
+export type { Counter, CounterState, SharedCounters } from "./counters/shared-counters.ts";
 export type { GatekeeperLevel } from "./gatekeeper-level/level-table.ts";
 export {
   levelAtRunTime,
@@ -59,3 +54,18 @@ export {
   type LevelOrigin,
   type ResolvedLevel,
 } from "./gatekeeper-level/resolve-level.ts";
+export { policyCatalogue } from "./catalogue.ts";
+export {
+  compileApi,
+  type ApiSources,
+  type CompileOptions,
+  type CompileResult,
+  type PolicyProblem,
+} from "./pipeline/compile-api.ts";
+export type { CompiledApi } from "./pipeline/compiled-api.ts";
+export type { Pipeline } from "./pipeline/pipeline.ts";
+export { inOrder } from "./pipeline/policy-order.ts";
+export { policyJsonSchema, validatePolicy, type FieldProblem, type ValidationVerdict } from "./validate-policy.ts";
+export { createCounterStorage, restoreCounterStorage } from "./counters/counter-storage.ts";
+export { openCounters, type OpenedCounters } from "./counters/open-counters.ts";
+export { openContracts } from "./contracts/paged-contracts.ts";

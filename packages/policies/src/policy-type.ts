@@ -58,18 +58,6 @@ export interface PolicyType<C = unknown> {
   ) => Enforcement | Promise<Enforcement>;
 }
 
-/** A configuration that passed the schema and cannot be enforced. `message` is for the operator and holds no secret. */
-export class PolicyConfigurationError extends Error {
-  override readonly name = "PolicyConfigurationError";
-  /** Path in the configuration: "keys[0].pem". */
-  readonly field: string;
-
-  constructor(field: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.field = field;
-  }
-}
-
 /** Checks a definition against `C` and forgets it, so that types of different configurations fit in one catalogue. */
 export function definePolicyType<C>(definition: PolicyType<C>): PolicyType {
   // The catalogue parses a configuration with this type's schema before it calls any of its functions.

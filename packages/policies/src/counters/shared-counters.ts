@@ -1,20 +1,26 @@
-/** The verdict of one counted request. */
+/** The verdict on one request. */
 export interface CounterState {
-  /** Requests in the window before this one was counted, all threads together. */
-  readonly before: number;
   readonly isAllowed: boolean;
+  /** Counted in the window, this request included if it was allowed. */
+  readonly count: number;
 }
 
 /**
- * Counters that all worker threads of the gateway share. A key is `namespace` (32 bits, of policy and limit: `counterNamespace`)
- * and `subject` (client, address, ...).
+ * One kind of counter: a limit of a policy. Windows are numbered by whoever counts (a fixed window: start divided by length).
+ * A window that was never counted in stands at 0.
  */
-export interface SharedCounters {
+export interface Counter {
   /**
-   * Count `amount` in the fixed window that begins at `windowStartMs` unless that would exceed `limit`; exact across
-   * threads. A window other than the one stored starts from nothing.
+   * Count one request of `subject` in `window` unless `limit` are counted there: exact, whatever number of threads counts.
+   * What is not allowed is not counted. The count is kept until `keepUntilMs` (since 1970) at least, space permitting.
    */
-  readonly take: (namespace: number, subject: string, windowStartMs: number, limit: number) => CounterState;
-  /** What has been counted in that window. */
-  readonly read: (namespace: number, subject: string, windowStartMs: number) => number;
+  readonly take: (subject: string, window: number, limit: number, keepUntilMs: number) => CounterState;
+  /** What is counted in `window`. */
+  readonly read: (subject: string, window: number) => number;
+}
+
+/** Counters that all worker threads of the gateway share. */
+export interface SharedCounters {
+  /** The counter of that name, the same in every thread and after every compilation: "<policy id>/<limit>". */
+  readonly counter: (name: string) => Counter;
 }

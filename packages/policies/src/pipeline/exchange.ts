@@ -35,8 +35,8 @@ export interface ExchangeOptions {
   /** Declared length of the body; 0 without one, undefined if it is chunked. */
   readonly contentLength: number | undefined;
   /**
-   * Read the whole body if it has at most `limitBytes`; called at most once, by the pipeline. The gateway then sends these
-   * bytes upstream.
+   * Read the whole body if it has at most `limitBytes`; called at most once, by the pipeline. An empty array if there is none. The gateway
+   * then sends these bytes upstream. Rejects when the client breaks off.
    */
   readonly loadBody: (limitBytes: number) => LoadedBody | Promise<LoadedBody>;
 }
