@@ -139,6 +139,18 @@ describe("a fabric", () => {
     });
   });
 
+  test("has limits of its own for its clock until they are taken away (R21)", async () => {
+    await call("POST", "/v1/fabric-tokens", { body: { fabric: "offbeat", environments: ["production"] } });
+    const own = await call("PATCH", "/v1/fabrics/offbeat", { body: { clockSkewFailSeconds: 900 } });
+    expect(own.json).toMatchObject({ name: "offbeat", clockLimits: { warnSeconds: 60, failSeconds: 900 } });
+    for (const clockSkewWarnSeconds of [0, "60", 86_401]) {
+      const refused = await call("PATCH", "/v1/fabrics/offbeat", { body: { clockSkewWarnSeconds } });
+      expect(refused.json).toMatchObject({ code: "REQUEST_INVALID", errors: [{ field: "clockSkewWarnSeconds" }] });
+    }
+    const absent = await call("PATCH", "/v1/fabrics/absent", { body: { clockSkewWarnSeconds: null } });
+    expect(absent.json.code).toBe("FABRIC_NOT_FOUND");
+  });
+
   test("with apps is deleted only by force", async () => {
     await call("POST", "/v1/fabric-tokens", { body: { fabric: "busy", environments: ["sandbox"] } });
     const body = { fabric: "busy", bundleDigest: world.configResolver.addBundle(aManifest()) };

@@ -53,6 +53,7 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "fabric.list": anyRole,
   "fabric.show": viewers, // a fabric that runs production only
   "fabric.delete": administrators,
+  "fabric.update": administrators,
   "fabric.recovery": viewers,
   "fabric.allow-recovery": administrators,
   "fabric.set-recovery-mode": administrators,
@@ -166,7 +167,7 @@ function pathFor(template: string, action: string): string {
     .replace("{environment}", "production")
     .replace("{name}", "hello")
     .replace("{username}", "somebody-else")
-    .replace("{fabric}", ["fabric.delete", "fabric.reactivate"].includes(action) ? "nowhere" : "edge")
+    .replace("{fabric}", ["fabric.delete", "fabric.reactivate", "fabric.update"].includes(action) ? "nowhere" : "edge")
     .replace("{serial}", "0a")
     .replace("{digest}", `sha256:${"0".repeat(64)}`)
     .replace("{id}", anyUuid);

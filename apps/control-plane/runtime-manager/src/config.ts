@@ -1,4 +1,11 @@
-import { listenAddress, proxyProtocolFields, secretFile, serviceFields, telemetryFields } from "@drawbridge/config";
+import {
+  hostPort,
+  listenAddress,
+  proxyProtocolFields,
+  secretFile,
+  serviceFields,
+  telemetryFields,
+} from "@drawbridge/config";
 import { z } from "zod";
 import { defaultTunnelSettings } from "./tunnel/settings.ts";
 
@@ -17,6 +24,9 @@ export const configSchema = z
     INTERNAL_LISTEN: listenAddress()
       .prefault("127.0.0.1:7520")
       .meta({ description: "gRPC over mTLS, for management-api and config-resolver" }),
+    API_MANAGER_ADDRESS: hostPort()
+      .optional()
+      .meta({ description: "host:port of api-manager; without it no gateway gets policies" }),
     DATABASE_CONNECTIONS: z.coerce
       .number()
       .int()
@@ -64,14 +74,14 @@ export const configSchema = z
       .int()
       .min(1)
       .max(86_400)
-      .default(defaults.clockSkewWarnSeconds)
+      .default(defaults.clockLimits.warnSeconds)
       .meta({ description: "a fabric whose clock differs by more has an alert" }),
     CLOCK_SKEW_FAIL_SECONDS: z.coerce
       .number()
       .int()
       .min(1)
       .max(86_400)
-      .default(defaults.clockSkewFailSeconds)
+      .default(defaults.clockLimits.failSeconds)
       .meta({ description: "an agent whose clock differs by more reports ClockSynced=False" }),
     HANDSHAKES_PER_SECOND: z.coerce
       .number()

@@ -1,6 +1,4 @@
-import { connectBus, createRevocationNews } from "@drawbridge/bus";
-import { AuthorityServiceClient } from "@drawbridge/contracts/certs/v1/authority_service";
-import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
+import { createRevocationNews } from "@drawbridge/bus";
 import {
   createHealth,
   type Clock,
@@ -10,19 +8,18 @@ import {
   type Random,
 } from "@drawbridge/lifecycle";
 import {
-  createGrpcClient,
   createGrpcServer,
   createOpsServer,
   createRevocationList,
-  createServiceIdentity,
   type ListenAddress,
   listening,
   observeIdentity,
 } from "@drawbridge/rpc";
-import { createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
+import { createOutboxMetrics, createOutboxRelay } from "@drawbridge/store";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createConfigurationMarks } from "./api-configuration/configuration-marks.ts";
+import { createServeConfiguration } from "./api-configuration/serve-configuration.ts";
 import { createBackground } from "./background.ts";
-import { createCertificateAuthority } from "./clients/certificate-authority.ts";
 import type { RuntimeManagerConfig } from "./config.ts";
 import { createCertificateRevokedConsumer } from "./consumers/certificate-revoked.ts";
 import { encodeMessage, subjects } from "./control/control-messages.ts";
@@ -35,7 +32,9 @@ import { reconnectWindowMs } from "./domain/reconnect-window.ts";
 import { createLogStreams } from "./logs/log-streams.ts";
 import { createLogsRelay } from "./logs/logs-relay.ts";
 import { alertsPerPass, createLoops } from "./loops.ts";
+import { createOutbound } from "./outbound.ts";
 import { createAgentRpc } from "./rpc/agent-rpc.ts";
+import { createApiBindingRpc } from "./rpc/api-binding-rpc.ts";
 import { createAppRpc } from "./rpc/app-rpc.ts";
 import { createArtefactReferenceRpc } from "./rpc/artefact-reference-rpc.ts";
 import { createEntitlementRpc } from "./rpc/entitlement-rpc.ts";
@@ -46,12 +45,12 @@ import { createSnapshotCache } from "./snapshot/snapshot-cache.ts";
 import { createAgentRepository } from "./store/agents.ts";
 import { createAlertRepository } from "./store/alerts.ts";
 import { createArtefactReferences } from "./store/artefact-references.ts";
+import { createApiBindingRepository } from "./store/api-bindings.ts";
 import { createAppRepository } from "./store/apps.ts";
 import { createCertificateRepository } from "./store/certificates.ts";
 import { createCommandRunner } from "./store/commands.ts";
 import { createDutyRepository, forgetRequests } from "./store/duties.ts";
 import { createFabricRepository } from "./store/fabrics.ts";
-import type { RuntimeDatabase } from "./store/schema.ts";
 import { createSessionRepository } from "./store/sessions.ts";
 import { createSnapshotRepository } from "./store/snapshots.ts";
 import { createStatusRepository } from "./store/statuses.ts";
@@ -96,45 +95,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   const { replica } = settings;
 
   // outbound
-  const identity = createServiceIdentity({
-    dir: config.IDENTITY_DIR,
-    trustDomain: config.TRUST_DOMAIN,
-    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
-    replica: config.REPLICA,
-    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
-    logger,
-    clock,
-    random,
-    ids,
-  });
-  const store = openStore<RuntimeDatabase>({
-    url: config.DATABASE_URL_FILE,
-    schema: "runtime_manager",
-    logger,
-    maxConnections: config.DATABASE_CONNECTIONS,
-    clock,
-    random,
-  });
-  const bus = connectBus({
-    url: config.NATS_URL,
-    credentials: config.NATS_CREDENTIALS_FILE,
-    name: replica,
-    service: "runtime-manager",
-    logger,
-    clock,
-    random,
-  });
-  const toAuthority = {
-    address: config.CERT_AUTHORITY_ADDRESS,
-    identity: identity.holder,
-    expectedServer: "/cp/cert-authority",
-    logger,
-    clock,
-    random,
-  };
-  const authorityClient = createGrpcClient(CertificateAuthorityServiceClient, toAuthority);
-  const rotationClient = createGrpcClient(AuthorityServiceClient, toAuthority);
-  const certificateAuthority = createCertificateAuthority(authorityClient.call, rotationClient.call);
+  const { identity, store, bus, certificateAuthority, apiManager, ...clients } = createOutbound(deps);
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   const fabrics = createFabricRepository(store);
   const apps = createAppRepository(store);
@@ -142,6 +103,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   const sessions = createSessionRepository(store);
   const statuses = createStatusRepository(store);
   const snapshotRows = createSnapshotRepository(store);
+  const bindings = createApiBindingRepository(store);
   const snapshots = createSnapshotCache(snapshotRows, identity.holder);
 
   // the tunnels of this replica
@@ -151,6 +113,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   const logStreams = createLogStreams(registry, clock);
   const owners = createOwnerDirectory({ bus, sessions, registry, replica, logger });
   const hints = createDesiredHints({ bus, registry, snapshots, generations: snapshotRows, logger });
+  const marks = createConfigurationMarks({ apiManager, bindings, registry, clock, logger });
   const kick = createKick({ bus, registry, logger });
   const supervisor = createSupervisor({
     registry,
@@ -173,7 +136,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   const askToRenew = createAskToRenew({ certificateAuthority, registry, agents: () => agents, clock });
   const onLocked = ({ agentId, fabricId }: { readonly agentId: string; readonly fabricId: FabricId }): void =>
     kick(agentId, { fabricId, code: "AGENT_LOCKED", serialNumber: "" });
-  const alerts = createAlertRepository(store, { clockSkewWarnMs: config.CLOCK_SKEW_WARN_SECONDS * 1_000 });
+  const alerts = createAlertRepository(store, settings);
   const openSession = createOpenSession({
     sessions,
     checkCertificate: createCheckCertificate({ certificates, certificateAuthority }),
@@ -189,6 +152,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     },
     onLocked,
     offerTrustBundle: (session) => trustBundle.offer(session),
+    marks,
     reconnectWindowMs: () => reconnectWindowMs(Math.max(agents, registry.size)),
     settings,
     clock,
@@ -245,7 +209,16 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     clientCertificate: "required",
     revocations: refusals,
     onRevoked: createTellRevoked({ registry, refusals }),
-    services: [createTunnelRpc({ gate, openSession, holdSession, snapshots, access: snapshotRows })],
+    services: [
+      createTunnelRpc({
+        gate,
+        openSession,
+        holdSession,
+        snapshots,
+        access: snapshotRows,
+        configuration: createServeConfiguration(apiManager),
+      }),
+    ],
     admission: {
       handshakesPerSecond: config.HANDSHAKES_PER_SECOND,
       concurrentHandshakes: config.CONCURRENT_HANDSHAKES,
@@ -271,6 +244,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     services: [
       createFabricRpc({
         fabrics,
+        settings,
         onDeleted: ({ fabricId, agentId }) => {
           if (agentId) kick(agentId, { fabricId, code: "FABRIC_DELETED", serialNumber: "" });
         },
@@ -288,6 +262,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       createEntitlementRpc(apps, agentRows),
       createArtefactReferenceRpc(createArtefactReferences(store)),
       createFabricExistenceRpc(fabrics),
+      createApiBindingRpc(bindings),
       createAgentRpc({ agents: agentRows, onLocked, clock }),
     ],
     maxMessageBytes: internalMessageBytes,
@@ -307,6 +282,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
         replica,
         registry,
         hints,
+        marks,
         onTrustNews: () => {
           for (const follow of [() => trustBundle.refresh(), askToRenew]) {
             follow().catch((error: unknown) =>
@@ -322,6 +298,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   const loops = createLoops({
     supervisor,
     hints,
+    marks,
     owners,
     sessions,
     fabrics,
@@ -358,8 +335,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       identity,
       store,
       releaseEarlierTunnels(() => sessions.releaseAll(replica)),
-      authorityClient,
-      rotationClient,
+      ...clients.components,
       outbox,
       background,
       refusals,
@@ -394,7 +370,6 @@ function tunnelSettings(config: RuntimeManagerConfig): TunnelSettings {
     drainWindowMs: config.DRAIN_WINDOW_MS,
     bootGraceMs: config.DUPLICATE_AGENT_GRACE_SECONDS * 1_000,
     monitoringUrl: config.PUBLIC_MONITORING_URL ?? "",
-    clockSkewWarnSeconds: config.CLOCK_SKEW_WARN_SECONDS,
-    clockSkewFailSeconds: config.CLOCK_SKEW_FAIL_SECONDS,
+    clockLimits: { warnSeconds: config.CLOCK_SKEW_WARN_SECONDS, failSeconds: config.CLOCK_SKEW_FAIL_SECONDS },
   };
 }

@@ -183,6 +183,30 @@ test("a clock that is two minutes ahead is measured and raises an alert (R21)", 
   expect(Number(shown.clockSkewMs)).toBeGreaterThan(100_000);
 });
 
+test("a fabric's own limits end the alert at once and come with its next welcome; one refused changes nothing (R21)", async () => {
+  const fabric = await aFabric(world, replica);
+  const ahead = { agentTime: new Date(Date.now() + 120_000) };
+  await using agent = await fabric.connect(replica, { epoch: 1n, hello: ahead });
+  const terms = { clockSkewWarnSeconds: 60, clockSkewFailSeconds: 300 };
+  expect((await agent.next("welcome")).value).toMatchObject(terms);
+  const alerts = async () => (await fabricOf(fabric.fabricId)).alerts.length;
+  await until(async () => ((await alerts()) === 1 ? true : undefined));
+  const about = { org: "acme", fabric: fabric.name };
+  await expect(replica.fabrics.updateFabric({ ...about, clockSkewWarnSeconds: 90_000 })).rejects.toMatchObject({
+    code: "CLOCK_LIMITS_INVALID",
+  });
+  const own = { clockSkewWarnSeconds: 600, clockSkewFailSeconds: 900 };
+  expect((await replica.fabrics.updateFabric({ ...about, ...own })).fabric).toMatchObject(own);
+  await until(async () => ((await alerts()) === 0 ? true : undefined));
+  await expect(replica.fabrics.updateFabric({ ...about, clockSkewFailSeconds: 30 })).rejects.toMatchObject({
+    code: "CLOCK_LIMITS_INVALID",
+  });
+  await using again = await fabric.connect(replica, { epoch: 2n, hello: ahead });
+  expect((await again.next("welcome")).value).toMatchObject(own);
+  const reset = { clockSkewWarnSeconds: 0, clockSkewFailSeconds: 0 };
+  expect((await replica.fabrics.updateFabric({ ...about, ...reset })).fabric).toMatchObject(terms);
+});
+
 test("a revoked certificate ends its tunnel within seconds and never says hello again (R9)", async () => {
   const fabric = await aFabric(world, replica);
   await using agent = await fabric.connect(replica, { epoch: 1n });

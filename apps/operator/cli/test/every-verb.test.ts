@@ -83,6 +83,7 @@ const calls: Readonly<Record<string, readonly string[]>> = {
   "fabric list": [],
   "fabric show": ["edge"],
   "fabric recover": ["edge"],
+  "fabric set": ["edge", "--clock-skew-warn", "90"],
   "fabric delete": ["edge"],
   "cert list": [],
   "cert show": ["0a"],

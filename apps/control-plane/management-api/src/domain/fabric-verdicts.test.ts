@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { clockStateOf, lockRemedy, trustBundleStateOf } from "./fabric-verdicts.ts";
 
+const limits = { warnSeconds: 60, failSeconds: 300 };
+
 describe("a clock (R21)", () => {
   test.each([
     [0, "ok"],
@@ -10,11 +12,17 @@ describe("a clock (R21)", () => {
     [300_000, "warn"],
     [-300_001, "fail"],
   ] as const)("%i ms off is %s", (skewMs, state) => {
-    expect(clockStateOf({ hasBeenSeen: true, skewMs })).toBe(state);
+    expect(clockStateOf({ hasBeenSeen: true, skewMs, limits })).toBe(state);
+  });
+
+  test("is judged by the limits of its fabric", () => {
+    const strict = { warnSeconds: 2, failSeconds: 5 };
+    const judged = [2_000, 2_001, 5_001].map((skewMs) => clockStateOf({ hasBeenSeen: true, skewMs, limits: strict }));
+    expect(judged).toEqual(["ok", "warn", "fail"]);
   });
 
   test("that was never heard is unknown, not right", () => {
-    expect(clockStateOf({ hasBeenSeen: false, skewMs: 0 })).toBe("unknown");
+    expect(clockStateOf({ hasBeenSeen: false, skewMs: 0, limits })).toBe("unknown");
   });
 });
 

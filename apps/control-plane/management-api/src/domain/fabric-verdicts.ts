@@ -2,15 +2,16 @@
 export const clockStates = ["ok", "warn", "fail", "unknown"] as const;
 export type ClockState = (typeof clockStates)[number];
 
-const warnAboveMs = 60_000;
-const failAboveMs = 300_000;
-
 /** "unknown" before the agent's first tunnel. */
-export function clockStateOf(fabric: { readonly hasBeenSeen: boolean; readonly skewMs: number }): ClockState {
+export function clockStateOf(fabric: {
+  readonly hasBeenSeen: boolean;
+  readonly skewMs: number;
+  readonly limits: { readonly warnSeconds: number; readonly failSeconds: number };
+}): ClockState {
   if (!fabric.hasBeenSeen) return "unknown";
-  const skewMs = Math.abs(fabric.skewMs);
-  if (skewMs > failAboveMs) return "fail";
-  return skewMs > warnAboveMs ? "warn" : "ok";
+  const skewSeconds = Math.abs(fabric.skewMs) / 1_000;
+  if (skewSeconds > fabric.limits.failSeconds) return "fail";
+  return skewSeconds > fabric.limits.warnSeconds ? "warn" : "ok";
 }
 
 export const trustBundleStates = ["current", "behind", "none"] as const;

@@ -142,6 +142,16 @@ export function standInRuntimeManager(): StandInRuntimeManager {
       },
       getFabric: async ({ fabric }) => ({ fabric: fabricOf(fabric) }),
       listFabrics: async () => ({ fabrics: [...fabrics.values()], nextPageToken: "" }),
+      updateFabric: async ({ fabric, clockSkewWarnSeconds, clockSkewFailSeconds }) => {
+        const found = fabricOf(fabric);
+        const changed = {
+          ...found,
+          clockSkewWarnSeconds: clockSkewWarnSeconds ?? found.clockSkewWarnSeconds,
+          clockSkewFailSeconds: clockSkewFailSeconds ?? found.clockSkewFailSeconds,
+        };
+        fabrics.set(found.fabricId, changed);
+        return { fabric: changed };
+      },
       deleteFabric: async ({ fabric, force }) => {
         const found = fabricOf(fabric);
         const hasApps = [...apps.values()].some((app) => app.fabricId === found.fabricId);
@@ -240,6 +250,8 @@ export function aFabric(parts: Partial<Fabric> = {}): Fabric {
     observedGeneration: 3n,
     lastSeenAt: at,
     clockSkewMs: -12n,
+    clockSkewWarnSeconds: 60,
+    clockSkewFailSeconds: 300,
     certificateSerial: "0a",
     certificateNotAfter: at,
     tunnelReplica: "runtime-manager-0",

@@ -3,7 +3,6 @@ import { alertChanges, evaluateAlerts, type AgentFacts } from "./alerts.ts";
 import type { HealthAlert, HeldCertificate } from "./fabric.ts";
 
 const hourMs = 3_600_000;
-const settings = { clockSkewWarnMs: 60_000 };
 const at = (hours: number): Date => new Date(hours * hourMs);
 
 /** Lives from 0 h to 100 h, is renewed at 50 h. */
@@ -17,6 +16,7 @@ function facts(change: Partial<AgentFacts> = {}): AgentFacts {
     certificates: [],
     tunnel: { serialNumber: "01", notBefore: at(0), notAfter: at(100) },
     clockSkewMs: 0,
+    clockSkewWarnSeconds: 60,
     acknowledgedSequence: 1n,
     newestBundle: { sequence: 1n, since: at(0) },
     connectedAt: at(0),
@@ -26,7 +26,7 @@ function facts(change: Partial<AgentFacts> = {}): AgentFacts {
 }
 
 function look(about: Partial<AgentFacts>, hours: number, previous: readonly HealthAlert[] = []) {
-  return evaluateAlerts(facts(about), settings, { previous, now: at(hours) });
+  return evaluateAlerts(facts(about), { previous, now: at(hours) });
 }
 
 const reasonsOf = (about: Partial<AgentFacts>, hours: number) => look(about, hours).alerts.map(({ reason }) => reason);

@@ -17,15 +17,13 @@ export interface AgentFacts {
   /** The certificate on the tunnel; its start is known from the authority. */
   readonly tunnel: { readonly serialNumber: string; readonly notBefore: Date | undefined; readonly notAfter: Date };
   readonly clockSkewMs: number;
+  /** Alert above it. */
+  readonly clockSkewWarnSeconds: number;
   readonly acknowledgedSequence: bigint;
   readonly newestBundle: { readonly sequence: bigint; readonly since: Date } | undefined;
   /** When the tunnel was opened; undefined while the fabric is not connected. */
   readonly connectedAt: Date | undefined;
   readonly lock: { readonly message: string; readonly at: Date } | undefined;
-}
-
-export interface AlertSettings {
-  readonly clockSkewWarnMs: number;
 }
 
 export interface AlertView {
@@ -55,7 +53,6 @@ interface Condition {
  */
 export function evaluateAlerts(
   facts: AgentFacts,
-  settings: AlertSettings,
   { previous, now }: { readonly previous: readonly HealthAlert[]; readonly now: Date },
 ): AlertView {
   const conditions = [
@@ -63,7 +60,7 @@ export function evaluateAlerts(
     ...facts.certificates.flatMap((certificate) => certificateConditions(certificate, facts)),
     ...unreportedTunnelCondition(facts),
     ...bundleCondition(facts),
-    ...clockCondition(facts, settings, now),
+    ...clockCondition(facts, now),
   ];
   const holding = conditions.filter(({ from }) => from <= now);
   const ours = [...Map.groupBy(holding, ({ reason }) => reason)].map(([reason, all]): HealthAlert => {
@@ -141,8 +138,8 @@ function bundleCondition({ acknowledgedSequence, newestBundle, connectedAt }: Ag
   ];
 }
 
-function clockCondition({ clockSkewMs }: AgentFacts, settings: AlertSettings, now: Date): readonly Condition[] {
-  if (Math.abs(clockSkewMs) <= settings.clockSkewWarnMs) return [];
+function clockCondition({ clockSkewMs, clockSkewWarnSeconds }: AgentFacts, now: Date): readonly Condition[] {
+  if (Math.abs(clockSkewMs) <= clockSkewWarnSeconds * 1_000) return [];
   const seconds = Math.round(Math.abs(clockSkewMs) / 1_000);
   const direction = clockSkewMs > 0 ? "ahead of" : "behind";
   return [

@@ -1,3 +1,4 @@
+import type { FabricClockLimits } from "./clock-limits.ts";
 import type { AgentId, FabricId } from "./ids.ts";
 import type { CertificatePurpose } from "./renewal.ts";
 
@@ -72,6 +73,7 @@ export interface Fabric {
   readonly desiredGeneration: bigint;
   readonly createdAt: Date;
   readonly appCount: number;
+  readonly clockLimits: FabricClockLimits;
 }
 
 /** True while what the apps report is news and not memory. */

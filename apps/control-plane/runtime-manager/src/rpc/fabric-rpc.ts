@@ -1,7 +1,8 @@
-import { FabricServiceService } from "@drawbridge/contracts/runtime/v1/fabric_service";
+import { FabricServiceService, type Fabric as FabricProto } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import type { ClockLimits } from "../domain/clock-limits.ts";
 import type { Fabric } from "../domain/fabric.ts";
 import { fabricId, type AgentId, type FabricId } from "../domain/ids.ts";
 import { assertShortText, limits } from "../domain/limits.ts";
@@ -12,6 +13,7 @@ import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 
 export interface FabricRpcDeps {
   readonly fabrics: FabricRepository;
+  readonly settings: { readonly clockLimits: ClockLimits };
   /** Closes the tunnel wherever it is. */
   readonly onDeleted: (fabric: { readonly fabricId: FabricId; readonly agentId: AgentId | undefined }) => void;
   readonly clock: Clock;
@@ -20,7 +22,8 @@ export interface FabricRpcDeps {
 
 const managementApi = [{ service: "management-api" }] as const;
 
-export function createFabricRpc({ fabrics, onDeleted, clock, ids }: FabricRpcDeps): GrpcServiceDefinition {
+export function createFabricRpc({ fabrics, settings, onDeleted, clock, ids }: FabricRpcDeps): GrpcServiceDefinition {
+  const toProto = (fabric: Fabric): FabricProto => fabricToProto(fabric, settings.clockLimits);
   /** A caller that names no environments wants a fabric that there is, as it is. */
   async function existing(org: string, name: string): Promise<Fabric> {
     try {
@@ -35,6 +38,7 @@ export function createFabricRpc({ fabrics, onDeleted, clock, ids }: FabricRpcDep
       createFabric: managementApi,
       getFabric: managementApi,
       listFabrics: managementApi,
+      updateFabric: managementApi,
       deleteFabric: managementApi,
     },
     handlers: {
@@ -42,7 +46,7 @@ export function createFabricRpc({ fabrics, onDeleted, clock, ids }: FabricRpcDep
         assertName(org, "ORG_NAME_INVALID");
         assertName(name, "FABRIC_NAME_INVALID");
         assertShortText(region, "region");
-        if (environments.length === 0) return { fabric: fabricToProto(await existing(org, name)), created: false };
+        if (environments.length === 0) return { fabric: toProto(await existing(org, name)), created: false };
         const result = await fabrics.create({
           fabricId: fabricId(ids.next()),
           org,
@@ -51,18 +55,27 @@ export function createFabricRpc({ fabrics, onDeleted, clock, ids }: FabricRpcDep
           environments: assertEnvironments(environments),
           now: clock.now(),
         });
-        return { fabric: fabricToProto(result.fabric), created: result.created };
+        return { fabric: toProto(result.fabric), created: result.created };
       },
-      getFabric: async ({ org, fabric }) => ({ fabric: fabricToProto(await fabrics.get(org, fabric)) }),
+      getFabric: async ({ org, fabric }) => ({ fabric: toProto(await fabrics.get(org, fabric)) }),
       listFabrics: async ({ org, pageSize: asked, pageToken }) => {
         const limit = pageSize(asked, 100);
         const [afterName] = readPageToken(pageToken, 1) ?? [""];
         const page = await fabrics.list({ org, afterName: afterName ?? "", limit: limit + 1 });
         const last = page.length > limit ? page[limit - 1] : undefined;
         return {
-          fabrics: page.slice(0, limit).map((fabric) => fabricToProto(fabric)),
+          fabrics: page.slice(0, limit).map((fabric) => toProto(fabric)),
           nextPageToken: last ? writePageToken([last.name]) : "",
         };
+      },
+      updateFabric: async ({ org, fabric, clockSkewWarnSeconds, clockSkewFailSeconds }) => {
+        const changed = await fabrics.setClockLimits({
+          org,
+          idOrName: fabric,
+          warnSeconds: clockSkewWarnSeconds === 0 ? null : clockSkewWarnSeconds,
+          failSeconds: clockSkewFailSeconds === 0 ? null : clockSkewFailSeconds,
+        });
+        return { fabric: toProto(changed) };
       },
       deleteFabric: async ({ org, fabric, force }) => {
         const deleted = await fabrics.delete({

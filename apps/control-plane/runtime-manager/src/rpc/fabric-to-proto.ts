@@ -1,4 +1,5 @@
 import { FabricState, type Fabric as FabricProto } from "@drawbridge/contracts/runtime/v1/fabric_service";
+import { clockLimitsOf, type ClockLimits } from "../domain/clock-limits.ts";
 import type { Fabric, FabricState as State } from "../domain/fabric.ts";
 
 const states: Record<State, FabricState> = {
@@ -8,7 +9,8 @@ const states: Record<State, FabricState> = {
   disconnected: FabricState.FABRIC_STATE_DISCONNECTED,
 };
 
-export function fabricToProto({ agent, ...fabric }: Fabric): FabricProto {
+export function fabricToProto({ agent, ...fabric }: Fabric, service: ClockLimits): FabricProto {
+  const clockLimits = clockLimitsOf(fabric.clockLimits, service);
   return {
     fabricId: fabric.fabricId,
     org: fabric.org,
@@ -33,5 +35,7 @@ export function fabricToProto({ agent, ...fabric }: Fabric): FabricProto {
     lockReason: agent?.lock?.reason ?? "",
     lockMessage: agent?.lock?.message ?? "",
     lockedAt: agent?.lock?.at,
+    clockSkewWarnSeconds: clockLimits.warnSeconds,
+    clockSkewFailSeconds: clockLimits.failSeconds,
   };
 }

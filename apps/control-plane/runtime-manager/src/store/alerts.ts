@@ -1,9 +1,10 @@
 import type { Store } from "@drawbridge/store";
 import { sql, type Transaction } from "kysely";
-import { alertChanges, evaluateAlerts, type AlertSettings, type AlertView } from "../domain/alerts.ts";
+import { alertChanges, evaluateAlerts, type AlertView } from "../domain/alerts.ts";
+import { clockLimitsOf, type ClockLimits } from "../domain/clock-limits.ts";
 import type { HealthAlert } from "../domain/fabric.ts";
 import { announceAlerts } from "../events/agent-events.ts";
-import { alertsFromJson, certificatesFromJson, lockOfRow } from "./fabric-row.ts";
+import { alertsFromJson, certificatesFromJson, clockLimitsFromRow, lockOfRow } from "./fabric-row.ts";
 import type { AlertJson, HeldCertificateJson, RuntimeDatabase } from "./schema.ts";
 
 export interface AlertRepository {
@@ -35,15 +36,20 @@ interface DueRow {
   readonly lock_reason: "" | "DUPLICATE_AGENT" | "STALE_JOIN_STATE";
   readonly lock_message: string;
   readonly locked_at: Date | null;
+  readonly clock_skew_warn_seconds: number | null;
+  readonly clock_skew_fail_seconds: number | null;
 }
 
-export function createAlertRepository(store: Store<RuntimeDatabase>, settings: AlertSettings): AlertRepository {
+export function createAlertRepository(
+  store: Store<RuntimeDatabase>,
+  settings: { readonly clockLimits: ClockLimits },
+): AlertRepository {
   return {
     review: (limit) =>
       store.transaction(async (tx) => {
         const due = await takeDue(tx, limit);
         if (due.length === 0) return 0;
-        const reviewed = due.map((row) => ({ row, view: viewOf(row, settings) }));
+        const reviewed = due.map((row) => ({ row, view: viewOf(row, settings.clockLimits) }));
         await write(tx, reviewed);
         await announceAlerts(
           tx,
@@ -72,6 +78,7 @@ async function takeDue(tx: Transaction<RuntimeDatabase>, limit: number): Promise
     SELECT due.agent_id, fabric.fabric_id, now() AS now, due.state, due.connected_at, due.alerts, due.shown_alerts,
       due.certificates, due.certificate_serial, due.certificate_not_after, certificate.not_before AS certificate_not_before,
       due.clock_skew_ms, due.trust_bundle_sequence, due.lock_reason, due.lock_message, due.locked_at,
+      fabric.clock_skew_warn_seconds, fabric.clock_skew_fail_seconds,
       trust_bundle.sequence AS newest_sequence, trust_bundle.known_since AS newest_since
     FROM due
     LEFT JOIN fabric ON fabric.agent_id = due.agent_id AND fabric.deleted_at IS NULL
@@ -81,7 +88,7 @@ async function takeDue(tx: Transaction<RuntimeDatabase>, limit: number): Promise
   return rows;
 }
 
-function viewOf(row: DueRow, settings: AlertSettings): AlertView {
+function viewOf(row: DueRow, service: ClockLimits): AlertView {
   if (row.fabric_id === null) return { alerts: [], nextAt: undefined };
   const lock = lockOfRow(row);
   return evaluateAlerts(
@@ -94,6 +101,7 @@ function viewOf(row: DueRow, settings: AlertSettings): AlertView {
         notAfter: row.certificate_not_after,
       },
       clockSkewMs: Number(row.clock_skew_ms),
+      clockSkewWarnSeconds: clockLimitsOf(clockLimitsFromRow(row), service).warnSeconds,
       acknowledgedSequence: BigInt(row.trust_bundle_sequence),
       newestBundle:
         row.newest_sequence === null || row.newest_since === null
@@ -102,7 +110,6 @@ function viewOf(row: DueRow, settings: AlertSettings): AlertView {
       connectedAt: row.state === "connected" ? row.connected_at : undefined,
       lock: lock && { message: lock.message, at: lock.at },
     },
-    settings,
     { previous: alertsFromJson(row.shown_alerts), now: row.now },
   );
 }

@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import type { FabricClockLimits } from "../domain/clock-limits.ts";
 import type { AgentLock, ClusterInfo, Fabric, FabricState, HealthAlert, HeldCertificate } from "../domain/fabric.ts";
 import { agentId, fabricId } from "../domain/ids.ts";
 import type { AgentTable, AlertJson, ClusterJson, FabricTable, HeldCertificateJson } from "./schema.ts";
@@ -68,6 +69,16 @@ export function fabricFromRow(row: FabricRow): Fabric {
     desiredGeneration: BigInt(row.desired_generation),
     createdAt: row.created_at,
     appCount: Number(row.app_count),
+    clockLimits: clockLimitsFromRow(row),
+  };
+}
+
+export function clockLimitsFromRow(
+  row: Pick<Selectable<FabricTable>, "clock_skew_warn_seconds" | "clock_skew_fail_seconds">,
+): FabricClockLimits {
+  return {
+    warnSeconds: row.clock_skew_warn_seconds ?? undefined,
+    failSeconds: row.clock_skew_fail_seconds ?? undefined,
   };
 }
 

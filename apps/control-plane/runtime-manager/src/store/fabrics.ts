@@ -1,11 +1,12 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Store } from "@drawbridge/store";
 import { sql, type Kysely } from "kysely";
+import { assertClockLimits } from "../domain/clock-limits.ts";
 import type { Fabric } from "../domain/fabric.ts";
 import { fabricId, isUuid, type AgentId, type FabricId } from "../domain/ids.ts";
 import { limits } from "../domain/limits.ts";
 import { announceFabric } from "../events/fabric-events.ts";
-import { fabricFromRow } from "./fabric-row.ts";
+import { clockLimitsFromRow, fabricFromRow } from "./fabric-row.ts";
 import type { RuntimeDatabase } from "./schema.ts";
 
 export interface FabricRepository {
@@ -20,6 +21,13 @@ export interface FabricRepository {
   }): Promise<{ readonly fabric: Fabric; readonly created: boolean }>;
   /** By id or name. @throws DrawbridgeError `FABRIC_NOT_FOUND` */
   get(org: string, idOrName: string): Promise<Fabric>;
+  /** Give a fabric limits of its own; null takes them away, undefined leaves them. @throws DrawbridgeError `FABRIC_NOT_FOUND` | `CLOCK_LIMITS_INVALID` */
+  setClockLimits(change: {
+    readonly org: string;
+    readonly idOrName: string;
+    readonly warnSeconds: number | null | undefined;
+    readonly failSeconds: number | null | undefined;
+  }): Promise<Fabric>;
   /** By id, in any organisation. Rows of deleted fabrics are kept for good. */
   existence(id: string): Promise<"exists" | "deleted" | "never-existed">;
   /** By name, after `afterName`. */
@@ -80,6 +88,32 @@ export function createFabricRepository(store: Store<RuntimeDatabase>): FabricRep
         return true;
       });
       return { fabric: await get(org, name), created };
+    },
+    setClockLimits: async ({ org, idOrName, warnSeconds, failSeconds }) => {
+      assertClockLimits({ warnSeconds: warnSeconds ?? undefined, failSeconds: failSeconds ?? undefined });
+      await store.transaction(async (tx) => {
+        const set = {
+          ...(warnSeconds !== undefined && { clock_skew_warn_seconds: warnSeconds }),
+          ...(failSeconds !== undefined && { clock_skew_fail_seconds: failSeconds }),
+        };
+        const row = await tx
+          .updateTable("fabric")
+          .set({ name: sql`name`, ...set }) // a change of nothing still answers whether the fabric is there
+          .where("org", "=", org)
+          .where(isUuid(idOrName) ? "fabric_id" : "name", "=", idOrName)
+          .where("deleted_at", "is", null)
+          .returning(["agent_id", "clock_skew_warn_seconds", "clock_skew_fail_seconds"])
+          .executeTakeFirst();
+        if (!row) throw fabricNotFound(idOrName);
+        assertClockLimits(clockLimitsFromRow(row));
+        if (row.agent_id === null) return;
+        await tx
+          .updateTable("agent")
+          .set({ alerts_due_at: sql`now()` })
+          .where("agent_id", "=", row.agent_id)
+          .execute();
+      });
+      return get(org, idOrName);
     },
     existence: async (id) => {
       const row = await store.db

@@ -86,6 +86,9 @@ export interface FabricTable {
   generation_at: Instant;
   created_at: Instant;
   deleted_at: Instant | null;
+  /** null: what the service is set to. */
+  clock_skew_warn_seconds: ColumnType<number | null, never, number | null>;
+  clock_skew_fail_seconds: ColumnType<number | null, never, number | null>;
 }
 
 export interface AgentTable {

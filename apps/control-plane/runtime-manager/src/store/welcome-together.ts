@@ -2,7 +2,7 @@ import type { Store } from "@drawbridge/store";
 import { sql, type Selectable, type Transaction } from "kysely";
 import { mostRemembered, mostTakeOvers, takeOverWindowMs } from "../domain/boot.ts";
 import { announceFabrics } from "../events/fabric-events.ts";
-import { alertsFromJson, clusterToJson } from "./fabric-row.ts";
+import { alertsFromJson, clockLimitsFromRow, clusterToJson } from "./fabric-row.ts";
 import type { AgentTable, AlertJson, RuntimeDatabase } from "./schema.ts";
 import type { SessionClaim, WelcomedSession } from "./welcome.ts";
 
@@ -38,6 +38,8 @@ interface TakenRow {
   /** null for an agent that never came before. */
   readonly earlier_state: Selectable<AgentTable>["state"] | null;
   readonly earlier_replica: string | null;
+  readonly clock_skew_warn_seconds: number | null;
+  readonly clock_skew_fail_seconds: number | null;
 }
 
 async function take(tx: Transaction<RuntimeDatabase>, claims: readonly SessionClaim[]): Promise<readonly TakenRow[]> {
@@ -81,7 +83,8 @@ async function take(tx: Transaction<RuntimeDatabase>, claims: readonly SessionCl
       UPDATE fabric SET session_order = session_order + 1, agent_id = taken.agent_id,
         agent_issued_at = CASE WHEN taken.is_first THEN taken.issued_at ELSE fabric.agent_issued_at END
       FROM taken WHERE fabric.fabric_id = taken.fabric_id
-      RETURNING fabric.fabric_id, fabric.session_order, fabric.desired_generation
+      RETURNING fabric.fabric_id, fabric.session_order, fabric.desired_generation, fabric.clock_skew_warn_seconds,
+        fabric.clock_skew_fail_seconds
     ),
     written AS (
       INSERT INTO agent (agent_id, fabric_id, epoch, session_id, session_order, boot_id, state, replica, connected_at,
@@ -110,7 +113,7 @@ async function take(tx: Transaction<RuntimeDatabase>, claims: readonly SessionCl
       RETURNING agent_id
     )
     SELECT taken.place, taken.alerts, taken.name, taken.is_first, taken.earlier_state, taken.earlier_replica, ordered.session_order,
-      ordered.desired_generation
+      ordered.desired_generation, ordered.clock_skew_warn_seconds, ordered.clock_skew_fail_seconds
     FROM written JOIN taken USING (agent_id) JOIN ordered USING (fabric_id)
   `.execute(tx);
   return rows;
@@ -132,6 +135,7 @@ function welcomed(claim: SessionClaim, row: TakenRow): WelcomedSession {
     desiredGeneration: BigInt(row.desired_generation),
     alerts: alertsFromJson(row.alerts),
     isTakenOver: earlierReplica !== "" && earlierReplica !== claim.replica,
+    clockLimits: clockLimitsFromRow(row),
   };
 }
 

@@ -2,12 +2,13 @@ import { DrawbridgeError } from "@drawbridge/errors";
 import type { Store } from "@drawbridge/store";
 import { sql, type Selectable, type Transaction } from "kysely";
 import type { SupersededBoot } from "../domain/boot.ts";
+import type { FabricClockLimits } from "../domain/clock-limits.ts";
 import type { ClusterInfo, HealthAlert, HeldCertificate } from "../domain/fabric.ts";
 import type { AgentId, FabricId, SessionId } from "../domain/ids.ts";
 import { decideSuccession } from "../domain/succession.ts";
 import { announceFabric } from "../events/fabric-events.ts";
 import { admit } from "./admit.ts";
-import { alertsFromJson, certificatesToJson, clusterToJson } from "./fabric-row.ts";
+import { alertsFromJson, certificatesToJson, clockLimitsFromRow, clusterToJson } from "./fabric-row.ts";
 import type { FabricTable, RuntimeDatabase } from "./schema.ts";
 
 export interface SessionClaim {
@@ -41,6 +42,8 @@ export interface WelcomedSession {
   readonly isTakenOver: boolean;
   /** What the agent reported before it came back: it stands until the first heartbeat. */
   readonly alerts: readonly HealthAlert[];
+  /** The fabric's own. */
+  readonly clockLimits: FabricClockLimits;
 }
 
 /** A hello that was answered with no, and was remembered. */
@@ -78,13 +81,21 @@ export function welcomeSession(
       desiredGeneration: BigInt(fabric.desired_generation),
       isTakenOver: isElsewhere || succession === "successor",
       alerts: earlier ? alertsFromJson(earlier.alerts) : [],
+      clockLimits: clockLimitsFromRow(fabric),
     };
   });
 }
 
 type OrderedFabric = Pick<
   Selectable<FabricTable>,
-  "name" | "agent_id" | "agent_issued_at" | "session_order" | "desired_generation" | "deleted_at"
+  | "name"
+  | "agent_id"
+  | "agent_issued_at"
+  | "session_order"
+  | "desired_generation"
+  | "deleted_at"
+  | "clock_skew_warn_seconds"
+  | "clock_skew_fail_seconds"
 >;
 
 async function takeNextOrder(tx: Tx, { fabricId, org }: SessionClaim): Promise<OrderedFabric> {
@@ -93,7 +104,16 @@ async function takeNextOrder(tx: Tx, { fabricId, org }: SessionClaim): Promise<O
     .set({ session_order: sql`session_order + 1` })
     .where("fabric_id", "=", fabricId)
     .where("org", "=", org)
-    .returning(["name", "agent_id", "agent_issued_at", "session_order", "desired_generation", "deleted_at"])
+    .returning([
+      "name",
+      "agent_id",
+      "agent_issued_at",
+      "session_order",
+      "desired_generation",
+      "deleted_at",
+      "clock_skew_warn_seconds",
+      "clock_skew_fail_seconds",
+    ])
     .executeTakeFirst();
   if (!fabric) throw refused("AGENT_UNKNOWN", "the fabric of this certificate is not known here");
   if (fabric.deleted_at !== null)

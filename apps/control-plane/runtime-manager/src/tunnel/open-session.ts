@@ -2,11 +2,13 @@ import type { ConnectRequest, Hello } from "@drawbridge/contracts/tunnel/v1/tunn
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
 import type { PeerIdentity } from "@drawbridge/pki";
+import { clockLimitsOf } from "../domain/clock-limits.ts";
 import { clockSkewMs } from "../domain/clock-skew.ts";
 import { agentId, fabricId, sessionId, type FabricId } from "../domain/ids.ts";
 import { negotiateProtocol } from "../domain/protocol.ts";
 import type { SessionRepository } from "../store/sessions.ts";
 import { agentIdMismatch, agentOf } from "./agent-identity.ts";
+import type { ConfigurationMarks } from "../api-configuration/configuration-marks.ts";
 import type { CheckCertificate } from "./check-certificate.ts";
 import { clusterFromProto, instant, standingFromProto, text, whole } from "./frame-from-proto.ts";
 import type { SnapshotCache } from "../snapshot/snapshot-cache.ts";
@@ -25,6 +27,7 @@ export interface OpenSessionDeps {
   /** This hello proved that two processes use one identity: end the other one's session, wherever it is. */
   readonly onLocked: (agent: { readonly agentId: string; readonly fabricId: FabricId }) => void;
   readonly offerTrustBundle: (session: TunnelSession) => void;
+  readonly marks: Pick<ConfigurationMarks, "forWelcome">;
   readonly reconnectWindowMs: () => number;
   readonly settings: TunnelSettings;
   readonly clock: Clock;
@@ -92,6 +95,7 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
       throw answer.refusal;
     }
     const { order, desiredGeneration, isTakenOver, alerts } = answer;
+    const clockLimits = clockLimitsOf(answer.clockLimits, settings.clockLimits);
     const session = new TunnelSession({
       call,
       terms: {
@@ -109,7 +113,7 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
     // In before the wish is read, so that no hint falls between the two.
     deps.registry.add(session);
     try {
-      const desired = await newestSnapshot(session, desiredGeneration);
+      const [desired] = await Promise.all([newestSnapshot(session, desiredGeneration), deps.marks.forWelcome(session)]);
       session.welcome({ generation: desired.generation, digest: desired.digest });
     } catch (error) {
       deps.registry.remove(session);
@@ -129,8 +133,9 @@ export function createOpenSession(deps: OpenSessionDeps): OpenSession {
         desiredDigest: session.desired.digest,
         replica: settings.replica,
         monitoringUrl: settings.monitoringUrl,
-        clockSkewWarnSeconds: settings.clockSkewWarnSeconds,
-        clockSkewFailSeconds: settings.clockSkewFailSeconds,
+        clockSkewWarnSeconds: clockLimits.warnSeconds,
+        clockSkewFailSeconds: clockLimits.failSeconds,
+        apiConfiguration: session.apiConfiguration && { ...session.apiConfiguration },
       },
     });
     deps.offerTrustBundle(session);

@@ -1,3 +1,5 @@
+import type { ClockLimits } from "../domain/clock-limits.ts";
+
 /** Times of the tunnel; the defaults are design R11 to R16. */
 export interface TunnelSettings {
   /** Name of this replica: one token of a NATS subject. */
@@ -17,8 +19,8 @@ export interface TunnelSettings {
   readonly bootGraceMs: number;
   /** Base URL of monitoring-ingest for agents; empty for none. */
   readonly monitoringUrl: string;
-  readonly clockSkewWarnSeconds: number;
-  readonly clockSkewFailSeconds: number;
+  /** Of fabrics that have none of their own. */
+  readonly clockLimits: ClockLimits;
   /** Agents that are told to drain spread their return over this time. */
   readonly drainWindowMs: number;
 }
@@ -33,6 +35,5 @@ export const defaultTunnelSettings: Omit<TunnelSettings, "replica"> = {
   drainWindowMs: 5_000,
   bootGraceMs: 120_000,
   monitoringUrl: "",
-  clockSkewWarnSeconds: 60,
-  clockSkewFailSeconds: 300,
+  clockLimits: { warnSeconds: 60, failSeconds: 300 },
 };

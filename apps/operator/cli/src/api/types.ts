@@ -79,6 +79,7 @@ export const fabricSchema = z.object({
   observedGeneration: z.number(),
   lastSeenAt: instant.nullish(),
   clockSkewMs: z.number(),
+  clockLimits: z.object({ warnSeconds: z.number(), failSeconds: z.number() }),
   certificateSerial: z.string(),
   certificateNotAfter: instant.nullish(),
   tunnelReplica: z.string(),

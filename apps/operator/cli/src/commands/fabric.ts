@@ -5,6 +5,7 @@ import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { formatTime } from "../output/format.ts";
 import { fabricPath } from "./fabric-path.ts";
 import { fabricRecoverCommand } from "./fabric-recover.ts";
+import { fabricSetCommand } from "./fabric-set.ts";
 import { fabricShowCommand } from "./fabric-show.ts";
 import { fabricTokenCommand } from "./fabric-token.ts";
 import { outputOption } from "./options.ts";
@@ -38,6 +39,7 @@ export function fabricCommand(world: CommandWorld): Command {
     });
   fabric.addCommand(fabricShowCommand(world));
   fabric.addCommand(fabricRecoverCommand(world));
+  fabric.addCommand(fabricSetCommand(world));
   fabric
     .command("delete")
     .description(

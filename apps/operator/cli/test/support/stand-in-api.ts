@@ -55,7 +55,8 @@ export async function startStandInApi(): Promise<StandInApi> {
         if (self.failWith) throw self.failWith;
         if (self.failDeployWith && /^PUT .*\/apps\/[^/]+$/.test(line)) throw self.failDeployWith;
         if (request.method === "HEAD") return reply.code(404).header("upload-offset", "0").send();
-        if (request.method === "PATCH") return upload(request.headers["upload-length"], reply);
+        if (request.method === "PATCH" && path.startsWith("/v1/bundles"))
+          return upload(request.headers["upload-length"], reply);
         if (line === "GET /v1/ca") return self.authorities.length > 1 ? self.authorities.shift() : self.authorities[0];
         const answer = answers(self).find(([pattern]) => pattern.test(line));
         if (!answer) throw new DrawbridgeError({ kind: "not_found", code: "ROUTE_NOT_FOUND", message: line });
@@ -140,6 +141,7 @@ function answers(
     [/^POST \/v1\/ca\/rotation\/advance$/, { authority: anAuthority({ phase: "update_clients" }), stranded: [] }],
     [/^POST \/v1\/ca\/rotation\/rollback$/, anAuthority({ phase: "rollback" })],
     [/^POST \/v1\/ca\/rotation$/, anAuthority({ phase: "init", nextPhaseAt: at })],
+    [/^PATCH \/v1\/fabrics\//, fabric],
     [/^DELETE \/v1\/fabrics\//, { fabricId: "f-1" }],
     [/^POST \/v1\/fabric-tokens$/, { ...token, token: "fat1.x.y", created: true, environments: ["production"] }],
     [/^GET \/v1\/fabric-tokens$/, page({ ...token, state: "unused", createdAt: at, createdBy: "ann", refusedUses: 0 })],
@@ -186,6 +188,7 @@ const fabric = {
   desiredGeneration: 1,
   observedGeneration: 1,
   clockSkewMs: 0,
+  clockLimits: { warnSeconds: 60, failSeconds: 300 },
   certificateSerial: "",
   tunnelReplica: "",
   appCount: 1,

@@ -32,6 +32,7 @@ const tokenStateNames: Readonly<Record<ActivationTokenState, (typeof fabricToken
 /** A fabric as REST shows it. */
 export function fabricToJson(message: Fabric | undefined): FabricJson {
   const fabric = required("fabric", message);
+  const clockLimits = { warnSeconds: fabric.clockSkewWarnSeconds, failSeconds: fabric.clockSkewFailSeconds };
   return {
     fabricId: fabric.fabricId,
     name: fabric.name,
@@ -59,7 +60,9 @@ export function fabricToJson(message: Fabric | undefined): FabricJson {
     clock: clockStateOf({
       hasBeenSeen: fabric.lastSeenAt !== undefined,
       skewMs: safeNumber("clock_skew_ms", fabric.clockSkewMs),
+      limits: clockLimits,
     }),
+    clockLimits,
     lock: lockToJson(fabric),
   };
 }

@@ -7,7 +7,7 @@ import { required } from "../adapters/values.ts";
 import { fabricDetail } from "../fabric-detail.ts";
 import { type Caller, defineRoute, type Route } from "../route.ts";
 import { fabricRef, flag, listOf, pageQuery } from "../schemas/common.ts";
-import { deletedFabricSchema, fabricDetailSchema, fabricSchema } from "../schemas/fabric.ts";
+import { deletedFabricSchema, fabricChangeSchema, fabricDetailSchema, fabricSchema } from "../schemas/fabric.ts";
 import type { RouteServices } from "../services.ts";
 
 const fabricParams = z.strictObject({ fabric: fabricRef });
@@ -53,6 +53,31 @@ export function fabricRoutes(services: RouteServices): readonly Route[] {
       },
     }),
     defineRoute({
+      method: "PATCH",
+      path: "/v1/fabrics/{fabric}",
+      action: "fabric.update",
+      summary: "Change a fabric's settings",
+      description: "The control plane goes by them at once, the fabric's agent from its next session on.",
+      permission: administrator,
+      params: fabricParams,
+      body: fabricChangeSchema,
+      responses: { 200: { description: "The fabric as it is now.", body: fabricSchema } },
+      errors: ["FABRIC_NOT_FOUND", "CLOCK_LIMITS_INVALID", "PEER_UNAVAILABLE"],
+      handle: async ({ params, body, signal, note }) => {
+        const { fabric } = await fabrics.updateFabric(
+          {
+            org,
+            fabric: params.fabric,
+            clockSkewWarnSeconds: orReset(body.clockSkewWarnSeconds),
+            clockSkewFailSeconds: orReset(body.clockSkewFailSeconds),
+          },
+          { signal },
+        );
+        note({ fabricId: required("fabric", fabric).fabricId });
+        return { status: 200, body: fabricToJson(fabric) };
+      },
+    }),
+    defineRoute({
       method: "DELETE",
       path: "/v1/fabrics/{fabric}",
       action: "fabric.delete",
@@ -71,6 +96,11 @@ export function fabricRoutes(services: RouteServices): readonly Route[] {
       },
     }),
   ];
+}
+
+/** On the wire 0 takes a setting away. */
+function orReset(value: number | null | undefined): number | undefined {
+  return value === null ? 0 : value;
 }
 
 /**

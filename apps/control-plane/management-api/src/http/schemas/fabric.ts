@@ -75,7 +75,10 @@ export const fabricSchema = z
     trustBundleSequence: z
       .int()
       .meta({ description: "Trust bundle that the agent acknowledged; 0 before its first tunnel." }),
-    clock: z.enum(clockStates).meta({ description: "What the skew means: warn above 60 s, fail above 300 s." }),
+    clock: z.enum(clockStates).meta({ description: "What the skew means under clockLimits." }),
+    clockLimits: z
+      .object({ warnSeconds: z.int(), failSeconds: z.int() })
+      .meta({ description: "Alert above warnSeconds; the agent reports ClockSynced=False above failSeconds." }),
     lock: lockSchema.nullable(),
   })
   .meta({ id: "Fabric", description: "A fabric." });
@@ -130,3 +133,16 @@ export const fabricDetailSchema = fabricSchema
   .meta({ id: "FabricDetail", description: "A fabric with its certificates, its collector and its recovery." });
 
 export const deletedFabricSchema = z.object({ fabricId: uuid("Id.") }).meta({ id: "DeletedFabric" });
+
+const clockSeconds = (description: string) => z.int().min(1).max(86_400).nullable().optional().meta({ description });
+
+export const fabricChangeSchema = z
+  .strictObject({
+    clockSkewWarnSeconds: clockSeconds(
+      "Alert above this skew of the fabric's clock; null: what the service is set to.",
+    ),
+    clockSkewFailSeconds: clockSeconds(
+      "The agent reports ClockSynced=False above this skew; null: what the service is set to.",
+    ),
+  })
+  .meta({ id: "FabricChange", description: "What is left out stays as it is." });

@@ -1,0 +1,43 @@
+import { Command, InvalidArgumentError } from "commander";
+import { fabricSchema } from "../api/types.ts";
+import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
+import { fabricPath } from "./fabric-path.ts";
+import { outputOption } from "./options.ts";
+
+interface FabricSetOptions {
+  readonly clockSkewWarn?: number | null;
+  readonly clockSkewFail?: number | null;
+  readonly output?: "table" | "json";
+}
+
+/** `drawbridge fabric set` */
+export function fabricSetCommand(world: CommandWorld): Command {
+  return new Command("set")
+    .description("change a fabric's settings; what is not named stays as it is")
+    .argument("<fabric>", "name or id")
+    .option("--clock-skew-warn <seconds>", 'alert above this skew of its clock, or "default"', secondsOrDefault)
+    .option("--clock-skew-fail <seconds>", 'not synced above this skew of its clock, or "default"', secondsOrDefault)
+    .addOption(outputOption())
+    .action(async (name: string, options: FabricSetOptions, command: Command) => {
+      const body = { clockSkewWarnSeconds: options.clockSkewWarn, clockSkewFailSeconds: options.clockSkewFail };
+      if (Object.values(body).every((value) => value === undefined))
+        command.error("error: nothing to set: name at least one of --clock-skew-warn, --clock-skew-fail", {
+          exitCode: 2,
+        });
+      const changed = await withApi(world, (api) =>
+        api.call(fabricPath(name), fabricSchema, { method: "PATCH", body }),
+      );
+      const { warnSeconds, failSeconds } = changed.clockLimits;
+      outputOf(world, options).done(
+        `fabric ${changed.name}: its clock may be ${warnSeconds} s off before an alert, ${failSeconds} s before it counts as not synced`,
+        changed,
+      );
+    });
+}
+
+function secondsOrDefault(text: string): number | null {
+  if (text === "default") return null;
+  const seconds = Number(text);
+  if (/^\d+$/.test(text) && seconds >= 1 && seconds <= 86_400) return seconds;
+  throw new InvalidArgumentError('It must be a whole number of seconds from 1 to 86400, or "default".');
+}
