@@ -1,6 +1,7 @@
 import { createLoop, type Clock, type Component } from "@drawbridge/lifecycle";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import type { Logger } from "@drawbridge/telemetry";
+import type { ConfigurationMarks } from "./api-configuration/configuration-marks.ts";
 import type { CertificateAuthority } from "./clients/certificate-authority.ts";
 import type { DesiredHints } from "./control/desired-hints.ts";
 import { refreshIntervalMs, type OwnerDirectory } from "./control/owner-directory.ts";
@@ -16,6 +17,7 @@ import type { Supervisor } from "./tunnel/supervise.ts";
 export interface LoopDeps {
   readonly supervisor: Supervisor;
   readonly hints: Pick<DesiredHints, "reconcile">;
+  readonly marks: Pick<ConfigurationMarks, "reconcile">;
   readonly owners: Pick<OwnerDirectory, "refresh">;
   readonly sessions: Pick<SessionRepository, "giveUpOnSilent">;
   readonly fabrics: Pick<FabricRepository, "countAgents">;
@@ -91,6 +93,7 @@ export function createLoops(deps: LoopDeps): readonly Component[] {
     loop("tunnel tick", Math.min(1_000, settings.deadAfterMs / 4), () => Promise.resolve(supervisor.tick())),
     loop("liveness", Math.min(settings.seenFlushMs, settings.deadAfterMs / 4), flushThenSweep),
     loop("reconcile", settings.heartbeatMs, () => deps.hints.reconcile()),
+    loop("api configuration", settings.heartbeatMs, () => deps.marks.reconcile()),
     loop("identity check", settings.identityCheckMs, () => supervisor.checkIdentities()),
     loop("locks", lockCheckMs, () => supervisor.endLocked()),
     loop("alerts", alertReviewMs, reviewAlerts),

@@ -9,6 +9,7 @@ import {
   FabricProfile,
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { AgentServiceClient } from "@drawbridge/contracts/runtime/v1/agent_service";
+import { ApiBindingServiceClient } from "@drawbridge/contracts/runtime/v1/api_binding_service";
 import { ArtefactReferenceServiceClient } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import {
   AppServiceClient,
@@ -89,6 +90,7 @@ export interface Replica extends AsyncDisposable {
   referencesAs(service: string): Promise<GrpcClient<(typeof ArtefactReferenceServiceClient)["service"]>["call"]>;
   existenceAs(service: string): Promise<GrpcClient<(typeof FabricExistenceServiceClient)["service"]>["call"]>;
   agentsAs(service: string): Promise<GrpcClient<(typeof AgentServiceClient)["service"]>["call"]>;
+  bindingsAs(service: string): Promise<GrpcClient<(typeof ApiBindingServiceClient)["service"]>["call"]>;
   readyz(): Promise<HealthReport>;
 }
 
@@ -265,6 +267,11 @@ async function startReplica(
     },
     agentsAs: async (caller) => {
       const peer = await client(AgentServiceClient, address, identities, caller, "/cp/runtime-manager");
+      peers.push(peer);
+      return peer.call;
+    },
+    bindingsAs: async (caller) => {
+      const peer = await client(ApiBindingServiceClient, address, identities, caller, "/cp/runtime-manager");
       peers.push(peer);
       return peer.call;
     },

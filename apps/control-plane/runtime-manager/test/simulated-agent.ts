@@ -5,6 +5,8 @@ import {
   TunnelServiceClient,
   type ConnectRequest,
   type ConnectResponse,
+  type GetApiConfigurationResponse,
+  type GetApiObjectsResponse,
   type Heartbeat,
   type Hello,
   type Status,
@@ -36,6 +38,8 @@ export interface SimulatedAgent extends AsyncDisposable {
   fetch(
     haveDigest?: string,
   ): Promise<{ readonly notModified: boolean; readonly digest: string; readonly snapshot: Snapshot }>;
+  fetchConfiguration(haveDigest?: string): Promise<GetApiConfigurationResponse>;
+  fetchObjects(digests: readonly Buffer[]): Promise<GetApiObjectsResponse>;
   /** Resolves with the error of the stream, undefined for an orderly end. */
   readonly ended: Promise<unknown>;
   /** Cut the connection without a word. */
@@ -137,6 +141,8 @@ export async function openTunnel({ address, identity, epoch, hello }: AgentOptio
       const snapshot = Snapshot.fromJSON(JSON.parse(Buffer.from(payload).toString()));
       return { notModified: false, digest: response.digest, snapshot };
     },
+    fetchConfiguration: (haveDigest = "") => client.call.getApiConfiguration({ haveDigest }),
+    fetchObjects: (digests) => client.call.getApiObjects({ digests: [...digests] }),
     cut: async () => {
       stream.cancel();
       await client.stop(AbortSignal.abort());

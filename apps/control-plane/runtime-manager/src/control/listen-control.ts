@@ -1,6 +1,7 @@
 import type { Bus, BusMessage, Subscription } from "@drawbridge/bus";
-import { eventSubject } from "@drawbridge/contracts";
+import { eventCodecs, eventSubject } from "@drawbridge/contracts";
 import type { Component } from "@drawbridge/lifecycle";
+import type { ConfigurationMarks } from "../api-configuration/configuration-marks.ts";
 import { agentId, fabricId } from "../domain/ids.ts";
 import type { SessionRegistry } from "../tunnel/session-registry.ts";
 import { controlMessages, decodeMessage, subjects, type KickMessage } from "./control-messages.ts";
@@ -19,6 +20,7 @@ export function createControlListener(deps: {
   readonly replica: string;
   readonly registry: SessionRegistry;
   readonly hints: Pick<DesiredHints, "receive">;
+  readonly marks: Pick<ConfigurationMarks, "receive">;
   /** The trust bundle may have changed, or the phase of a rotation. */
   readonly onTrustNews: () => void;
   readonly runCommand: (agentId: string, data: Uint8Array) => void;
@@ -29,6 +31,13 @@ export function createControlListener(deps: {
   function onDesired({ subject, data }: BusMessage): void {
     const { generation } = decodeMessage(controlMessages.desired, data);
     deps.hints.receive(fabricId(lastToken(subject)), BigInt(generation));
+  }
+
+  function onPublished({ subject, data }: BusMessage): void {
+    const json: unknown = JSON.parse(Buffer.from(data).toString());
+    const published = eventCodecs["apis.configuration.published.v1"].fromJSON(json);
+    if (published.digest === "" || published.fabricId !== lastToken(subject)) return;
+    deps.marks.receive(fabricId(published.fabricId), { revision: published.revision, digest: published.digest });
   }
 
   function onSession({ subject, data }: BusMessage): void {
@@ -46,6 +55,7 @@ export function createControlListener(deps: {
         bus.subscribe(subjects.kick("*"), ({ subject, data }) =>
           kickHere(registry, lastToken(subject), decodeMessage(controlMessages.kick, data)),
         ),
+        bus.subscribe(eventSubject("apis.configuration.published.v1", "*"), onPublished),
         ...trustSubjects.map((subject) => bus.subscribe(subject, deps.onTrustNews)),
         bus.respond(subjects.command(deps.replica, "*"), async ({ subject, data }) => {
           deps.runCommand(lastToken(subject), data);

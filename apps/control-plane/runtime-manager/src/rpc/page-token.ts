@@ -23,12 +23,12 @@ export function readPageToken(token: string, length: number): readonly string[] 
 }
 
 /** @throws DrawbridgeError `PAGE_SIZE_INVALID` (invalid_argument) */
-export function pageSize(asked: number, fallback: number): number {
+export function pageSize(asked: number, fallback: number, atMost = 500): number {
   if (asked === 0) return fallback;
-  if (asked >= 1 && asked <= 500) return asked;
+  if (asked >= 1 && asked <= atMost) return asked;
   throw new DrawbridgeError({
     kind: "invalid_argument",
     code: "PAGE_SIZE_INVALID",
-    message: "page_size must be 1 to 500",
+    message: `page_size must be 1 to ${atMost}`,
   });
 }

@@ -37,10 +37,7 @@ export function createAskToRenew(deps: {
     );
     if (serialNumbers.length === 0 || session.isOver) return;
     for (const serial of serialNumbers) asked.set(serial, nowMs + withinMs + patienceMs);
-    session.send(
-      { $case: "renewNow", value: { reason: "outdated", withinMs, serialNumbers } },
-      { key: "renew-now" },
-    );
+    session.send({ $case: "renewNow", value: { reason: "outdated", withinMs, serialNumbers } }, { key: "renew-now" });
   }
 
   return async () => {

@@ -61,6 +61,7 @@ export function createHandleFrame(deps: HandleFrameDeps): HandleFrame {
           serverTime: now,
           desiredGeneration: session.desired.generation,
           desiredDigest: session.desired.digest,
+          apiConfiguration: session.apiConfiguration && { ...session.apiConfiguration },
         },
       },
       { lane: "urgent", key: "heartbeat" },

@@ -1,6 +1,7 @@
 import { TunnelServiceService, type ConnectRequest } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { defineGrpcService, type CallContext, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import type { ServeConfiguration } from "../api-configuration/serve-configuration.ts";
 import { fabricId } from "../domain/ids.ts";
 import type { HoldSession } from "./hold-session.ts";
 import { snapshotNotReady, type SnapshotCache } from "../snapshot/snapshot-cache.ts";
@@ -17,9 +18,18 @@ export interface TunnelRpcDeps {
   readonly holdSession: HoldSession;
   readonly snapshots: SnapshotCache;
   readonly access: Pick<SnapshotRepository, "access">;
+  readonly configuration: ServeConfiguration;
 }
 
 export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
+  /** The fabric that the caller speaks for, and the generation that it should be at. */
+  async function readerOf({ peer }: CallContext) {
+    const { agentId, serialNumber, ...agent } = agentOf(peer);
+    const id = fabricId(agent.fabricId);
+    const access = await orNotReady(() => deps.access.access({ fabricId: id, agentId, serialNumber }));
+    return { id, wanted: generationOf(access) };
+  }
+
   return defineGrpcService(TunnelServiceService, {
     allow: {
       connect: [{ fabric: "agent" }],
@@ -35,18 +45,21 @@ export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
         await deps.holdSession(session, call, signal);
       },
       getSnapshot: async ({ haveDigest }, context) => {
-        const { agentId, serialNumber, ...agent } = agentOf(context.peer);
-        const id = fabricId(agent.fabricId);
-        const access = await orNotReady(() => deps.access.access({ fabricId: id, agentId, serialNumber }));
-        const wanted = generationOf(access);
+        const { id, wanted } = await readerOf(context);
         const snapshot = await orNotReady(() => deps.snapshots.load(id, wanted));
         if (!snapshot) throw refusals.unknown();
         const { generation, digest } = snapshot;
         if (digest === haveDigest) return { notModified: true, generation: 0n, digest: "", snapshotJws: "" };
         return { notModified: false, generation, digest, snapshotJws: deps.snapshots.sign(snapshot) };
       },
-      getApiConfiguration: () => Promise.reject(apiConfigurationNotReady()),
-      getApiObjects: () => Promise.reject(apiConfigurationNotReady()),
+      getApiConfiguration: async ({ haveDigest }, context) => {
+        const { id } = await readerOf(context);
+        return deps.configuration.root(id, haveDigest);
+      },
+      getApiObjects: async ({ digests }, context) => {
+        const { id } = await readerOf(context);
+        return deps.configuration.objects(id, digests);
+      },
     },
   });
 }
@@ -102,15 +115,6 @@ const refusals = {
 
 function refused(code: string, message: string): DrawbridgeError {
   return new DrawbridgeError({ kind: "permission_denied", code, message });
-}
-
-function apiConfigurationNotReady(): DrawbridgeError {
-  return new DrawbridgeError({
-    kind: "unavailable",
-    code: "API_CONFIGURATION_NOT_READY",
-    message: "the configuration of the fabric's gateways cannot be read now; try again",
-    retryAfterMs: 2_000,
-  });
 }
 
 function helloExpected(message: string): DrawbridgeError {

@@ -1,4 +1,5 @@
 import type { ConnectRequest, ConnectResponse } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { ApiConfigurationMark } from "../clients/api-manager.ts";
 import type { AgentReport } from "../domain/fabric.ts";
 import type { AgentId, FabricId, SessionId } from "../domain/ids.ts";
 import { FrameQueue, type QueueOptions, type ServerFrame } from "./frame-queue.ts";
@@ -58,6 +59,8 @@ export class TunnelSession {
   report: AgentReport;
   /** Nothing before the welcome. */
   desired: DesiredMark = { generation: 0n, digest: "" };
+  /** What api-manager said in this session that gateways should enforce; undefined while it said nothing. */
+  apiConfiguration: ApiConfigurationMark | undefined;
   /** Highest generation that was hinted at before the welcome. */
   hintedGeneration = 0n;
   logsAllowed: boolean;
