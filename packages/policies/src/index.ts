@@ -69,3 +69,4 @@ export { policyJsonSchema, validatePolicy, type FieldProblem, type ValidationVer
 export { createCounterStorage, restoreCounterStorage } from "./counters/counter-storage.ts";
 export { openCounters, type OpenedCounters } from "./counters/open-counters.ts";
 export { openContracts } from "./contracts/paged-contracts.ts";
+export { compileCondition, longestPath, type CompiledCondition } from "./matching/condition.ts";

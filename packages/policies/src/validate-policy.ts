@@ -32,12 +32,48 @@ export function unknownType(type: string): FieldProblem {
 }
 
 export function parseConfiguration(type: PolicyType, configuration: unknown): ParsedConfiguration {
-  const parsed = type.schema.safeParse(configuration, { reportInput: false });
+  const parsed = type.schema.safeParse(configuration, { error: explain });
   if (parsed.success) return { outcome: "valid", configuration: parsed.data };
-  return {
-    outcome: "invalid",
-    problems: parsed.error.issues.map((issue) => ({ field: fieldPath(issue.path), message: issue.message })),
-  };
+  return { outcome: "invalid", problems: parsed.error.issues.flatMap(problemsOfIssue) };
+}
+
+function problemsOfIssue(issue: z.core.$ZodIssue): readonly FieldProblem[] {
+  if (issue.code !== "unrecognized_keys") return [{ field: fieldPath(issue.path), message: issue.message }];
+  return issue.keys.map((key) => ({
+    field: fieldPath([...issue.path, key]),
+    message: "is no field of this policy type",
+  }));
+}
+
+const kindNames: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+};
+
+/** Texts for what JSON Schema says too; none quotes the value, which may be a secret. */
+function explain(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.input === undefined && issue.code !== "custom") return "is missing";
+  switch (issue.code) {
+    case "invalid_type":
+      return `must be ${kindNames[issue.expected] ?? issue.expected}`;
+    case "invalid_value":
+      return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
+    case "too_small":
+      return `must ${bound(issue.origin, "at least", String(issue.minimum))}`;
+    case "too_big":
+      return `must ${bound(issue.origin, "at most", String(issue.maximum))}`;
+    default:
+      return undefined;
+  }
+}
+
+function bound(origin: string, direction: string, limit: string): string {
+  if (origin === "string") return `have ${direction} ${limit} characters`;
+  return origin === "array" ? `have ${direction} ${limit} items` : `be ${direction} ${limit}`;
 }
 
 function fieldPath(path: readonly PropertyKey[]): string {
