@@ -125,11 +125,9 @@ export type BlockedReason = "initializing" | "offline" | "policy_error" | "unres
 export interface ApiSet {
   /** Hex of the SHA-256 of the document's bytes; so another revision is another set. */
   readonly setId: string;
-  /** Sets with the same one differ in their contracts only: what was compiled of one serves the other, with its own contracts. */
-  readonly policiesDigest: string;
   /** Protobuf ApiDocument in shared memory, bytes that can be decoded. */
   readonly document: Uint8Array;
-  /** Protobuf ContractPages in shared memory, in the document's order; `findContract` looks into them. */
+  /** Protobuf ContractPages in shared memory, in the document's order; `openContracts` looks into them. */
   readonly contractPages: readonly Uint8Array[];
   /** Those that policies of the document name, in shared memory; the digest is hex. */
   readonly assets: readonly { readonly digest: string; readonly bytes: Uint8Array }[];
