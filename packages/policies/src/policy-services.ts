@@ -80,8 +80,10 @@ export interface PolicyServices {
   readonly fetch: OutboundFetch;
   /** Key sets of token issuers, shared by all policies of a thread (`createKeySets`). */
   readonly keySets: KeySets;
-  /** Bounds signature and password checks on the thread pool, all policies of a thread together (`createWorkQueue`). */
+  /** Bounds signature checks on the thread pool, 0.1 ms each, all policies of a thread together (`createWorkQueue`). */
   readonly verifications: WorkQueue;
+  /** The same for passwords, 0.1 s each: apart, and one at a time, so that they leave threads to the others. */
+  readonly passwordChecks: WorkQueue;
   readonly startModule: ModuleRunner;
   readonly writeMessageLog: (record: MessageLogRecord) => void;
   readonly raiseAlarm: (alarm: PolicyAlarm) => void;

@@ -45,6 +45,8 @@ export interface PolicyType<C = unknown> {
   readonly needs?: (configuration: C) => readonly ("client" | "principal")[];
   /** Whether the gate has to wait for the contracts. */
   readonly requiresContracts: (configuration: C) => boolean;
+  /** What to store instead of a configuration that an operator gave: its passwords replaced by hashes. */
+  readonly prepare?: (configuration: C) => Promise<unknown>;
   /** Bytes of body that it reads before it decides; 0 for none. */
   readonly bodyBytes: (configuration: C) => number;
   /**
