@@ -56,6 +56,23 @@ export function openChannel(tls: ConnectionOptions, settings: ChannelSettings): 
   });
 }
 
+/** Open a gRPC channel to a Unix socket, which only our own user can have made. */
+export function openUnixChannel({
+  path,
+  maxMessageBytes,
+}: {
+  readonly path: string;
+  readonly maxMessageBytes: number;
+}): Client {
+  return new Client(`unix:${path}`, credentials.createInsecure(), {
+    ...fixedOptions,
+    "grpc.max_reconnect_backoff_ms": 1_000, // nobody else is in the way
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": maxMessageBytes,
+    "grpc.enable_http_proxy": 0,
+  });
+}
+
 function addressOf({ host, port }: ProxySettings): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -18,7 +18,7 @@ import {
   type ClientUnaryCall,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { openChannel, type ProxySettings } from "./grpc-channel.ts";
+import { openChannel, openUnixChannel, type ProxySettings } from "./grpc-channel.ts";
 import { fromGrpcError } from "./grpc-error.ts";
 import type { GrpcMethod, RequestOf, ResponseOf } from "./grpc-service.ts";
 
@@ -45,10 +45,13 @@ export type GrpcCalls<D> = {
 };
 
 export interface GrpcClientOptions {
-  /** host:port */
+  /** host:port, or the path of a Unix socket. */
   readonly address: string;
-  /** Ours, shown to the server and swapped while running; or fixed TLS options (one-way TLS by pin). */
-  readonly identity: IdentityHolder | { readonly tlsOptions: ConnectionOptions };
+  /**
+   * Ours, shown to the server and swapped while running; or fixed TLS options (one-way TLS by pin); or none, at a Unix socket
+   * in a folder that is ours alone.
+   */
+  readonly identity: IdentityHolder | { readonly tlsOptions: ConnectionOptions } | "unix-socket";
   /** Path of the server's SPIFFE ID: "/cp/cert-authority". */
   readonly expectedServer: string;
   readonly logger: Logger;
@@ -93,23 +96,23 @@ export function createGrpcClient<D extends Readonly<Record<string, GrpcMethod>>>
   const { identity } = options;
   let current: Channel | undefined;
   let isStopped = false;
-  const stopWatching = "tlsOptions" in identity ? () => undefined : identity.onChange(() => retire());
+  const stopWatching =
+    identity === "unix-socket" || "tlsOptions" in identity ? () => undefined : identity.onChange(() => retire());
 
   function channel(): Channel {
     if (isStopped)
       throw new DrawbridgeError({ kind: "unavailable", code: "CLIENT_STOPPED", message: "this process is stopping" });
     if (current) return current;
-    const tls =
-      "tlsOptions" in identity
-        ? identity.tlsOptions
-        : clientTlsOptions(identity.get(), { expectedServer: options.expectedServer });
-    const client = openChannel(tls, {
-      address: options.address,
-      maxMessageBytes: options.maxMessageBytes ?? 1024 * 1024,
-      proxy: options.proxy ?? "none",
-    });
-    current = { client, calls: 0, isRetired: false };
+    current = { client: openClient(), calls: 0, isRetired: false };
     return current;
+  }
+
+  function openClient(): Client {
+    const { address, expectedServer } = options;
+    const maxMessageBytes = options.maxMessageBytes ?? 1024 * 1024;
+    if (identity === "unix-socket") return openUnixChannel({ path: address, maxMessageBytes });
+    const tls = "tlsOptions" in identity ? identity.tlsOptions : clientTlsOptions(identity.get(), { expectedServer });
+    return openChannel(tls, { address, maxMessageBytes, proxy: options.proxy ?? "none" });
   }
 
   function retire(): void {

@@ -19,6 +19,7 @@ export { fromGrpcError, toGrpcStatus } from "./grpc-error.ts";
 export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export { defineGrpcService, type CallContext, type GrpcServiceDefinition, type HandlerOf } from "./grpc-service.ts";
 export type { ClientCertificate, Connection, ListenAddress, ProxyNetworks } from "./listener.ts";
+export { createUnixGrpcServer, type UnixGrpcServerOptions } from "./unix-grpc-server.ts";
 export { fieldDetail, problemContentType, toProblem, type Problem } from "./problem.ts";
 export { toPublicError } from "./public-error.ts";
 export {
