@@ -65,8 +65,19 @@ export {
 export type { CompiledApi } from "./pipeline/compiled-api.ts";
 export type { Pipeline } from "./pipeline/pipeline.ts";
 export { inOrder } from "./pipeline/policy-order.ts";
+export { prepareConfiguration } from "./prepare-configuration.ts";
+export { createKeySets, type KeySets } from "./types/jwt-validation/key-sets.ts";
+export { createWorkQueue, type WorkQueue } from "./work-queue.ts";
 export { policyJsonSchema, validatePolicy, type FieldProblem, type ValidationVerdict } from "./validate-policy.ts";
 export { createCounterStorage, restoreCounterStorage } from "./counters/counter-storage.ts";
 export { openCounters, type OpenedCounters } from "./counters/open-counters.ts";
 export { openContracts } from "./contracts/paged-contracts.ts";
 export { compileCondition, longestPath, type CompiledCondition } from "./matching/condition.ts";
+export type { ApiResource } from "./matching/api-resource.ts";
+export {
+  previewMatching,
+  type ConditionPreview,
+  type MatchingPreview,
+  type ResourceMatch,
+} from "./matching/preview-matching.ts";
+export { readOpenApiResources, type OpenApiResources } from "./matching/read-openapi.ts";

@@ -57,18 +57,14 @@ const kindNames: Readonly<Record<string, string>> = {
 /** Texts for what JSON Schema says too; none quotes the value, which may be a secret. */
 function explain(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.input === undefined && issue.code !== "custom") return "is missing";
-  switch (issue.code) {
-    case "invalid_type":
-      return `must be ${kindNames[issue.expected] ?? issue.expected}`;
-    case "invalid_value":
-      return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
-    case "too_small":
-      return `must ${bound(issue.origin, "at least", String(issue.minimum))}`;
-    case "too_big":
-      return `must ${bound(issue.origin, "at most", String(issue.maximum))}`;
-    default:
-      return undefined;
+  if (issue.code === "invalid_type") return `must be ${kindNames[issue.expected] ?? issue.expected}`;
+  if (issue.code === "invalid_value") {
+    return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
   }
+  if (issue.code === "invalid_union") return "has none of the forms that the schema names";
+  if (issue.code === "too_small") return `must ${bound(issue.origin, "at least", String(issue.minimum))}`;
+  if (issue.code === "too_big") return `must ${bound(issue.origin, "at most", String(issue.maximum))}`;
+  return undefined;
 }
 
 function bound(origin: string, direction: string, limit: string): string {
