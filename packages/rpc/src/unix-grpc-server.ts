@@ -1,4 +1,6 @@
+import { createServer, type Socket } from "node:net";
 import { chmod, mkdir, rm } from "node:fs/promises";
+import { once } from "node:events";
 import { dirname } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { systemClock, type Clock, type Component } from "@drawbridge/lifecycle";
@@ -51,6 +53,14 @@ export function createUnixGrpcServer(options: UnixGrpcServerOptions): Component 
     close: () => undefined,
     closed: Promise.resolve(),
   };
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const listener = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    injector.injectConnection(socket);
+  });
+
   for (const service of options.services) {
     const implementation = createImplementation(service, {
       connectionOf: () => connection,
@@ -73,18 +83,18 @@ export function createUnixGrpcServer(options: UnixGrpcServerOptions): Component 
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await chmod(dirname(path), 0o700); // whatever the umask was, and whoever made it
       await rm(path, { force: true });
-      const bound = Promise.withResolvers<void>();
-      server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => {
-        if (error) bound.reject(unusable(path, error));
-        else bound.resolve();
+      listener.listen(path);
+      await once(listener, "listening").catch((error: unknown) => {
+        throw unusable(path, error);
       });
-      await bound.promise;
       await chmod(path, 0o600);
       logger.info({ [field.address]: `unix:${path}` }, "listening");
     },
     stop: async () => {
       // No waiting: clients hold streams for ever, and whatever else is under way they ask for again.
+      listener.close();
       server.forceShutdown();
+      for (const socket of sockets) socket.destroy(); // grpc-js leaves them open
       await rm(path, { force: true });
     },
   };
@@ -98,7 +108,7 @@ function pathTooLong(path: string): DrawbridgeError {
   });
 }
 
-function unusable(path: string, cause: Error): DrawbridgeError {
+function unusable(path: string, cause: unknown): DrawbridgeError {
   return new DrawbridgeError({
     kind: "failed_precondition",
     code: "SOCKET_UNUSABLE",
