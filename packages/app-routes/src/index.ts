@@ -34,7 +34,7 @@ export {
   signalProcess,
   type ProcessRef,
 } from "./process-table.ts";
-export { gatewayDirectory, readRoutes, routesPath, writeRoutes, type AppRoute, type Routes } from "./routes-file.ts";
+export { gatewayDirectory, gatewayPaths, readRoutes, writeRoutes, type AppRoute, type Routes } from "./routes-file.ts";
 export { errorCode, isDiskFull, readStateFile, writeStateFile } from "./state-file.ts";
 export {
   initialUnitState,

@@ -24,13 +24,23 @@ export interface AppRoute {
   readonly statusPath: string;
 }
 
-/** Folder, under the driver's state folder, of all that driver, agent and gateway share. */
+/** Folder of all that driver, agent and gateway share, under the driver's state folder. */
 export function gatewayDirectory(stateDirectory: string): string {
   return join(stateDirectory, "gateway");
 }
 
-export function routesPath(stateDirectory: string): string {
-  return join(gatewayDirectory(stateDirectory), "routes.json");
+/** What is in that folder. */
+export function gatewayPaths(directory: string) {
+  return {
+    directory,
+    routes: join(directory, "routes.json"),
+    /** The agent serves GatewayService on it. */
+    feedSocket: join(directory, "feed.sock"),
+    /** Unit folders of gateway processes, by unit id. */
+    units: join(directory, "units"),
+    /** The gateway's own: what it enforces, kept over restarts. */
+    cache: join(directory, "cache"),
+  } as const;
 }
 
 export const writeRoutes = (path: string, routes: Routes): void => writeStateFile(path, routes);

@@ -4,9 +4,9 @@ import { tempDir } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
 import {
   endpointsPath,
+  gatewayPaths,
   readEndpoints,
   readRoutes,
-  routesPath,
   watchEndpoints,
   writeEndpoints,
   writeRoutes,
@@ -14,7 +14,6 @@ import {
   type DeploymentEndpoints,
   type RoutingTable,
 } from "../src/index.ts";
-import { mkdirSync } from "node:fs";
 
 const deployment: DeploymentEndpoints = {
   key: "sha256:one",
@@ -50,8 +49,7 @@ test("endpoints with a level that is none of ours are not read at all: nothing i
 
 test("routes are read as they were written", async () => {
   await using folder = await tempDir();
-  const path = routesPath(folder.path);
-  mkdirSync(join(folder.path, "gateway"));
+  const path = gatewayPaths(folder.path).routes;
   const routes = {
     sequence: 1,
     apps: [
