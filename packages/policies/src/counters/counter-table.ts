@@ -2,7 +2,7 @@ import { entryWord, headerWord, slotsPerBucket, wordsPerEntry, type CounterLayou
 
 /*
  * Invariants:
- *   - An entry belongs to one (subject of a counter, window), named by its tag; its bucket depends on the subject alone.
+ *   - An entry belongs to one (subject of a counter, window), named by its tag in its bucket.
  *   - A tag is written only by the holder of the bucket's lock, and a tag is at most once in a bucket. So two threads never
  *     count one thing in two places.
  *   - Counting takes no lock: compare-and-exchange on the count, then another look at the tag. If the entry was given away

@@ -36,12 +36,12 @@ export function openCounters(storage: SharedArrayBuffer, nowMs: () => number): O
       return {
         take(subject, window, limit, keepUntilMs): CounterState {
           const hashed = hashOf(subject);
-          const taken = table.take(bucketHash(hashed, own), tagOf(hashed, own, window), limit, keepUntilMs);
+          const taken = table.take(bucketHash(hashed, own, window), tagOf(hashed, own, window), limit, keepUntilMs);
           return taken > 0 ? { isAllowed: true, count: taken } : { isAllowed: false, count: -1 - taken };
         },
         read(subject, window) {
           const hashed = hashOf(subject);
-          return table.read(bucketHash(hashed, own), tagOf(hashed, own, window));
+          return table.read(bucketHash(hashed, own, window), tagOf(hashed, own, window));
         },
       };
     },
@@ -58,8 +58,8 @@ function digest(text: string): SubjectHash {
   return { high: bytes.readInt32LE(0), low: bytes.readInt32LE(4) };
 }
 
-function bucketHash(subject: SubjectHash, counter: SubjectHash): number {
-  return mix(subject.high ^ counter.high);
+function bucketHash(subject: SubjectHash, counter: SubjectHash, window: number): number {
+  return mix(mix(subject.high ^ counter.high) + (window | 0));
 }
 
 /** Never 0, which marks a free entry. */
