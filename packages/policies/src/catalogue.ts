@@ -7,6 +7,8 @@ import { headerRemoval } from "./types/header-removal/header-removal.ts";
 import { ipAllowList, ipBlockList } from "./types/ip-lists/ip-lists.ts";
 import { jsonThreatProtection } from "./types/json-threat-protection/json-threat-protection.ts";
 import { jwtValidation } from "./types/jwt-validation/jwt-validation.ts";
+import { oauth2Introspection } from "./types/oauth2-introspection/oauth2-introspection.ts";
+import { openidConnect } from "./types/openid-connect/openid-connect.ts";
 import { quota } from "./types/quota/quota.ts";
 import { rateLimiting } from "./types/rate-limiting/rate-limiting.ts";
 import { requestSizeLimit } from "./types/request-size-limit/request-size-limit.ts";
@@ -20,6 +22,8 @@ const policyTypes: readonly PolicyType[] = [
   clientIdEnforcement,
   basicAuthentication,
   jwtValidation,
+  oauth2Introspection,
+  openidConnect,
   ipAllowList,
   ipBlockList,
   requestSizeLimit,

@@ -1,5 +1,5 @@
 import type { OutboundFetch, PolicyClock } from "../../policy-services.ts";
-import { RemoteKeys, type KeySource } from "./key-source.ts";
+import { createRemoteKeys, type KeySource } from "./key-source.ts";
 
 /**
  * Key sets by address, one of each in a thread: policies that name the same issuer share its keys and the limit on
@@ -13,13 +13,13 @@ export interface KeySets {
 const mostKeySets = 1000;
 
 export function createKeySets({ fetch, clock }: { fetch: OutboundFetch; clock: PolicyClock }): KeySets {
-  const open = new Map<string, RemoteKeys>();
+  const open = new Map<string, KeySource>();
   return {
     open({ url, ttlMs }) {
       const name = `${ttlMs} ${url}`;
       const known = open.get(name);
       if (known) return known;
-      const created = new RemoteKeys({ url, ttlMs, fetch, clock });
+      const created = createRemoteKeys({ url, ttlMs, fetch, clock });
       open.set(name, created);
       const [oldest] = open.keys();
       if (open.size > mostKeySets && oldest !== undefined) open.delete(oldest);

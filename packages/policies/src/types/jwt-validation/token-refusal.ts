@@ -58,12 +58,13 @@ export function refusalOfProblem(problem: TokenProblem, scopes: readonly string[
   switch (problem) {
     case "busy":
       return busy;
-    case "keys_unavailable":
+    case "unavailable":
       return unavailable;
     case "expired":
       return expired;
     case "scope":
       return scopeRefusal(scopes);
+    case "inactive":
     case "malformed":
     case "algorithm":
     case "unknown_key":

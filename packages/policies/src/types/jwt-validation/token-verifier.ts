@@ -18,9 +18,11 @@ export type TokenProblem =
   | "unknown_key"
   | "signature"
   | ClaimProblem
-  /** Too many checks at once, or no keys: nothing is known about the token. */
+  /** The issuer says that it is not, or no longer, good. */
+  | "inactive"
+  /** Too many checks at once, or no keys or no answer of the issuer: nothing is known about the token. */
   | "busy"
-  | "keys_unavailable";
+  | "unavailable";
 
 export type TokenVerdict =
   | { readonly isGood: true; readonly claims: Readonly<Record<string, unknown>> }
@@ -82,7 +84,7 @@ export function createTokenVerifier({ keys, rules, clock, verifications }: Token
     const routine = source.refresh("routine");
     if (routine === "busy") return "busy";
     if (routine) await routine;
-    if (!source.isUsable()) return "keys_unavailable";
+    if (!source.isUsable()) return "unavailable";
     let candidates = source.candidates(jws.keyId, algorithm);
     if (candidates.length === 0) {
       const refresh = source.refresh("unknown_key");
