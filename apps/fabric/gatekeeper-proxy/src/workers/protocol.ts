@@ -1,3 +1,6 @@
+import type { LogFormat, LogLevel } from "@drawbridge/telemetry";
+import type { DataPlaneSettings } from "../worker/settings.ts";
+
 /*
  * What the main thread and its workers say to each other, over `parentPort`. Every message survives a structured clone.
  *
@@ -19,6 +22,10 @@ export interface WorkerStart {
   readonly gatewayId: string;
   /** Counters of rate limits, shared by all workers; outlives each of them. Laid out by packages/policies. */
   readonly counters: SharedArrayBuffer;
+  /** Absent: the defaults of worker/settings.ts. */
+  readonly settings?: Partial<DataPlaneSettings>;
+  /** Absent: JSON from "info" on. */
+  readonly log?: { readonly level?: LogLevel; readonly format?: LogFormat };
 }
 
 export type ToWorker = Apply | StartDraining;
@@ -96,6 +103,8 @@ export interface Replica {
   readonly replicaId: string;
   readonly address: string;
   readonly port: number;
+  /** What it speaks; absent: HTTP/1.1. "h2c": HTTP/2 over plain text with prior knowledge, as gRPC servers do. */
+  readonly protocol?: "http1" | "h2c";
 }
 
 /** One API of a deployment: its tracked resources and how their gate stands. */

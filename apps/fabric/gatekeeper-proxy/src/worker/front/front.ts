@@ -1,0 +1,35 @@
+import type { BlockList } from "node:net";
+import type { Listener } from "../../workers/protocol.ts";
+import type { RequestContext } from "../exchange/request-context.ts";
+import type { AppRoute } from "../route/app-route.ts";
+
+/** What listeners need of the data plane. */
+export interface FrontHost {
+  readonly context: RequestContext;
+  readonly trusted: BlockList;
+  /** The event loop is late, or there are too many requests: new ones are refused. */
+  readonly isOverloaded: boolean;
+  /** False: no room for another connection from there. */
+  admit(address: string): boolean;
+  release(address: string): void;
+  admitTunnel(): boolean;
+  releaseTunnel(): void;
+  findApp(target: Listener["target"], host: string, path: string): AppRoute | undefined;
+}
+
+/** A listener of the data plane. */
+export interface Front {
+  /** `undefined` once it listens, otherwise the system's error code. */
+  listen(): Promise<string | undefined>;
+  /** Another certificate, other routes; connections stay. */
+  update(listener: Listener): void;
+  /** Whether it listens at that address already. */
+  isAt(listener: Listener): boolean;
+  /** Tell clients of HTTP/2 to go elsewhere with new requests. */
+  startDraining(): void;
+  /** Take no new connections. */
+  stopAccepting(): void;
+  /** Close connections without a request; what is under way ends. */
+  closeIdle(): void;
+  readonly connections: number;
+}

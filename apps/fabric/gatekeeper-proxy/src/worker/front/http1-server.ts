@@ -1,0 +1,124 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Listener } from "../../workers/protocol.ts";
+import { Http1Request } from "../exchange/http1-request.ts";
+import {
+  bodyTooLarge,
+  headTooLarge,
+  malformed,
+  overloaded,
+  requestTooSlow,
+  routeNotFound,
+  type Problem,
+} from "../request/problem.ts";
+import { maxHeaderBytes, type DataPlaneSettings } from "../settings.ts";
+import { answerProblem, writeProblem } from "./answer-problem.ts";
+import { ClientConnection } from "./client-connection.ts";
+import type { FrontHost } from "./front.ts";
+import { isProblem, readArrival, type ArrivalRules } from "./read-arrival.ts";
+import { passUpgrade } from "./pass-upgrade.ts";
+
+/** How often node looks for clients that are too slow. */
+const checkIntervalMs = 1_000;
+
+export function http1Options(settings: DataPlaneSettings): ServerOptions & { readonly optimizeEmptyRequests: true } {
+  return {
+    insecureHTTPParser: false,
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: settings.headersTimeoutMs,
+    requestTimeout: settings.requestTimeoutMs,
+    keepAliveTimeout: settings.keepAliveTimeoutMs,
+    connectionsCheckingInterval: checkIntervalMs,
+    requireHostHeader: false, // refused by us, as problem+json
+    rejectNonStandardBodyWrites: true,
+    optimizeEmptyRequests: true,
+    noDelay: true,
+    shouldUpgradeCallback: mayUpgrade,
+  };
+}
+
+/** HTTP/2 over plain text is for the next hop, not for the app: such a request is answered as HTTP/1.1 (RFC 9113 3.1). */
+function mayUpgrade(request: IncomingMessage): boolean {
+  const protocol = request.headers.upgrade?.trim().toLowerCase();
+  return protocol !== undefined && protocol !== "" && protocol !== "h2c";
+}
+
+/** Handlers of HTTP/1.1 on a server, with TLS or without. `target` is read at each request: it may change. */
+export function serveHttp1(server: Server, host: FrontHost, listener: { readonly target: Listener["target"] }): void {
+  const connections = new WeakMap<Duplex, ClientConnection>();
+  const { context, trusted } = host;
+  const { settings } = context;
+  const rules: ArrivalRules = { pathParameters: settings.pathParameters, trusted };
+  server.maxRequestsPerSocket = settings.requestsPerConnection;
+  server.maxHeadersCount = 0; // node would leave out what is more, silently; we refuse it
+
+  function connectionOf(socket: Socket): ClientConnection {
+    const known = connections.get(socket);
+    if (known !== undefined) return known;
+    const isTls = "encrypted" in socket;
+    const connection = new ClientConnection({ peerAddress: socket.remoteAddress, isTls, trusted });
+    connections.set(socket, connection);
+    socket.once("close", () => connection.onClose());
+    return connection;
+  }
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const connection = connectionOf(request.socket);
+    const arrival = readArrival(request, connection, rules);
+    if (isProblem(arrival)) return answerProblem(response, arrival);
+    if (host.isOverloaded) return answerProblem(response, overloaded);
+    const app = host.findApp(listener.target, arrival.fields.host, arrival.target.path);
+    if (app === undefined) return answerProblem(response, routeNotFound);
+    new Http1Request(context, arrival, request, response, connection).begin(app);
+  }
+
+  server.on("request", onRequest);
+  server.on("checkContinue", onRequest);
+  server.on("checkExpectation", onRequest);
+  server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
+    writeProblem(socket, malformed("This method is not served."));
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const connection = connections.get(socket);
+    // An answer that has begun cannot become another one.
+    if (error.code === "ECONNRESET" || connection?.isBusy === true) return void socket.destroy();
+    writeProblem(socket, problemOf(error.code));
+  });
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const connection = connectionOf(request.socket);
+    const arrival = readArrival(request, connection, rules);
+    if (isProblem(arrival)) return writeProblem(socket, arrival);
+    if (arrival.fields.bodyLength !== 0 || arrival.fields.upgrade === "") {
+      return writeProblem(socket, malformed("A request for another protocol has no body and names it in Connection."));
+    }
+    const app = host.findApp(listener.target, arrival.fields.host, arrival.target.path);
+    if (app === undefined) return writeProblem(socket, routeNotFound);
+    if (host.isOverloaded || !host.admitTunnel()) return writeProblem(socket, overloaded);
+    socket.once("close", () => host.releaseTunnel());
+    passUpgrade({ context, arrival, app, socket, head, connection });
+  });
+}
+
+export function createHttp1Server(settings: DataPlaneSettings): Server {
+  return createHttpServer(http1Options(settings));
+}
+
+function problemOf(code = ""): Problem {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return headTooLarge;
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+      return bodyTooLarge;
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return requestTooSlow;
+    default:
+      return malformed("The request is not HTTP as RFC 9112 has it.");
+  }
+}

@@ -1,0 +1,48 @@
+/** Limits of the data plane; the defaults are those of docs/gatekeeper-proxy.md. */
+export interface DataPlaneSettings {
+  /** Client: the whole head within. */
+  readonly headersTimeoutMs: number;
+  /** Client: head and body within; 0 for no limit (long uploads). */
+  readonly requestTimeoutMs: number;
+  /** Client: idle between two requests. Longer than that of common load balancers (60 s), so that they close first. */
+  readonly keepAliveTimeoutMs: number;
+  readonly requestsPerConnection: number;
+  /** Connections of this thread, and of one address. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  /** Upgraded connections of this thread. */
+  readonly tunnels: number;
+  /** Requests under way in this thread. */
+  readonly requests: number;
+  readonly connectTimeoutMs: number;
+  readonly responseTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Requests are refused while the event loop is late by more. */
+  readonly shedDelayMs: number;
+  /** `;` in paths. */
+  readonly pathParameters: "refuse" | "pass";
+  /** Networks of proxies in front, whose X-Forwarded-For is believed: "10.0.0.0/8". */
+  readonly trustedProxies: readonly string[];
+  /** Streams of one HTTP/2 connection. */
+  readonly http2Streams: number;
+}
+
+export const defaultSettings: DataPlaneSettings = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 75_000,
+  requestsPerConnection: 10_000,
+  connections: 20_000,
+  connectionsPerAddress: 10_000,
+  tunnels: 10_000,
+  requests: 10_000,
+  connectTimeoutMs: 5_000,
+  responseTimeoutMs: 60_000,
+  idleTimeoutMs: 60_000,
+  shedDelayMs: 200,
+  pathParameters: "refuse",
+  trustedProxies: [],
+  http2Streams: 100,
+};
+
+export const maxHeaderBytes = 16 * 1024;

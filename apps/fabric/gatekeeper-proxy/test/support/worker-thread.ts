@@ -1,0 +1,123 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { Worker } from "node:worker_threads";
+import { createCounterStorage } from "@drawbridge/policies";
+import type {
+  AnalyticsRecord,
+  App,
+  Change,
+  FromWorker,
+  Listener,
+  Replica,
+  WorkerStart,
+} from "../../src/workers/protocol.ts";
+
+export interface WorkerThread extends AsyncDisposable {
+  /** Resolves when it is in force; what the worker said on the way. */
+  apply(...changes: Change[]): Promise<readonly FromWorker[]>;
+  post(message: { type: "drain"; stopAccepting: "later" | "now" }): void;
+  /** Everything it has said. */
+  readonly heard: readonly FromWorker[];
+  records(): readonly AnalyticsRecord[];
+  /** The first message that fits, said already or later. */
+  wait<T extends FromWorker["type"]>(
+    type: T,
+    fits?: (message: Extract<FromWorker, { type: T }>) => boolean,
+  ): Promise<Extract<FromWorker, { type: T }>>;
+}
+
+/** A data plane as it runs in production: a thread that is told everything over its port. */
+export async function startWorker(start: Partial<WorkerStart> = {}): Promise<WorkerThread> {
+  const workerData: WorkerStart = {
+    workerIndex: 0,
+    workerCount: 1,
+    gatewayId: "gateway-0",
+    counters: createCounterStorage(1_024),
+    log: { level: "error" },
+    ...start,
+  };
+  const worker = new Worker(new URL("../../src/worker/main.ts", import.meta.url), { workerData });
+  const heard: FromWorker[] = [];
+  let wake = Promise.withResolvers<void>();
+  let failure: unknown;
+  worker.on("message", (message: FromWorker) => {
+    heard.push(message);
+    wake.resolve();
+    wake = Promise.withResolvers();
+  });
+  worker.on("error", (error) => {
+    failure = error;
+    wake.resolve();
+  });
+  let sequence = 0;
+
+  const wait: WorkerThread["wait"] = async (type, fits = () => true) => {
+    for (let seen = 0; ;) {
+      for (; seen < heard.length; seen += 1) {
+        const message = heard[seen];
+        // The type was compared.
+        if (message?.type === type && fits(message as never)) return message as never;
+      }
+      if (failure !== undefined) throw failure;
+      await wake.promise;
+    }
+  };
+  await wait("started");
+  return {
+    heard,
+    wait,
+    records: () => heard.flatMap((message) => (message.type === "analytics" ? message.records : [])),
+    post: (message) => worker.postMessage(message),
+    async apply(...changes) {
+      sequence += 1;
+      const mine = sequence;
+      const before = heard.length;
+      worker.postMessage({ type: "apply", sequence: mine, changes });
+      await wait("applied", (message) => message.sequence === mine);
+      return heard.slice(before);
+    },
+    async [Symbol.asyncDispose]() {
+      await worker.terminate();
+    },
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+export function anApp(options: {
+  readonly replicas: readonly Replica[];
+  readonly bindings?: App["deployments"][number]["bindings"];
+  readonly appId?: string;
+}): App {
+  return {
+    appId: options.appId ?? "app-1",
+    appName: "orders",
+    environment: "prod",
+    deployments: [
+      {
+        deployment: "d1",
+        ready: options.replicas,
+        listed: options.replicas.map(({ replicaId }) => replicaId),
+        bindings: options.bindings ?? [],
+      },
+    ],
+  };
+}
+
+export function aListener(port: number, options: Partial<Listener> = {}): Listener {
+  return {
+    listenerId: `l-${port}`,
+    address: "127.0.0.1",
+    port,
+    tls: undefined,
+    target: { kind: "app", appId: "app-1" },
+    ...options,
+  };
+}
