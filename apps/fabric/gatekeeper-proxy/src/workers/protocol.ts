@@ -48,6 +48,7 @@ export type Change =
   | { readonly change: "app_removed"; readonly appId: string }
   /** Replicas of an app that was set; nothing else of it changes. */
   | { readonly change: "replicas_set"; readonly appId: string; readonly deployments: readonly Replicas[] }
+  /** Gates that the worker does not know are left out: the app that names them follows in the same `apply`. */
   | {
       readonly change: "verdicts_set";
       readonly verdicts: readonly { readonly gateId: string; readonly verdict: Verdict }[];
