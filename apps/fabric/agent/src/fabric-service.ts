@@ -1,3 +1,4 @@
+import { gatewayDirectory, gatewayPaths } from "@drawbridge/app-routes";
 import type { AlertBoard } from "./alerts/alert-board.ts";
 import { registerAgentMetrics } from "./agent-metrics.ts";
 import { createBundleStore } from "./artefacts/bundle-store.ts";
@@ -18,6 +19,7 @@ import { diagnoseEndpoint } from "./doctor/diagnose-endpoint.ts";
 import { createEgressGate } from "./egress/egress-gate.ts";
 import type { EgressLedger } from "./egress/egress-ledger.ts";
 import { createAgentCredentials, type AgentCredentials } from "./identity/agent-credentials.ts";
+import { createGatewaySide } from "./gateway/gateway-side.ts";
 import type { IdentityStore } from "./identity/identity-store.ts";
 import type { AgentIdentity } from "./identity/load-agent-identity.ts";
 import type { Recovery } from "./identity/recovery-port.ts";
@@ -183,9 +185,23 @@ export function createFabricService(deps: FabricDeps): FabricService {
     driver,
     executor,
     desired: () => desired.current(),
+    gatesOf: (appId) => gateways.gatesOf(appId),
     onReport: (report) => reporter.update(report),
     alerts,
     clock,
+    logger,
+  });
+  const shared = gatewayPaths(gatewayDirectory(layout.cluster));
+  const gateways = createGatewaySide({
+    fabricId,
+    socketPath: shared.feedSocket,
+    rootPath: layout.apiConfiguration,
+    trustBundle: () => credentials.trustBundle(),
+    tunnelState: () => tunnel.state(),
+    onGatesChanged: () => loop.wake(),
+    alerts,
+    clock,
+    random,
     logger,
   });
   const logs = createLogsSender({
@@ -201,6 +217,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
     credentials,
     onAdopted: () => {
       desired.forgetRefusals(); // it may have been signed under the new root
+      gateways.trustChanged();
       renewal.trustChanged();
     },
     alerts,
@@ -263,7 +280,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
         { address, credentials, proxy, ledger: deps.ledger, clock, measuredSkewMs: () => skew.measuredMs() },
         signal,
       ),
-    handlers: createEventRouter({ desired, reporter, skew, logs, renewal, adoptTrustBundle, alerts }),
+    handlers: createEventRouter({ desired, reporter, skew, logs, renewal, adoptTrustBundle, gateways, alerts }),
     clock,
     random,
     logger,
@@ -322,7 +339,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
   };
   return {
-    components: [resolver, preparation, loop, tunnel, watch, clockWatch, renewal.loop, renewOrder],
+    components: [resolver, preparation, gateways, loop, tunnel, watch, clockWatch, renewal.loop, renewOrder],
     credentials,
     tunnel,
     renewal,

@@ -19,7 +19,10 @@ export type AlertReason =
   | "RenewalFailing"
   | "AgentLocked"
   | "AppsNotInSnapshot"
-  | "ClusterUnavailable";
+  | "ClusterUnavailable"
+  | "ApiConfigurationRefused"
+  | "GatewayFeedDown"
+  | "GatewayDown";
 
 /** The alerts that hold now: one per reason. */
 export interface AlertBoard {

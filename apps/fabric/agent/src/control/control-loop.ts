@@ -1,3 +1,4 @@
+import type { GateStatus } from "@drawbridge/contracts/runtime/v1/gate";
 import { type Clock, type Component } from "@drawbridge/lifecycle";
 import { field, type Logger } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
@@ -12,6 +13,8 @@ export interface ControlLoopOptions {
   readonly driver: Pick<ClusterDriver, "observe">;
   readonly executor: AppExecutor;
   readonly desired: () => DesiredSnapshot | undefined;
+  /** How the gates of an app stand, as gateways say. */
+  readonly gatesOf: (appId: string) => readonly GateStatus[];
   /** Called after every pass. */
   readonly onReport: (report: Report) => void;
   readonly alerts: AlertBoard;
@@ -85,12 +88,18 @@ export function createControlLoop(options: ControlLoopOptions): ControlLoop {
           wish,
           observed: observed.get(wish.appId),
           progress: progress.get(wish.appId),
+          gates: options.gatesOf(wish.appId),
           earlier: earlier.get(wish.appId) ?? [],
           now,
         }),
       ),
       ...desired.unusable.map((app) =>
-        reportUnusable(app, { observed: observed.get(app.appId), earlier: earlier.get(app.appId) ?? [], now }),
+        reportUnusable(app, {
+          observed: observed.get(app.appId),
+          gates: options.gatesOf(app.appId),
+          earlier: earlier.get(app.appId) ?? [],
+          now,
+        }),
       ),
     ];
     const removedAppIds = desired.tombstones

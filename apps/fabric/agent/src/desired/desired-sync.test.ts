@@ -57,6 +57,8 @@ function aSession(answer: TunnelSession["getSnapshot"]) {
     serverChainDer: () => [],
     occupy: () => () => undefined,
     idle: () => Promise.resolve(),
+    getApiConfiguration: () => Promise.reject(new Error("not asked for")),
+    getApiObjects: () => Promise.reject(new Error("not asked for")),
     getSnapshot: (haveDigest, signal) => {
       asked.times += 1;
       return answer(haveDigest, signal);
@@ -146,6 +148,7 @@ test("looks at a refused snapshot at once when a new trust bundle was adopted (R
       loop: { name: "", start: () => Promise.resolve(), stop: () => Promise.resolve(), wake: () => undefined },
     },
     adoptTrustBundle,
+    gateways: { welcomed: () => undefined, announce: () => undefined },
     alerts,
   });
   router.onWelcome(session);

@@ -83,12 +83,19 @@ test.for<readonly [string, Partial<AppWish>, ObservedApp | undefined, AppProgres
     "progressing",
   ],
 ])("when %s the phase follows", ([, change, observed, progress, phase]) => {
-  const report = reportApp({ wish: { ...wish, ...change }, observed, progress, earlier: [], now });
+  const report = reportApp({ wish: { ...wish, ...change }, observed, progress, gates: [], earlier: [], now });
   expect(report).toMatchObject({ phase, observedGeneration: 2n });
 });
 
 test("a failure says its reason and what goes on serving", () => {
-  const { conditions } = reportApp({ wish, observed: seen(["ready"], old), progress: failed, earlier: [], now });
+  const { conditions } = reportApp({
+    wish,
+    observed: seen(["ready"], old),
+    progress: failed,
+    gates: [],
+    earlier: [],
+    now,
+  });
   expect(conditions.find(({ type }) => type === "Failed")).toMatchObject({
     status: "True",
     reason: "CrashLoop",
@@ -101,6 +108,7 @@ test("the time of a condition is that of its last change of status", () => {
     wish,
     observed: seen(["ready", "ready"]),
     progress: applied,
+    gates: [],
     earlier: [],
     now,
   }).conditions;
@@ -109,6 +117,7 @@ test("the time of a condition is that of its last change of status", () => {
     wish,
     observed: seen(["ready", "ready"]),
     progress: applied,
+    gates: [],
     earlier,
     now: later,
   }).conditions;
@@ -117,6 +126,7 @@ test("the time of a condition is that of its last change of status", () => {
     wish,
     observed: seen(["ready", "crashed"]),
     progress: applied,
+    gates: [],
     earlier,
     now: later,
   }).conditions;
@@ -195,7 +205,7 @@ test.for<readonly [string, Partial<AppWish>, ObservedApp | undefined, AppProgres
     { Failed: "None: nothing has failed" },
   ],
 ])("when %s the conditions say what is and where to look", ([, change, observed, progress, texts]) => {
-  const { conditions } = reportApp({ wish: { ...wish, ...change }, observed, progress, earlier: [], now });
+  const { conditions } = reportApp({ wish: { ...wish, ...change }, observed, progress, gates: [], earlier: [], now });
   const said = Object.fromEntries(conditions.map(({ type, reason, message }) => [type, `${reason}: ${message}`]));
   expect(said).toMatchObject(texts);
 });
@@ -210,7 +220,7 @@ test("no report claims missing replicas while it counts all of them as ready", (
   const states = [seen(["ready", "ready"]), seen(["ready", "ready"], old), seen(["ready", "ready", "crashed"])];
   for (const progress of progresses)
     for (const observed of states) {
-      const ready = reportApp({ wish, observed, progress, earlier: [], now }).conditions[0];
+      const ready = reportApp({ wish, observed, progress, gates: [], earlier: [], now }).conditions[0];
       expect(ready?.reason, ready?.message).not.toBe("SomeReplicasNotReady");
     }
 });

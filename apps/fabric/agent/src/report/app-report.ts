@@ -1,3 +1,4 @@
+import type { GateStatus } from "@drawbridge/contracts/runtime/v1/gate";
 import type { ObservedApp, ObservedReplica } from "../cluster/cluster-driver.ts";
 import type { AppProgress } from "../control/app-progress.ts";
 import { isAsWished } from "../control/plan-steps.ts";
@@ -25,6 +26,8 @@ export interface AppReport {
   readonly replicas: readonly ObservedReplica[];
   readonly conditions: readonly Condition[];
   readonly endpoints: readonly string[];
+  /** Of its tracked resources, as gateways say. */
+  readonly gates: readonly GateStatus[];
 }
 
 /** What to say about an app besides its conditions' times. */
@@ -34,12 +37,13 @@ export interface ReportInput {
   readonly wish: AppWish;
   readonly observed: ObservedApp | undefined;
   readonly progress: AppProgress | undefined;
+  readonly gates: readonly GateStatus[];
   /** Conditions of the last report: their times stay where the status is the same. */
   readonly earlier: readonly Condition[];
   readonly now: Date;
 }
 
-export function reportApp({ wish, observed, progress, earlier, now }: ReportInput): AppReport {
+export function reportApp({ wish, observed, progress, gates, earlier, now }: ReportInput): AppReport {
   const readyReplicas = observed?.replicas.filter(({ state }) => state === "ready").length ?? 0;
   const phase = phaseOf({ wish, observed, progress, readyReplicas });
   const verdicts = [
@@ -58,15 +62,16 @@ export function reportApp({ wish, observed, progress, earlier, now }: ReportInpu
     replicas: observed?.replicas ?? [],
     conditions: withTimes(verdicts, earlier, now),
     endpoints: observed?.endpoints ?? [],
+    gates,
   };
 }
 
 /** An app whose wish cannot be used: what ran before goes on. */
 export function reportUnusable(
   app: UnusableApp,
-  about: { readonly observed: ObservedApp | undefined; readonly earlier: readonly Condition[]; readonly now: Date },
+  about: Pick<ReportInput, "observed" | "gates" | "earlier" | "now">,
 ): AppReport {
-  const { observed, earlier, now } = about;
+  const { observed, gates, earlier, now } = about;
   const readyReplicas = observed?.replicas.filter(({ state }) => state === "ready").length ?? 0;
   const message = `the deployment cannot be used: ${app.problem}; what ran before goes on. Correct it and deploy again`;
   return {
@@ -88,6 +93,7 @@ export function reportUnusable(
       now,
     ),
     endpoints: observed?.endpoints ?? [],
+    gates,
   };
 }
 

@@ -29,6 +29,6 @@ export function reportToProto(report: AppReport, observedAt: Date): AppStatus {
     conditions: report.conditions.map((condition) => ({ ...condition })),
     endpoints: [...report.endpoints],
     observedAt,
-    gates: [],
+    gates: [...report.gates],
   };
 }

@@ -9,6 +9,7 @@ export interface StateLayout {
   readonly recoveryKey: string;
   readonly joinState: string;
   readonly desired: string;
+  readonly apiConfiguration: string;
   readonly bundles: string;
   readonly downloads: string;
   readonly configurations: string;
@@ -31,6 +32,7 @@ export function stateLayout(root: string): StateLayout {
     recoveryKey: join(root, "recovery", "key.pem"),
     joinState: join(root, "recovery", "join-state"),
     desired: join(root, "desired"),
+    apiConfiguration: join(root, "desired", "api-configuration.json"),
     bundles: join(root, "bundles", "sha256"),
     downloads: join(root, "bundles", "downloads"),
     configurations: join(root, "configurations", "sha256"),

@@ -1,6 +1,6 @@
 import type { ConnectResponse } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { boundedRenewalWaitMs, boundedWaitMs } from "./session-terms.ts";
-import type { TunnelEvent } from "./tunnel-events.ts";
+import type { ApiConfigurationMark, TunnelEvent } from "./tunnel-events.ts";
 
 type Frame = NonNullable<ConnectResponse["frame"]>;
 
@@ -8,12 +8,16 @@ type Frame = NonNullable<ConnectResponse["frame"]>;
 export function eventsFromFrame(frame: Frame, correlationId: string): readonly TunnelEvent[] {
   switch (frame.$case) {
     case "heartbeatAck": {
-      const { serverTime, desiredGeneration, desiredDigest } = frame.value;
+      const { serverTime, desiredGeneration, desiredDigest, apiConfiguration } = frame.value;
       const desired: TunnelEvent = {
         event: "desired",
         desired: { generation: desiredGeneration, digest: desiredDigest },
       };
-      return serverTime ? [{ event: "serverTime", serverTime }, desired] : [desired];
+      return [
+        ...(serverTime ? [{ event: "serverTime", serverTime } as const] : []),
+        desired,
+        ...configurationEvents(apiConfiguration),
+      ];
     }
     case "notify":
       return [{ event: "desired", desired: { generation: frame.value.generation, digest: frame.value.digest } }];
@@ -29,8 +33,13 @@ export function eventsFromFrame(frame: Frame, correlationId: string): readonly T
       return [{ event: "drain", withinMs: boundedWaitMs(frame.value.reconnectWithinMs), reason: frame.value.reason }];
     case "trustBundleChanged":
       return [{ event: "trustBundle", sequence: frame.value.sequence, succession: frame.value.succession }];
-    case "welcome":
-      return frame.value.serverTime ? [{ event: "serverTime", serverTime: frame.value.serverTime }] : [];
+    case "welcome": {
+      const { serverTime, apiConfiguration } = frame.value;
+      return [
+        ...(serverTime ? [{ event: "serverTime", serverTime } as const] : []),
+        ...configurationEvents(apiConfiguration),
+      ];
+    }
     case "renewResult": {
       const { trustBundle, certificatesDer, errorCode, errorMessage, retryAfterMs } = frame.value;
       const offer = trustBundle && trustBundle.sequence > 0n ? trustBundle : undefined;
@@ -42,8 +51,13 @@ export function eventsFromFrame(frame: Frame, correlationId: string): readonly T
       return [{ event: "renewNow", withinMs: boundedRenewalWaitMs(withinMs), serialNumbers }];
     }
     case "apiConfigurationChanged":
-      return [{ event: "apiConfiguration", mark: frame.value }];
+      return configurationEvents(frame.value);
     case "kick":
       return [];
   }
+}
+
+/** Absent while the control plane cannot say: what it said before stands. */
+function configurationEvents(mark: ApiConfigurationMark | undefined): readonly TunnelEvent[] {
+  return mark === undefined ? [] : [{ event: "apiConfiguration", mark }];
 }

@@ -1,6 +1,7 @@
 import type { AlertBoard } from "../alerts/alert-board.ts";
 import type { ClockSkew } from "../clock/clock-skew.ts";
 import type { DesiredSync } from "../desired/desired-sync.ts";
+import type { GatewaySide } from "../gateway/gateway-side.ts";
 import type { LogsSender } from "../logs/logs-sender.ts";
 import type { StatusReporter } from "../report/status-reporter.ts";
 import type { TunnelHandlers } from "./tunnel-client.ts";
@@ -15,6 +16,7 @@ export interface EventRouterOptions {
   readonly logs: Pick<LogsSender, "begin" | "cancel">;
   readonly renewal: Pick<Renewal, "hear" | "loop">;
   readonly adoptTrustBundle: (offer: TrustBundleOffer, session: TunnelSession) => Promise<void>;
+  readonly gateways: Pick<GatewaySide, "welcomed" | "announce">;
   readonly alerts: AlertBoard;
 }
 
@@ -29,6 +31,7 @@ export function createEventRouter(options: EventRouterOptions): TunnelHandlers {
       options.renewal.loop.wake();
       desired.announce(session.terms.desired, session);
       desired.forgetRefusals();
+      options.gateways.welcomed(session);
     },
     onEvent(event, session) {
       switch (event.event) {
@@ -55,6 +58,8 @@ export function createEventRouter(options: EventRouterOptions): TunnelHandlers {
           options.renewal.hear(event);
           return;
         case "apiConfiguration":
+          options.gateways.announce(event.mark, session);
+          return;
         case "drain": // the client's own business
           return;
       }

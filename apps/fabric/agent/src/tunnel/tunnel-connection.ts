@@ -1,7 +1,11 @@
 import {
   ConnectRequest,
+  GetApiConfigurationRequest,
+  GetApiObjectsRequest,
   GetSnapshotRequest,
   type ConnectResponse,
+  type GetApiConfigurationResponse,
+  type GetApiObjectsResponse,
   type GetSnapshotResponse,
   type Hello,
   type TunnelServiceService,
@@ -35,7 +39,8 @@ interface Outgoing {
 
 /** For TCP, TLS and Welcome together. */
 const welcomeTimeoutMs = 20_000;
-const snapshotTimeoutMs = 30_000;
+/** For a snapshot, or for parts of what gateways enforce. */
+const callTimeoutMs = 30_000;
 /** The server has this long to answer a goodbye. */
 const goodbyeTimeoutMs = 2_000;
 
@@ -148,6 +153,8 @@ export class TunnelConnection {
       occupy: () => this.#occupy(),
       idle: () => this.#idle(),
       getSnapshot: (haveDigest, signal) => this.#getSnapshot(haveDigest, signal),
+      getApiConfiguration: (haveDigest, signal) => this.#getApiConfiguration(haveDigest, signal),
+      getApiObjects: (digests, signal) => this.#getApiObjects(digests, signal),
       leave: (reason) => this.#leave(reason),
     };
     void this.#beat(terms);
@@ -230,18 +237,50 @@ export class TunnelConnection {
     if (this.#session === undefined) this.finish({ end: "broken", error: welcomeTimeout(this.#options.address) });
   }
 
-  async #getSnapshot(haveDigest: string, signal: AbortSignal): Promise<GetSnapshotResponse> {
+  #getSnapshot(haveDigest: string, signal: AbortSignal): Promise<GetSnapshotResponse> {
     const request: GetSnapshotRequest = { haveDigest };
+    const bytes = GetSnapshotRequest.encode(request).finish();
+    return this.#ask({ message: request, method: "GetSnapshot", sizeBytes: bytes.length, signal }, (options) =>
+      this.#options.client.call.getSnapshot(request, options),
+    );
+  }
+
+  #getApiConfiguration(haveDigest: string, signal: AbortSignal): Promise<GetApiConfigurationResponse> {
+    const request: GetApiConfigurationRequest = { haveDigest };
+    const bytes = GetApiConfigurationRequest.encode(request).finish();
+    return this.#ask({ message: request, method: "GetApiConfiguration", sizeBytes: bytes.length, signal }, (options) =>
+      this.#options.client.call.getApiConfiguration(request, options),
+    );
+  }
+
+  #getApiObjects(digests: readonly Buffer[], signal: AbortSignal): Promise<GetApiObjectsResponse> {
+    const request: GetApiObjectsRequest = { digests: [...digests] };
+    const bytes = GetApiObjectsRequest.encode(request).finish();
+    return this.#ask({ message: request, method: "GetApiObjects", sizeBytes: bytes.length, signal }, (options) =>
+      this.#options.client.call.getApiObjects(request, options),
+    );
+  }
+
+  /** A call beside the stream, on its connection; it ends with the session. */
+  async #ask<A>(
+    asked: {
+      readonly message: object;
+      readonly method: "GetSnapshot" | "GetApiConfiguration" | "GetApiObjects";
+      readonly sizeBytes: number;
+      readonly signal: AbortSignal;
+    },
+    call: (options: { readonly signal: AbortSignal; readonly timeoutMs: number }) => Promise<A>,
+  ): Promise<A> {
+    const { message, method, sizeBytes } = asked;
     this.#options.egress.admit({
       peer: `runtime-manager ${this.#options.address}`,
-      messageType: "tunnel.getSnapshot",
-      sizeBytes: GetSnapshotRequest.encode(request).finish().length,
-      content: { kind: "protobuf", typeName: "drawbridge.tunnel.v1.GetSnapshotRequest", message: request },
+      messageType: `tunnel.g${method.slice(1)}`,
+      sizeBytes,
+      content: { kind: "protobuf", typeName: `drawbridge.tunnel.v1.${method}Request`, message },
     });
-    const both = AbortSignal.any([signal, this.#ending.signal]);
     const release = this.#occupy();
     try {
-      return await this.#options.client.call.getSnapshot(request, { signal: both, timeoutMs: snapshotTimeoutMs });
+      return await call({ signal: AbortSignal.any([asked.signal, this.#ending.signal]), timeoutMs: callTimeoutMs });
     } finally {
       release();
     }

@@ -1,4 +1,10 @@
-import type { ConnectRequest, GetSnapshotResponse, Heartbeat } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type {
+  ConnectRequest,
+  GetApiConfigurationResponse,
+  GetApiObjectsResponse,
+  GetSnapshotResponse,
+  Heartbeat,
+} from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import type { Lane } from "./frame-queue.ts";
 import type { SessionEnd, SessionTerms, TunnelEvent } from "./tunnel-events.ts";
 
@@ -23,6 +29,10 @@ export interface TunnelSession {
   /** Resolves when what was queued has been written: for senders of much. Rejects when the session has ended. */
   drained(): Promise<void>;
   getSnapshot(haveDigest: string, signal: AbortSignal): Promise<GetSnapshotResponse>;
+  /** The root of what gateways enforce. */
+  getApiConfiguration(haveDigest: string, signal: AbortSignal): Promise<GetApiConfigurationResponse>;
+  /** Parts of it, by the SHA-256 of each. */
+  getApiObjects(digests: readonly Buffer[], signal: AbortSignal): Promise<GetApiObjectsResponse>;
   /** Send a heartbeat now, besides those in their turn: what it says has changed. */
   beat(): void;
   /** Certificates that the server showed, leaf first, DER. */

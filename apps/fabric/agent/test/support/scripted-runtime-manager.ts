@@ -1,15 +1,18 @@
 import { createHash } from "node:crypto";
+import { ConfigurationRoot } from "@drawbridge/contracts/apis/v1/configuration";
 import { Snapshot, type AppSpec } from "@drawbridge/contracts/runtime/v1/app";
 import {
   TunnelServiceService,
   type ConnectRequest,
+  type ApiConfigurationMark,
   type ConnectResponse,
+  type GetApiConfigurationResponse,
   type GetSnapshotResponse,
   type Renew,
   type RenewResult,
   type Welcome,
 } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
-import type { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { IdentityHolder, signJws, type IdentitySnapshot, type TrustBundle } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService, type HandlerOf } from "@drawbridge/rpc";
 import { createTestLogger, type TestCa } from "@drawbridge/testkit";
@@ -63,6 +66,14 @@ export interface ScriptedRuntimeManager extends AsyncDisposable {
   /** The next answers to GetSnapshot are what this makes of the true one. */
   tamper: (response: GetSnapshotResponse) => GetSnapshotResponse;
   readonly snapshotRequests: number;
+  /** Sign this as what gateways should enforce; sessions are told, and those that come. */
+  publish(change?: Partial<ConfigurationRoot>): Promise<ApiConfigurationMark>;
+  /** Keep a part of it; answers with its digest. */
+  keepObject(bytes: Buffer): Buffer;
+  /** Requests for parts, as they came. */
+  readonly objectRequests: readonly (readonly Buffer[])[];
+  /** Answers to them take until this has resolved. */
+  objectsHeld: Promise<void>;
   /** Cut every connection without a word. */
   cut(): void;
 }
@@ -94,6 +105,9 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
   const arrivals: { readonly index: number; readonly resolve: (session: ScriptedSession) => void }[] = [];
   let desired: GetSnapshotResponse = { notModified: false, generation: 0n, digest: "", snapshotJws: "" };
   let snapshotRequests = 0;
+  let published: GetApiConfigurationResponse | undefined;
+  const objects = new Map<string, Buffer>();
+  const objectRequests: (readonly Buffer[])[] = [];
 
   const script: ScriptedRuntimeManager = {
     address: "",
@@ -114,6 +128,30 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     kicksSuperseded: false,
     acknowledgesStatus: true,
     tamper: (response) => response,
+    objectRequests,
+    objectsHeld: Promise.resolve(),
+    keepObject: (bytes) => {
+      const digest = createHash("sha256").update(bytes).digest();
+      objects.set(digest.toString("hex"), bytes);
+      return digest;
+    },
+    async publish(change = {}) {
+      const root = ConfigurationRoot.fromPartial({
+        fabricId: options.fabricId,
+        incarnationId: "incarnation-1",
+        revision: (published?.mark?.revision ?? 0n) + 1n,
+        issuedAt: new Date(),
+        ...change,
+      });
+      const payload = Buffer.from(JSON.stringify(ConfigurationRoot.toJSON(root)));
+      const mark = { revision: root.revision, digest: `sha256:${createHash("sha256").update(payload).digest("hex")}` };
+      const apiManager = await options.ca.issueService("api-manager");
+      const rootJws = await signJws({ payload, signer: apiManager, type: "drawbridge-apis+jws" });
+      published = { notModified: false, mark, rootJws };
+      script.welcome = { ...script.welcome, apiConfiguration: mark };
+      for (const session of sessions) session.send({ $case: "apiConfigurationChanged", value: mark });
+      return mark;
+    },
     get snapshotRequests() {
       return snapshotRequests;
     },
@@ -155,8 +193,18 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
           getApiObjects: [{ fabric: "agent" }],
         },
         handlers: {
-          getApiConfiguration: () => Promise.reject(new Error("not asked for")),
-          getApiObjects: () => Promise.reject(new Error("not asked for")),
+          getApiConfiguration: ({ haveDigest }) => {
+            if (!published) return Promise.reject(notReady());
+            const notModified = published.mark?.digest === haveDigest;
+            return Promise.resolve({ ...published, notModified, rootJws: notModified ? "" : published.rootJws });
+          },
+          getApiObjects: async ({ digests }) => {
+            objectRequests.push(digests);
+            await script.objectsHeld;
+            const found = digests.map((digest) => objects.get(digest.toString("hex")));
+            if (found.includes(undefined)) throw unknownObject();
+            return { objects: found.filter((object) => object !== undefined) };
+          },
           connect: async (call, { peer }) => {
             const session = createSession(call, peer?.serialNumber ?? "", {
               renew: (request) => script.renewals.answer(request),
@@ -301,6 +349,14 @@ function createSession(call: TunnelCall, serialNumber: string, hooks: SessionHoo
   call.on("cancelled", () => over.resolve());
   void over.promise.catch(() => undefined).then(() => ended.resolve());
   return { over: over.promise };
+}
+
+function notReady(): DrawbridgeError {
+  return new DrawbridgeError({ kind: "unavailable", code: "API_CONFIGURATION_NOT_READY", message: "none published" });
+}
+
+function unknownObject(): DrawbridgeError {
+  return new DrawbridgeError({ kind: "not_found", code: "API_OBJECT_UNKNOWN", message: "no such object" });
 }
 
 /** A bundle that nobody has. */
