@@ -4,6 +4,7 @@ import { clientIdEnforcement } from "./types/client-id-enforcement/client-id-enf
 import { cors } from "./types/cors/cors.ts";
 import { headerInjection } from "./types/header-injection/header-injection.ts";
 import { headerRemoval } from "./types/header-removal/header-removal.ts";
+import { httpCaching } from "./types/http-caching/http-caching.ts";
 import { ipAllowList, ipBlockList } from "./types/ip-lists/ip-lists.ts";
 import { jsonThreatProtection } from "./types/json-threat-protection/json-threat-protection.ts";
 import { jwtValidation } from "./types/jwt-validation/jwt-validation.ts";
@@ -33,6 +34,7 @@ const policyTypes: readonly PolicyType[] = [
   slaRateLimiting,
   spikeControl,
   quota,
+  httpCaching,
   headerInjection,
   headerRemoval,
 ];

@@ -35,8 +35,8 @@ export interface PolicyType<C = unknown> {
    * of the field. Secrets of the operator carry `.meta({ secret: true })`.
    */
   readonly schema: z.ZodType<C>;
-  /** "first": before all others whatever its order, and without conditions. */
-  readonly position: "first" | "ordered";
+  /** "first": before all others whatever its order, and without conditions. "last": after all others. */
+  readonly position: "first" | "ordered" | "last";
   /** At most one of its kind for one request: two whose conditions may both match are refused at save. */
   readonly isSingle?: boolean;
   /** What it leaves in the exchange for later policies. */
@@ -60,8 +60,21 @@ export interface PolicyType<C = unknown> {
   ) => Enforcement | Promise<Enforcement>;
 }
 
-/** Checks a definition against `C` and forgets it, so that types of different configurations fit in one catalogue. */
+/**
+ * Checks a definition against `C` and forgets it, so that types of different configurations fit in one catalogue. `needs` of
+ * the result takes a configuration as it was saved, without its defaults; what the schema refuses needs nothing.
+ */
 export function definePolicyType<C>(definition: PolicyType<C>): PolicyType {
-  // The catalogue parses a configuration with this type's schema before it calls any of its functions.
-  return definition as unknown as PolicyType;
+  const { needs, schema } = definition;
+  const defined: PolicyType<C> = needs
+    ? {
+        ...definition,
+        needs(saved) {
+          const parsed = schema.safeParse(saved);
+          return parsed.success ? needs(parsed.data) : [];
+        },
+      }
+    : definition;
+  // compileApi parses a configuration with this type's schema before it calls any other of its functions.
+  return defined as unknown as PolicyType;
 }
