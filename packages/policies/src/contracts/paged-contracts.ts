@@ -1,11 +1,10 @@
 import { hash } from "node:crypto";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Contract } from "@drawbridge/contracts/apis/v1/configuration";
 import type { ClientContract, ContractSet } from "./contract-set.ts";
 
-/** Fields of the wire format that are read here: ContractPage.contracts and Contract.client_id. */
+/** ContractPage.contracts on the wire. */
 const contractsField = 1;
-const clientIdField = 2;
 /** Contracts found lately are kept decoded; there may be 100,000 of them, few of which are busy. */
 const mostFound = 4_096;
 
@@ -25,8 +24,10 @@ export function openContracts(pages: readonly Uint8Array[], count: number): Cont
       const known = found.get(clientId);
       if (known !== undefined) return known;
       const page = pages[bucketOf(clientId, pages.length)];
-      const contract = page && findOnPage(page, Buffer.from(clientId));
-      if (contract === undefined) return undefined;
+      if (page === undefined || clientId === "") return undefined;
+      const wire = findOnPage(Buffer.from(page.buffer, page.byteOffset, page.byteLength), clientId);
+      if (wire === undefined) return undefined;
+      const contract = fromWire(wire);
       if (found.size >= mostFound) found.clear();
       found.set(clientId, contract);
       return contract;
@@ -39,37 +40,39 @@ export function bucketOf(clientId: string, pages: number): number {
   return hash("sha256", clientId, "buffer").readUInt32BE(0) % pages;
 }
 
-function findOnPage(page: Uint8Array, clientId: Buffer): ClientContract | undefined {
+/**
+ * The contract of that client on an encoded page. The id's bytes are searched for first, natively: an unknown client costs
+ * no decoding, a known one the decoding of its own contract.
+ */
+function findOnPage(page: Buffer, clientId: string): Contract | undefined {
+  const id = Buffer.from(clientId);
+  let entry = { start: 0, end: 0 };
+  for (let at = page.indexOf(id); at !== -1; at = page.indexOf(id, entry.end)) {
+    entry = entryAround(page, entry.end, at);
+    const contract = Contract.decode(page.subarray(entry.start, entry.end));
+    if (contract.clientId === clientId) return contract;
+    // The bytes were in another field, or part of a longer id: no contract before the entry's end is this client's.
+  }
+  return undefined;
+}
+
+/** The entry of ContractPage.contracts that holds position `at`; `from` is the end of an entry before it. */
+function entryAround(page: Buffer, from: number, at: number): { readonly start: number; readonly end: number } {
   const reader = new BinaryReader(page);
-  while (reader.pos < reader.len) {
+  reader.pos = from;
+  while (reader.pos <= at) {
     const [field, type] = reader.tag();
     if (field === contractsField) {
       const length = reader.uint32();
-      const end = reader.pos + length;
-      if (isOf(page.subarray(reader.pos, end), clientId)) {
-        return fromWire(Contract.decode(page.subarray(reader.pos, end)));
-      }
+      const start = reader.pos;
+      const end = start + length;
+      if (at < end) return { start, end };
       reader.pos = end;
     } else {
       reader.skip(type);
     }
   }
-  return undefined;
-}
-
-/** Whether the encoded contract is that client's. */
-function isOf(contract: Uint8Array, clientId: Buffer): boolean {
-  const reader = new BinaryReader(contract);
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (field === clientIdField && type === WireType.LengthDelimited) {
-      const length = reader.uint32();
-      if (length !== clientId.length) return false;
-      return clientId.equals(contract.subarray(reader.pos, reader.pos + length));
-    }
-    reader.skip(type);
-  }
-  return false;
+  throw new RangeError("contract page: not in its format");
 }
 
 function fromWire(contract: Contract): ClientContract {

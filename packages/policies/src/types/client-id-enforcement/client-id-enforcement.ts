@@ -1,12 +1,20 @@
-import { BoundedCache } from "../../bounded-cache.ts";
 import type { ClientContract } from "../../contracts/contract-set.ts";
 import { definePolicyType } from "../../policy-type.ts";
 import { createCredentialReader } from "./credentials.ts";
 import { clientIdEnforcementSchema } from "./schema.ts";
 import { verifySecret } from "./verify-secret.ts";
 
-/** Pairs of id and secret found valid are kept: one lookup instead of a hash and two comparisons. */
-const mostVerified = 10_000;
+/** Clients found valid are kept: two look-ups instead of a hash and two comparisons. */
+const mostVerified = 16_384;
+
+/** Two during a rotation. */
+const mostSecrets = 4;
+
+interface VerifiedClient {
+  readonly contract: ClientContract;
+  /** Until when a secret is valid, by the secret. Found by its hash, so that its time tells nothing of what it resembles. */
+  readonly secrets: Map<string, number>;
+}
 
 export const clientIdEnforcement = definePolicyType({
   type: "client-id-enforcement",
@@ -20,8 +28,17 @@ export const clientIdEnforcement = definePolicyType({
   bodyBytes: () => 0,
   create({ credentials, check, keepSecret }, { contracts, refuse }) {
     const reader = createCredentialReader(credentials);
-    const verified = new BoundedCache<ClientContract>(mostVerified);
+    const verified = new Map<string, VerifiedClient>();
     let verifiedAgainst = contracts.current;
+    const remember = (contract: ClientContract, secret: string, validUntilMs: number): void => {
+      const known = verified.get(contract.clientId);
+      if (known !== undefined && known.secrets.size < mostSecrets) {
+        known.secrets.set(secret, validUntilMs);
+        return;
+      }
+      if (verified.size >= mostVerified) verified.clear();
+      verified.set(contract.clientId, { contract, secrets: new Map([[secret, validUntilMs]]) });
+    };
     const contractOf = (clientId: string, secret: string | undefined, nowMs: number): ClientContract | undefined => {
       if (check === "id_only") return contracts.current.find(clientId);
       if (secret === undefined) return undefined;
@@ -30,13 +47,13 @@ export const clientIdEnforcement = definePolicyType({
         verified.clear();
         verifiedAgainst = contracts.current;
       }
-      const key = `${clientId}\0${secret}`;
-      const known = verified.get(key, nowMs);
-      if (known !== undefined) return known;
+      const known = verified.get(clientId);
+      const knownUntilMs = known?.secrets.get(secret);
+      if (known !== undefined && knownUntilMs !== undefined && nowMs < knownUntilMs) return known.contract;
       const contract = contracts.current.find(clientId);
       const validUntilMs = verifySecret(contract, secret, nowMs);
       if (contract === undefined || validUntilMs === undefined) return undefined;
-      verified.set(key, contract, validUntilMs);
+      remember(contract, secret, validUntilMs);
       return contract;
     };
     return {
