@@ -17,7 +17,7 @@ const literal = /"(INTERNAL|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"/g;
 const property = /\b(?:code|errorCode)\??:\s*([^,;{}]*)/g;
 /** Functions that take a code as an argument; whoever writes another adds it here. */
 const helper =
-  /\b(?:refused|refuse|notFound|invalid|unavailable|kick|assertName|requestInvalid)\(([^;{}]{0,400}?)(?:;|\{|\}|=>|$)/g;
+  /\b(?:refused|refuse|notFound|invalid|unavailable|kick|assertName|assertLabel|fieldError|requestInvalid)\(([^;{}]{0,400}?)(?:;|\{|\}|=>|$)/g;
 const kindAndCode = /kind:\s*"(\w+)",\s*code:\s*"(\w+)"/g;
 
 /** Every code that one source file raises, with the kind where it stands right before the code. */

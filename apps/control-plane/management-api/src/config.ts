@@ -21,6 +21,9 @@ export const configSchema = z.object({
   MONITORING_INGEST_ADDRESS: hostPort().optional().meta({
     description: "host:port of monitoring-ingest's internal gRPC; without it nothing is said of collectors",
   }),
+  API_MANAGER_ADDRESS: hostPort().optional().meta({
+    description: "host:port of api-manager's internal gRPC; without it there are no routes for APIs",
+  }),
   BOOTSTRAP_ADMIN_PASSWORD_FILE: secretFile().optional().meta({
     description:
       "file that holds the password of the first administrator; needed while there is no user, ignored afterwards",

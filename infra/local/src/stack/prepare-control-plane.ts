@@ -88,6 +88,7 @@ export async function prepareControlPlane(backing: Backing, options: PrepareOpti
   });
   await readOrCreateSecret(layout.secret("cert-authority.kek"));
   await readOrCreateSecret(layout.secret("config-resolver.kek"));
+  await readOrCreateSecret(layout.secret("api-manager.kek"));
   await readOrCreateSecret(layout.secret("activation.join-state-key"));
   await writeAdminPassword(layout);
 

@@ -99,6 +99,7 @@ export const services: readonly ServiceDefinition[] = [
       ...allocatorOfTunnels,
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.runtimeManager),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.tunnel),
+      DRAWBRIDGE_API_MANAGER_ADDRESS: at(context.ports.internal.apiManager),
     }),
   },
   {
@@ -115,6 +116,19 @@ export const services: readonly ServiceDefinition[] = [
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
       DRAWBRIDGE_BLOB_DIR: context.layout.bundles,
       DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: context.layout.secret("config-resolver.kek"),
+    }),
+  },
+  {
+    name: "api-manager",
+    directory: "apps/control-plane/api-manager",
+    args: [],
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.apiManager,
+    environment: (context) => ({
+      ...controlPlane("api-manager", context.ports.ops.apiManager, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.apiManager),
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
+      DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: context.layout.secret("api-manager.kek"),
     }),
   },
   {
@@ -143,6 +157,7 @@ export const services: readonly ServiceDefinition[] = [
       DRAWBRIDGE_CONFIG_RESOLVER_ADDRESS: at(context.ports.internal.configResolver),
       DRAWBRIDGE_BUNDLE_UPLOAD_ADDRESS: at(context.ports.bundleUpload),
       DRAWBRIDGE_MONITORING_INGEST_ADDRESS: at(context.ports.internal.monitoringIngest),
+      DRAWBRIDGE_API_MANAGER_ADDRESS: at(context.ports.internal.apiManager),
       DRAWBRIDGE_BOOTSTRAP_ADMIN_PASSWORD_FILE: context.layout.secret("admin-password"),
     }),
   },

@@ -200,7 +200,9 @@ async function neighboursOf(
     owner.apiId === undefined ? [] : await listPolicies(tx, sealer, org, { environment, apiId: undefined });
   return [...automated, ...others]
     .filter((policy) => policy.enabled)
-    .map((policy) => ({ ...policy, automated: policy.owner.apiId === undefined, order: policy.position }));
+    .map(({ name, type, owner: { apiId }, position, configuration, conditions }) => {
+      return { name, type, automated: apiId === undefined, order: position, configuration, conditions };
+    });
 }
 
 function isSame(one: PolicyView, other: PolicyView): boolean {
