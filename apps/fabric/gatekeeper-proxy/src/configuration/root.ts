@@ -8,6 +8,7 @@ export interface Root {
   /** "sha256:<hex>" over the JWS payload: how link and agent name it. */
   readonly digest: string;
   readonly jws: string;
+  readonly fabricId: string;
   readonly incarnationId: string;
   readonly revision: bigint;
   readonly issuedAt: Date;
@@ -25,11 +26,12 @@ const longestJws = 8 * 1024 * 1024;
  * Verify who signed a root and for which fabric it is, and read it. The chain must have been valid when the root was signed,
  * not now: a root stays in force until there is another, also for ever without a connection, long after its signer's
  * certificate has run out.
+ * @param trust.fabricId `undefined`: of any fabric
  * @throws DrawbridgeError `JWS_INVALID`, `JWS_SIGNER_UNEXPECTED`, `CERTIFICATE_*` (unauthenticated), `API_ROOT_INVALID` (data_loss)
  */
 export async function verifyRoot(
   jws: string,
-  trust: { readonly trustBundle: TrustBundle; readonly fabricId: string },
+  trust: { readonly trustBundle: TrustBundle; readonly fabricId: string | undefined },
 ): Promise<Root> {
   if (jws.length > longestJws) throw invalid(`it is longer than ${longestJws} characters`);
   const claimed = decodeRoot(Buffer.from(jws.split(".")[1] ?? "", "base64url"));
@@ -41,10 +43,12 @@ export async function verifyRoot(
     at: claimed.issuedAt,
   });
   const root = decodeRoot(payload);
-  if (root.fabricId !== trust.fabricId) throw invalid(`it is for fabric ${root.fabricId}`);
+  if (trust.fabricId !== undefined && root.fabricId !== trust.fabricId)
+    throw invalid(`it is for fabric ${root.fabricId}`);
   return {
     digest: `sha256:${createHash("sha256").update(payload).digest("hex")}`,
     jws,
+    fabricId: root.fabricId,
     incarnationId: root.incarnationId,
     revision: root.revision,
     issuedAt: root.issuedAt,

@@ -6,7 +6,7 @@ import {
   type Link,
 } from "@drawbridge/contracts/gateway/v1/gateway_service";
 import type { Clock, Component } from "@drawbridge/lifecycle";
-import type { TrustBundle } from "@drawbridge/pki";
+import { defaultRefreshHintSeconds, type TrustBundle } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcClient } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
 import type { GetObjects } from "../configuration/fetch-objects.ts";
@@ -104,7 +104,7 @@ export function createFeed(options: FeedOptions): Feed {
         return events.onRoot(frame.value.rootJws);
       case "trustBundle": {
         const { sequence, trustDomain, rootsDer } = frame.value;
-        return events.onTrustBundle({ sequence, trustDomain, rootsDer, refreshHintSeconds: 0 });
+        return events.onTrustBundle({ sequence, trustDomain, rootsDer, refreshHintSeconds: defaultRefreshHintSeconds });
       }
       case undefined:
         return undefined; // of an agent that is newer than we are

@@ -52,6 +52,8 @@ export class Gatekeeper {
   readonly #changedApps = new Map<string, ServedApp | undefined>();
   readonly #listenersToTry = new Set<string>();
   #isBindingStale = false;
+  #isReviewStale = true;
+  #reviewAtMs: number | undefined;
   #isScheduled = false;
   #sequence = 0;
 
@@ -132,9 +134,11 @@ export class Gatekeeper {
     return [...[...this.#sets.values()].flatMap((sets) => sets.everything()), ...apps, ...listeners];
   }
 
-  /** When time alone changes something, monotonic. */
-  nextReviewMs(): number | undefined {
-    return this.gates.nextReviewMs(this.#factsOf);
+  /** For a clock that ticks: review all gates if time alone has changed one. */
+  tick(): void {
+    if (this.#isReviewStale) this.#reviewAtMs = this.gates.nextReviewMs(this.#factsOf);
+    this.#isReviewStale = false;
+    if (this.#reviewAtMs !== undefined && this.#deps.clock.monotonicMs() >= this.#reviewAtMs) this.reviewAll();
   }
 
   explain(record: GateRecord): GateExplanation {
@@ -278,6 +282,7 @@ export class Gatekeeper {
 
   /** Ask the gates of all APIs that changed, and tell the workers what follows, in one message. */
   #answer(): void {
+    this.#isReviewStale = true;
     const sequence = this.#sequence + 1;
     const changed: GateRecord[] = [];
     const verdicts: { gateId: string; verdict: Verdict }[] = [];
