@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { decodeStateFile } from "./decode-state-file.ts";
+import { gatesFrom, type DeploymentGates } from "./deployment-gates.ts";
 import { jsonFields, textItem } from "./json-fields.ts";
 import { writeStateFile } from "./state-file.ts";
 
@@ -14,30 +15,11 @@ export interface Endpoints {
 }
 
 /** The replicas that one deploy, restart or roll-back made. */
-export interface DeploymentEndpoints {
+export interface DeploymentEndpoints extends DeploymentGates {
   /** Changes with every deploy, restart and roll-back; neither with scaling nor with a crash. */
   readonly key: string;
   readonly revision: string;
   readonly replicaIds: readonly string[];
-  /** In the manifest. */
-  readonly runtimeVersion: string | undefined;
-  readonly level: GatekeeperLevel;
-  /** "app", "environment", "fabric" or "runtime version 4.1.0". */
-  readonly levelSource: string;
-  /** In the manifest: what the gates of this deployment are for. */
-  readonly apis: readonly BoundApi[];
-}
-
-const gatekeeperLevels = ["strict", "flexible", "disabled"] as const;
-export type GatekeeperLevel = (typeof gatekeeperLevels)[number];
-
-export interface BoundApi {
-  readonly name: string;
-  readonly version: string;
-  /** "/" or "/orders". */
-  readonly basePath: string;
-  /** Tracked ones, with methods in upper case or "*" and paths below the base path; none: everything below it. */
-  readonly resources: readonly { readonly method: string; readonly path: string }[];
 }
 
 export function endpointsPath(appDirectory: string): string {
@@ -61,22 +43,6 @@ function deploymentFrom(value: unknown): DeploymentEndpoints {
     key: json.text("key"),
     revision: json.text("revision"),
     replicaIds: json.list("replicaIds", textItem),
-    runtimeVersion: json.optional("runtimeVersion", json.text),
-    level: json.oneOf("level", gatekeeperLevels),
-    levelSource: json.text("levelSource"),
-    apis: json.list("apis", boundApiFrom),
-  };
-}
-
-function boundApiFrom(value: unknown): BoundApi {
-  const json = jsonFields(value);
-  return {
-    name: json.text("name"),
-    version: json.text("version"),
-    basePath: json.text("basePath"),
-    resources: json.list("resources", (item) => {
-      const resource = jsonFields(item);
-      return { method: resource.text("method"), path: resource.text("path") };
-    }),
+    ...gatesFrom(json),
   };
 }

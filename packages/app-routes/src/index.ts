@@ -1,11 +1,10 @@
+export type { BoundApi, DeploymentGates, GatekeeperLevel } from "./deployment-gates.ts";
 export {
   endpointsPath,
   readEndpoints,
   writeEndpoints,
-  type BoundApi,
   type DeploymentEndpoints,
   type Endpoints,
-  type GatekeeperLevel,
 } from "./endpoints-file.ts";
 export {
   frontArgument,

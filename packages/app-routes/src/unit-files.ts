@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { gatesFrom, type DeploymentGates } from "./deployment-gates.ts";
 import { decodeStateFile } from "./decode-state-file.ts";
 import { jsonFields, textItem, type JsonFields } from "./json-fields.ts";
 import { refFrom } from "./process-ref-from-json.ts";
@@ -45,6 +46,8 @@ export interface UnitSpec {
   readonly runAs: { readonly uid: number; readonly gid: number } | undefined;
   readonly logs: { readonly maxFileBytes: number; readonly maxFiles: number };
   readonly restart: { readonly baseMs: number; readonly capMs: number; readonly resetAfterMs: number };
+  /** Of a replica: what the gateway needs of its deployment, as it was when that began. */
+  readonly gates?: DeploymentGates | undefined;
 }
 
 export interface PortRange {
@@ -158,6 +161,7 @@ export function readUnitSpec(paths: UnitPaths): UnitSpec | undefined {
       capMs: json.fields("restart").number("capMs"),
       resetAfterMs: json.fields("restart").number("resetAfterMs"),
     },
+    gates: json.optional("gates", (name) => gatesFrom(json.fields(name))),
   }));
 }
 

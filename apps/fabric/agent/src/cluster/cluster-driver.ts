@@ -31,6 +31,8 @@ export interface DesiredApp {
   /** Already unpacked and verified; read-only. */
   readonly bundleDirectory: string;
   readonly manifest: Manifest;
+  /** What an operator set for the gates of its tracked resources; "" for nothing. Counts from the next deployment on. */
+  readonly gatekeeper: { readonly value: string; readonly origin: "app" | "environment" | "fabric" };
   /** Plain properties. */
   readonly environment: Readonly<Record<string, string>>;
   /** Resolved secure properties: never in argv, never in a file of the driver's, never in an error. */
@@ -61,7 +63,9 @@ export interface ObservedReplica {
 /** What is wrong with a running app beyond what its replicas say; material for conditions. */
 export type AppProblem =
   | { readonly kind: "crash_loop"; readonly replicaId: string; readonly restarts: number; readonly lastExit: string }
-  | { readonly kind: "port_in_use"; readonly port: number; readonly holder: string | undefined };
+  | { readonly kind: "port_in_use"; readonly port: number; readonly holder: string | undefined }
+  /** The gateway, through which alone the app is reached, does not run. */
+  | { readonly kind: "gateway_down"; readonly lastExit: string };
 
 export interface ObservedApp {
   readonly appId: string;

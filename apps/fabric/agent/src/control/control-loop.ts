@@ -59,6 +59,7 @@ export function createControlLoop(options: ControlLoopOptions): ControlLoop {
     const steps = planSteps({ desired, observed, progress: executor.progress(), nowMs: clock.monotonicMs() });
     for (const step of steps) executor.begin(step);
     if (desired) forgetOthers(desired);
+    tellOfGateway();
     last = reportOf(desired);
     options.onReport(last);
   }
@@ -73,6 +74,20 @@ export function createControlLoop(options: ControlLoopOptions): ControlLoop {
       alerts.raise(
         "AppsNotInSnapshot",
         `${strangers.length} app(s) run here that the control plane neither wants nor deleted (${names.slice(0, 10).join(", ")}): they are left alone`,
+      );
+    }
+  }
+
+  function tellOfGateway(): void {
+    const without = [...observed.values()].filter(({ problems }) =>
+      problems.some(({ kind }) => kind === "gateway_down"),
+    );
+    if (without.length === 0) alerts.clear("GatewayDown");
+    else {
+      const names = without.map(({ name }) => name).toSorted();
+      alerts.raise(
+        "GatewayDown",
+        `the gateway does not run: ${without.length} app(s) with tracked APIs cannot be reached (${names.slice(0, 10).join(", ")}); see its log`,
       );
     }
   }

@@ -42,6 +42,7 @@ export function desiredAppOf(
     bundleDigest: wish.bundle.digest,
     bundleDirectory: bundle.directory,
     manifest,
+    gatekeeper: wish.gatekeeper,
     environment: verdict.values,
     secrets,
   };

@@ -74,6 +74,7 @@ function actionFor(
 /** Whether what is there is what is wanted; replicas that only restart are the driver's business and count as there. */
 export function isAsWished(wish: AppWish, observed: ObservedApp | undefined): boolean {
   if (observed === undefined || observed.appliedSpecDigest !== wish.specDigest) return false;
+  if (observed.problems.some(({ kind }) => kind === "gateway_down")) return false;
   const alive = observed.replicas.filter(({ state }) => state !== "stopped" && state !== "draining");
   return alive.length === (wish.desiredState === "running" ? wish.replicas : 0);
 }

@@ -18,6 +18,12 @@ export interface RolloutPace {
   readonly drainTimeoutSeconds: number;
 }
 
+export interface GatekeeperSetting {
+  /** As it was written; empty: nobody set it. */
+  readonly value: string;
+  readonly origin: "app" | "environment" | "fabric";
+}
+
 /** What one app should be, checked. */
 export interface AppWish {
   readonly appId: string;
@@ -34,6 +40,8 @@ export interface AppWish {
   /** 0 lets the driver choose. */
   readonly publicPort: number;
   readonly pace: RolloutPace;
+  /** What an operator set for the gatekeeper, and where; no part of `specDigest`: it counts from the next deployment on. */
+  readonly gatekeeper: GatekeeperSetting;
   /** Identity of everything above: equal digest, nothing to do. */
   readonly specDigest: string;
   /** Trace of the operator's command; empty outside a trace. */

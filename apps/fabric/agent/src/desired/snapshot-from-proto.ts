@@ -1,6 +1,6 @@
 import { DesiredState, Snapshot, type AppSpec, type ArtefactRef } from "@drawbridge/contracts/runtime/v1/app";
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { AppWish, Artefact, DesiredSnapshot, RolloutPace, UnusableApp } from "./app-wish.ts";
+import type { AppWish, Artefact, DesiredSnapshot, GatekeeperSetting, RolloutPace, UnusableApp } from "./app-wish.ts";
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -81,10 +81,18 @@ function checkSpec(spec: AppSpec): AppWish | UnusableApp {
     configuration,
     publicPort: spec.publicPort,
     pace: paceOf(spec),
+    gatekeeper: gatekeeperOf(spec),
     specDigest: spec.specDigest,
     traceparent: spec.traceparent,
   };
 }
+
+/** What is set where this agent does not know of counts as set for the app. */
+function gatekeeperOf({ gatekeeper, gatekeeperSource }: AppSpec): GatekeeperSetting {
+  const isWider = gatekeeperSource === "environment" || gatekeeperSource === "fabric";
+  return { value: gatekeeper.slice(0, maxGatekeeperCharacters), origin: isWider ? gatekeeperSource : "app" };
+}
+const maxGatekeeperCharacters = 100;
 
 function checkArtefact(ref: ArtefactRef, maxBytes: number): Artefact | undefined {
   if (!digestPattern.test(ref.digest) || !pathPattern.test(ref.path) || !ref.path.endsWith(ref.digest))

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http";
-import { Socket } from "node:net";
+import { Server as NetServer, Socket } from "node:net";
 import type { Clock } from "@drawbridge/lifecycle";
 import { forwardRequest } from "./forward-request.ts";
 import { forwardUpgrade, isPassedOnUpgrade } from "./forward-upgrade.ts";
@@ -7,6 +7,8 @@ import { requestRefused, sendProblem } from "./problem.ts";
 import type { ReplicaPool } from "./replica-pool.ts";
 
 const closePollMs = 50;
+/** For so long who sends another request on his connection is answered, and told that it was the last one. */
+const noticeMs = 500;
 const maxHeaderBytes = 32_768;
 const headersTimeoutMs = 30_000;
 /** Longer than the idle timeout of common load balancers (60 s), so that they close first. */
@@ -33,7 +35,9 @@ export function createFrontServer(options: {
     shouldUpgradeCallback: isPassedOnUpgrade,
   });
 
+  let isClosing = false;
   server.on("request", (request, response) => {
+    if (isClosing) response.shouldKeepAlive = false;
     forwardRequest(request, response, options).catch(() => sendProblem(response, requestRefused));
   });
   server.on("upgrade", (request, socket, head) => {
@@ -45,11 +49,15 @@ export function createFrontServer(options: {
     listen: (address, port) => listenOn(server, address, port),
     close: async () => {
       const closed = new AbortController();
-      server.close(() => closed.abort());
+      isClosing = true;
+      // Not server.close(), which would cut connections on which the next request is just being sent.
+      NetServer.prototype.close.call(server, () => closed.abort());
+      const noticeEndsAtMs = options.clock.monotonicMs() + noticeMs;
       while (!closed.signal.aborted) {
-        server.closeIdleConnections(); // also those that have just become idle
         await options.clock.sleep(closePollMs);
+        if (options.clock.monotonicMs() >= noticeEndsAtMs) server.closeIdleConnections();
       }
+      server.close(() => undefined); // it listens no more: this ends the timers of its connections
     },
   };
 }
@@ -61,7 +69,8 @@ function listenOn(server: Server, host: string, port: number): Promise<string | 
       resolve(error.code ?? "unknown");
     };
     server.once("error", onError);
-    server.listen({ host, port, exclusive: true }, () => {
+    // Shared for the moment in which an app goes over between front and gateway; whoever does not share is still refused.
+    server.listen({ host, port, exclusive: true, reusePort: true }, () => {
       server.removeListener("error", onError);
       resolve(undefined);
     });

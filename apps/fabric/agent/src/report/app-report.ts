@@ -237,6 +237,11 @@ function problemText(observed: ObservedApp): { readonly reason: string; readonly
         reason: "CrashLoop",
         message: `replica ${problem.replicaId} was restarted ${problem.restarts} times (last: ${problem.lastExit || "unknown"}): its log says why; fix the app and deploy again, or roll back`,
       };
+    case "gateway_down":
+      return {
+        reason: "GatewayDown",
+        message: `the gateway does not run (last: ${problem.lastExit || "unknown"}), and nothing else may serve an app with tracked APIs: the log in its folder says why; the agent starts it again by itself`,
+      };
     case "port_in_use":
       return {
         reason: "PortInUse",

@@ -23,6 +23,9 @@ export interface AppOptions {
   /** Between SIGTERM and SIGKILL. */
   readonly drainSeconds?: number;
   readonly command?: readonly string[];
+  /** APIs of the manifest. */
+  readonly apis?: readonly object[];
+  readonly runtimeVersion?: string;
   readonly change?: Partial<DesiredApp>;
 }
 
@@ -33,6 +36,8 @@ export function anApp({
   memoryMiB = 512,
   drainSeconds = 10,
   command,
+  apis = [],
+  runtimeVersion,
   change,
 }: AppOptions = {}): DesiredApp {
   const revision = change?.revision ?? 1n;
@@ -54,11 +59,13 @@ export function anApp({
       apiVersion: "drawbridge/v1",
       name: "shop",
       version: `1.0.${revision}`,
-      runtime: { command: command ?? ["node", "app.mjs"] },
+      runtime: { command: command ?? ["node", "app.mjs"], ...(runtimeVersion !== undefined && { runtimeVersion }) },
+      apis,
       readiness: { path: "/ready" },
       resources: { memoryMiB },
       drainSeconds,
     }),
+    gatekeeper: { value: "", origin: "app" },
     environment: { BEHAVIOUR: behaviour, ANSWER: answer },
     secrets: {},
     ...change,

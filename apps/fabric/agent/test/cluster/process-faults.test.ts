@@ -166,7 +166,7 @@ test("a second shim of a unit gives way to the first", async () => {
     {
       stateDirectory: cluster.stateDirectory,
       appPath: "/usr/bin:/bin",
-      entryPoints: { shim: join(source, "shim/main.ts"), front: join(source, "front/main.ts") },
+      entryPoints: { shim: join(source, "shim/main.ts"), front: join(source, "front/main.ts"), gateway: "" },
       clock: systemClock,
     },
   );

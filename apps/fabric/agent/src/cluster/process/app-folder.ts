@@ -1,6 +1,13 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { endpointsPath, jsonFields, readStateFile, writeStateFile } from "@drawbridge/app-routes";
+import {
+  endpointsPath,
+  gatewayDirectory,
+  gatewayPaths,
+  jsonFields,
+  readStateFile,
+  writeStateFile,
+} from "@drawbridge/app-routes";
 
 const appIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 
@@ -17,7 +24,12 @@ export function appsDirectory(stateDirectory: string): string {
 export function appPaths(stateDirectory: string, appId: string) {
   const directory = join(appsDirectory(stateDirectory), appId);
   return {
+    appId,
     directory,
+    /** What all apps share with the gateway. */
+    gateway: gatewayPaths(gatewayDirectory(stateDirectory)),
+    /** The gateway says here how it serves the app. */
+    gatewayStatus: join(directory, "gateway-status.json"),
     record: join(directory, "app.json"),
     endpoints: endpointsPath(directory),
     replicas: join(directory, "replicas"),

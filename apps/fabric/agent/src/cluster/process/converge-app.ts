@@ -1,16 +1,25 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { frontConfigPath, unitPaths, writeEndpoints, writeFrontConfig } from "@drawbridge/app-routes";
+import {
+  describePortHolder,
+  frontConfigPath,
+  unitPaths,
+  writeEndpoints,
+  writeFrontConfig,
+} from "@drawbridge/app-routes";
+import { isPortFree } from "../../shim/choose-ports.ts";
 import type { DesiredApp } from "../cluster-driver.ts";
 import { openFolderTo, placeBundle, removeUnusedBundles, resolveRunAs } from "./app-access.ts";
 import { appPaths, readAppRecord, unitDirectory, writeAppRecord, type AppPaths } from "./app-folder.ts";
 import type { RunAs } from "./app-users.ts";
 import { assertCgroupParent } from "./check-cgroup.ts";
 import type { CurrentApp, CurrentFront, CurrentReplica } from "./current-app.ts";
-import { frontError, rolloutError, translateWriteError } from "./driver-errors.ts";
+import { deploymentGates, deploymentsOf } from "./deployments.ts";
+import { frontError, gatewayError, rolloutError, translateWriteError } from "./driver-errors.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
 import { createUnitFolder, startShim, unfinishedPrefix } from "./launch-unit.ts";
-import { planSteps, type DesiredRollout, type Step } from "./plan-steps.ts";
+import type { Gateway } from "./gateway-unit.ts";
+import { planSteps, type DesiredRollout, type FrontFailure, type Step } from "./plan-steps.ts";
 import { resolvePublicPort, updateAppRecord } from "./public-port.ts";
 import { readCurrentApp } from "./read-current-app.ts";
 import { signalStop, terminateUnit, writeWish } from "./terminate-unit.ts";
@@ -26,7 +35,11 @@ type Executors = { readonly [A in Step["action"]]: (step: Extract<Step, { action
  * Invariants: one convergence at a time per app (the driver sees to it). Nothing is remembered between steps that is not on
  * disk or in the process table, so that it can end after any step and be taken up by another agent.
  */
-export async function convergeApp(app: DesiredApp, options: ResolvedOptions, signal: AbortSignal): Promise<void> {
+export async function convergeApp(
+  app: DesiredApp,
+  options: ResolvedOptions & { readonly gateway: Gateway },
+  signal: AbortSignal,
+): Promise<void> {
   const paths = appPaths(options.stateDirectory, app.appId);
   const runAs = await openAppFolder(app, paths, options);
   const takenPorts = new Set<number>();
@@ -97,6 +110,7 @@ async function desiredRollout(
     templateDigest: templateDigest(app, options.runAs),
     replicas: isRunning ? app.replicas : 0,
     port: isRunning ? await resolvePublicPort(app, paths, options) : undefined,
+    server: app.manifest.apis.length > 0 ? "gateway" : "front",
     maxSurge: Math.max(1, app.strategy.maxSurge),
     readyTimeoutMs: app.strategy.readyTimeoutSeconds * 1_000,
     keepStopped: options.keepStopped,
@@ -126,7 +140,7 @@ async function execute<A extends Step["action"]>(
 function createExecutors(context: {
   readonly app: DesiredApp;
   readonly paths: AppPaths;
-  readonly options: ResolvedOptions;
+  readonly options: ResolvedOptions & { readonly gateway: Gateway };
   readonly current: CurrentApp;
   readonly takenPorts: Set<number>;
   readonly runAs: RunAs | undefined;
@@ -135,6 +149,7 @@ function createExecutors(context: {
   const { app, paths, options, current, runAs, signal } = context;
   const { clock } = options;
   const logger = { app_id: app.appId, revision: String(app.revision) };
+  const template = templateDigest(app, runAs);
   const drainMs = app.strategy.drainTimeoutSeconds * 1_000;
 
   function writing<T>(path: string, write: () => T): T {
@@ -146,7 +161,17 @@ function createExecutors(context: {
   }
   function publish(replicaIds: readonly string[]): void {
     const sequence = current.endpoints.sequence + 1;
-    writing(paths.endpoints, () => writeEndpoints(paths.endpoints, { sequence, replicaIds, deployments: [] }));
+    const deployments = deploymentsOf(app, { replicas: current.replicas, replicaIds, template });
+    writing(paths.endpoints, () => writeEndpoints(paths.endpoints, { sequence, replicaIds, deployments }));
+  }
+  function isKnownToClients(port: number): boolean {
+    const record = readAppRecord(paths);
+    return record?.port === port && record.isPortInUse;
+  }
+  /** Throws unless the next plan has another port. */
+  function giveUpPort(port: number, why: FrontFailure): void {
+    context.takenPorts.add(port);
+    if (app.publicPort !== 0 || isKnownToClients(port)) throw frontError(why, { name: app.name, port });
   }
   function terminate(kind: "replica" | "front", unitId: string, graceMs: number): Promise<void> {
     return terminateUnit({ directory: unitDirectory(paths, kind, unitId), appId: app.appId, unitId, graceMs, clock });
@@ -194,22 +219,48 @@ function createExecutors(context: {
         current.fronts.find((front) => front.unitId === unitId),
       ),
     fail_front: async ({ unitId, port, why }) => {
-      const record = readAppRecord(paths);
-      const isKnownToClients = record?.port === port && record.isPortInUse;
       // A front at its old port goes on trying, so that the app is back as soon as the port is.
-      if (!isKnownToClients) await terminate("front", unitId, 0);
-      context.takenPorts.add(port);
-      if (app.publicPort === 0 && !isKnownToClients) return; // the next plan has another port
-      throw frontError(why, { name: app.name, port });
+      if (!isKnownToClients(port)) await terminate("front", unitId, 0);
+      giveUpPort(port, why);
+    },
+    start_gateway: () => options.gateway.start(),
+    route_app: async ({ port }) => {
+      const isOurs = current.fronts.some((front) => front.port === port && front.hasProcess);
+      if (!isOurs && !(await isPortFree(port, options.address))) {
+        giveUpPort(port, { kind: "port_in_use", holder: describePortHolder(port) ?? "" });
+        return;
+      }
+      publish(current.endpoints.replicaIds); // by deployment, which an earlier agent may not have written
+      const { appId, name, environmentName } = app;
+      options.gateway.route({
+        appId,
+        appName: name,
+        environment: environmentName,
+        address: options.address,
+        port,
+        endpointsPath: paths.endpoints,
+        replicasDirectory: paths.replicas,
+        statusPath: paths.gatewayStatus,
+      });
+      options.logger.info({ ...logger, port }, "app routed through the gateway");
+    },
+    unroute_app: () => options.gateway.unroute(app.appId),
+    fail_route: async ({ port, why }) => {
+      if (why.kind === "gateway_down") {
+        throw gatewayError(why.lastExit, { name: app.name, log: paths.gateway.units });
+      }
+      if (!isKnownToClients(port)) await options.gateway.unroute(app.appId);
+      giveUpPort(port, why);
     },
     start_replica: async () => {
       const replicaId = `r${app.revision}-${options.ids.next().slice(-8)}`;
       const directory = unitDirectory(paths, "replica", replicaId);
+      const gates = deploymentGates(app, { replicas: current.replicas, template }, options.logger);
       if (options.cgroupParent !== undefined) assertCgroupParent(options.cgroupParent);
       const bundleDirectory = await placeBundle(app, paths, runAs).catch((error: unknown) => {
         throw translateWriteError(error, paths.bundles);
       });
-      await createUnitFolder(directory, replicaSpec(app, { ...options, replicaId, bundleDirectory, runAs }));
+      await createUnitFolder(directory, replicaSpec(app, { ...options, replicaId, bundleDirectory, runAs, gates }));
       await startShim(directory, app.secrets, options);
       options.logger.info({ ...logger, replica_id: replicaId }, "replica started");
     },

@@ -1,4 +1,4 @@
-import type { FrontStatus, UnitPhase, UnitWish } from "@drawbridge/app-routes";
+import type { DeploymentGates, FrontStatus, UnitPhase, UnitWish } from "@drawbridge/app-routes";
 
 /** What is known of one supervised process of an app, whoever started it. */
 interface CurrentUnit {
@@ -24,6 +24,8 @@ export interface CurrentReplica extends CurrentUnit {
   readonly startedAt: Date | undefined;
   /** `undefined`: it never was. */
   readonly lastReadyAt: Date | undefined;
+  /** What the gateway needs of its deployment; `undefined`: an agent that knew no gateway started it. */
+  readonly gates: DeploymentGates | undefined;
 }
 
 export interface CurrentFront extends CurrentUnit {
@@ -37,7 +39,27 @@ export interface CurrentFront extends CurrentUnit {
   readonly draining: Readonly<Record<string, number>>;
 }
 
+/** How the gateway serves the app, if it does. */
+export interface CurrentRoute extends Pick<
+  CurrentFront,
+  "port" | "address" | "status" | "detail" | "sequence" | "draining"
+> {
+  /** The process that said so lives. */
+  readonly hasProcess: boolean;
+}
+
+/** The fabric's gateway. */
+export interface CurrentGateway {
+  readonly hasShim: boolean;
+  /** It ended again and again and waits to be started once more. */
+  readonly isFailing: boolean;
+  readonly lastExit: string;
+}
+
 export interface CurrentApp {
+  /** `undefined`: the gateway is not asked to serve it. */
+  readonly route: CurrentRoute | undefined;
+  readonly gateway: CurrentGateway;
   readonly replicas: readonly CurrentReplica[];
   readonly fronts: readonly CurrentFront[];
   readonly endpoints: { readonly sequence: number; readonly replicaIds: readonly string[] };

@@ -37,6 +37,17 @@ export function rolloutError(
   });
 }
 
+export function gatewayError(lastExit: string, app: { readonly name: string; readonly log: string }): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "unavailable",
+    code: "GATEWAY_NOT_STARTED",
+    message:
+      `The gateway does not start (last: ${lastExit || "unknown"}), and nothing else may serve ${app.name}, ` +
+      `which has tracked APIs. See ${app.log}; it is tried again.`,
+    details: { reason: "GatewayDown" },
+  });
+}
+
 export function frontError(why: FrontFailure, app: { readonly name: string; readonly port: number }): DrawbridgeError {
   if (why.kind === "cannot_listen") {
     return new DrawbridgeError({

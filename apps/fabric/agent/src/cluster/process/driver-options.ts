@@ -33,8 +33,8 @@ export interface ProcessDriverOptions {
   readonly restart?: { readonly baseMs: number; readonly capMs: number; readonly resetAfterMs: number };
   /** Stopped replicas whose logs are kept, per app. Default 3. */
   readonly keepStopped?: number;
-  /** Entry points of shim and front, for a bundled agent. Default: the sources beside this file. */
-  readonly entryPoints?: { readonly shim: string; readonly front: string };
+  /** Entry points of shim, front and gateway, for a bundled agent. Default: the sources beside this file. */
+  readonly entryPoints?: { readonly shim: string; readonly front: string; readonly gateway: string };
 }
 
 export type ResolvedOptions = Required<Omit<ProcessDriverOptions, "cgroupParent">> &

@@ -10,6 +10,10 @@ export function observeApp(stateDirectory: string, appId: string): ObservedApp |
   const record = readAppRecord(paths);
   const current = readCurrentApp(paths);
   if (record === undefined && current.replicas.length === 0 && current.fronts.length === 0) return undefined;
+  const served = [
+    ...current.fronts.filter(({ wish }) => wish === undefined),
+    ...(current.route ? [current.route] : []),
+  ];
   const replicas = current.replicas.filter((replica) => !isFinished(replica));
   const serving = replicas.filter(
     (replica) => replica.phase === "ready" && current.endpoints.replicaIds.includes(replica.unitId),
@@ -25,9 +29,13 @@ export function observeApp(stateDirectory: string, appId: string): ObservedApp |
     ),
     appliedSpecDigest: record?.appliedSpecDigest ?? "",
     appliedGeneration: record?.appliedGeneration ?? 0n,
-    endpoints: current.fronts
-      .filter((front) => front.status === "listening" && front.wish === undefined)
-      .map(({ address, port }) => `http://${address.includes(":") ? `[${address}]` : address}:${port}`),
+    endpoints: [
+      ...new Set(
+        served
+          .filter(({ status }) => status === "listening")
+          .map(({ address, port }) => `http://${address.includes(":") ? `[${address}]` : address}:${port}`),
+      ),
+    ],
     problems: findProblems(current, replicas),
   };
 }
@@ -58,8 +66,13 @@ function findProblems(current: CurrentApp, replicas: readonly CurrentReplica[]):
       restarts,
       lastExit,
     }));
-  const lostPorts = current.fronts
+  const lostPorts = [...current.fronts, ...(current.route ? [current.route] : [])]
     .filter((front) => front.status === "port_in_use")
     .map(({ port, detail }): AppProblem => ({ kind: "port_in_use", port, holder: detail === "" ? undefined : detail }));
-  return [...crashLoops, ...lostPorts];
+  return [...gatewayProblems(current), ...crashLoops, ...lostPorts];
+}
+
+function gatewayProblems({ route, gateway }: CurrentApp): readonly AppProblem[] {
+  if (route === undefined || (gateway.hasShim && !gateway.isFailing)) return [];
+  return [{ kind: "gateway_down", lastExit: gateway.lastExit }];
 }

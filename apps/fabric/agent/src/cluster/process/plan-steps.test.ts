@@ -22,6 +22,7 @@ function replica(unitId: string, change: Partial<CurrentReplica> = {}): CurrentR
     restarts: 0,
     startedAt: ago(29),
     lastReadyAt: ago(28),
+    gates: undefined,
     ...change,
   };
 }
@@ -64,6 +65,8 @@ function app(replicas: readonly CurrentReplica[], change: Partial<CurrentApp> = 
   return {
     replicas,
     fronts: [front()],
+    route: undefined,
+    gateway: { hasShim: false, isFailing: false, lastExit: "" },
     endpoints: { sequence: 7, replicaIds: serving.map(({ unitId }) => unitId) },
     ...change,
   };
@@ -74,6 +77,7 @@ function desired(change: Partial<DesiredRollout> = {}): DesiredRollout {
     templateDigest: "new",
     replicas: 2,
     port: 18_000,
+    server: "front",
     maxSurge: 1,
     readyTimeoutMs: 60_000,
     keepStopped: 1,
@@ -108,6 +112,12 @@ function plan(current: CurrentApp, wanted: DesiredRollout): readonly string[] {
         return `fail ${step.why.kind} ${step.port}`;
       case "fail_rollout":
         return `fail ${step.why.kind} ${step.replicaIds.join(" ")}`;
+      // plan-route.test.ts has their rules
+      case "start_gateway":
+      case "route_app":
+      case "unroute_app":
+      case "fail_route":
+        return step.action;
     }
   });
 }

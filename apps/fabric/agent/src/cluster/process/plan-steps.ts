@@ -7,6 +7,8 @@ export interface DesiredRollout {
   readonly replicas: number;
   /** Where the app is served; `undefined` while it is stopped. */
   readonly port: number | undefined;
+  /** "gateway": its manifest names APIs, and nothing else may serve it. */
+  readonly server: "front" | "gateway";
   readonly maxSurge: number;
   readonly readyTimeoutMs: number;
   /** How many stopped replicas are kept for their logs. */
@@ -19,6 +21,12 @@ export type Step =
   | { readonly action: "start_front"; readonly port: number }
   | { readonly action: "stop_front"; readonly unitId: string }
   | { readonly action: "fail_front"; readonly unitId: string; readonly port: number; readonly why: FrontFailure }
+  /** Start the fabric's gateway, or put a new shim over it. */
+  | { readonly action: "start_gateway" }
+  /** Let the gateway serve the app at this port. */
+  | { readonly action: "route_app"; readonly port: number }
+  | { readonly action: "unroute_app" }
+  | { readonly action: "fail_route"; readonly port: number; readonly why: RouteFailure }
   | { readonly action: "start_replica" }
   /** Give these, and only these, new requests. */
   | { readonly action: "publish_endpoints"; readonly replicaIds: readonly string[] }
@@ -38,6 +46,8 @@ export type FrontFailure =
   | { readonly kind: "port_in_use"; readonly holder: string }
   | { readonly kind: "cannot_listen"; readonly code: string };
 
+export type RouteFailure = FrontFailure | { readonly kind: "gateway_down"; readonly lastExit: string };
+
 export type RolloutFailure =
   | { readonly kind: "crash_loop"; readonly replicaId: string; readonly exits: number; readonly lastExit: string }
   | { readonly kind: "not_ready"; readonly replicaId: string };
@@ -53,12 +63,13 @@ const hungAfterMs = 10_000;
  *
  * Invariants: replicas that answer never become fewer than desired while new ones come up, and never more than
  * `maxSurge` are added; an old replica goes only when a new one is ready; a replica is stopped only after the front
- * has said that it routes without it and that its last request has ended, or when its time is up.
+ * has said that it routes without it and that its last request has ended, or when its time is up. A replica of a deployment
+ * with APIs is only ever reached through the gateway: no front of the app lives while there is one.
  */
 export function planSteps(current: CurrentApp, desired: DesiredRollout, now: Date): readonly Step[] {
   const recoveries = planRecoveries(current, desired);
   if (recoveries.length > 0) return recoveries;
-  const served = planFront(current, desired);
+  const served = needsGateway(current, desired) ? planRoute(current, desired) : planFront(current, desired);
   if (served.length > 0) return served;
 
   const active = current.replicas.filter((replica) => replica.wish === undefined && !isGone(replica, desired));
@@ -99,6 +110,38 @@ function planRecoveries(current: CurrentApp, desired: DesiredRollout): readonly 
     ...fronts.map(({ unitId }): Step => ({ action: "recover_unit", kind: "front", unitId })),
     ...replicas.map(({ unitId }): Step => ({ action: "recover_unit", kind: "replica", unitId })),
   ];
+}
+
+function needsGateway(current: CurrentApp, desired: DesiredRollout): boolean {
+  return (
+    desired.server === "gateway" ||
+    current.replicas.some((replica) => (replica.gates?.apis.length ?? 0) > 0 && !isFinished(replica))
+  );
+}
+
+/** As with a front the port comes first. A front that served the app until now goes when the gateway has its place. */
+function planRoute(current: CurrentApp, { port }: DesiredRollout): readonly Step[] {
+  const { gateway, route } = current;
+  if (port === undefined) return [];
+  if (!gateway.hasShim) return [{ action: "start_gateway" }];
+  if (route === undefined || route.port !== port) return [{ action: "route_app", port }];
+  const front = current.fronts.find((candidate) => candidate.port === port && !isFinished(candidate));
+  const retirement: readonly Step[] | undefined = front && [
+    ...(front.wish === undefined ? [{ action: "stop_front", unitId: front.unitId } as const] : []),
+    { action: "wait" },
+  ];
+  switch (route.status) {
+    case "listening":
+      return retirement ?? [];
+    case "port_in_use":
+      return retirement ?? [{ action: "fail_route", port, why: { kind: "port_in_use", holder: route.detail } }];
+    case "cannot_listen":
+      return [{ action: "fail_route", port, why: { kind: "cannot_listen", code: route.detail } }];
+    case "starting":
+    case "stopping":
+      if (!gateway.isFailing) return [{ action: "wait" }];
+      return [{ action: "fail_route", port, why: { kind: "gateway_down", lastExit: gateway.lastExit } }];
+  }
 }
 
 /** The app's port comes first: where it cannot be had, nothing else changes. */
@@ -205,10 +248,10 @@ function planStops(current: CurrentApp, now: Date): readonly Step[] {
   return steps;
 }
 
-/** Every front that serves routes without the replica and has no request of its left. */
-function isQuiet({ fronts, endpoints }: CurrentApp, replicaId: string): boolean {
+/** Every front that serves, and the gateway, routes without the replica and has no request of its left. */
+function isQuiet({ fronts, route, endpoints }: CurrentApp, replicaId: string): boolean {
   if (endpoints.replicaIds.includes(replicaId)) return false;
-  return fronts
+  return [...fronts, ...(route ? [route] : [])]
     .filter((front) => front.hasProcess && front.status !== "port_in_use" && front.status !== "cannot_listen")
     .every((front) => front.sequence >= endpoints.sequence && (front.draining[replicaId] ?? 0) === 0);
 }
@@ -222,13 +265,16 @@ function planDiscards(current: CurrentApp, desired: DesiredRollout): readonly St
 
 /** Fronts at a port that the app has left, once nothing depends on them. */
 function planOldFronts(current: CurrentApp, desired: DesiredRollout): readonly Step[] {
-  return current.fronts
-    .filter((front) => front.port !== desired.port || front.wish !== undefined)
+  const isRouted = desired.port !== undefined && needsGateway(current, desired);
+  const unrouted: readonly Step[] = current.route && !isRouted ? [{ action: "unroute_app" }] : [];
+  const fronts = current.fronts
+    .filter((front) => front.port !== desired.port || front.wish !== undefined || isRouted)
     .map((front): Step => {
       const { unitId } = front;
       if (isFinished(front)) return { action: "discard_unit", kind: "front", unitId };
       return front.wish === undefined ? { action: "stop_front", unitId } : { action: "wait" };
     });
+  return [...unrouted, ...fronts];
 }
 
 function isReady(replica: CurrentReplica): boolean {

@@ -7,6 +7,7 @@ import type { ClusterDriver, ClusterFacts } from "../cluster-driver.ts";
 import { appPaths, appsDirectory, isAppId, listAppIds } from "./app-folder.ts";
 import { convergeApp } from "./converge-app.ts";
 import { defaultOptions, type ProcessDriverOptions, type ResolvedOptions } from "./driver-options.ts";
+import { createGateway } from "./gateway-unit.ts";
 import { observeApp } from "./observe-app.ts";
 import { readLogs } from "./read-logs.ts";
 import { stopApp } from "./stop-everything.ts";
@@ -19,6 +20,7 @@ import { compileCacheDirectory } from "./unit-specs.ts";
  */
 export function createProcessDriver(given: ProcessDriverOptions): ClusterDriver {
   const options = resolveOptions(given);
+  const gateway = createGateway(options);
   const latest = new Map<string, Promise<void>>();
 
   /** Run after what was asked for the same app before has ended, however it ended. */
@@ -40,7 +42,7 @@ export function createProcessDriver(given: ProcessDriverOptions): ClusterDriver 
     },
     apply: (app, signal) => {
       assertAppId(app.appId);
-      return inTurn(app.appId, () => convergeApp(app, options, signal));
+      return inTurn(app.appId, () => convergeApp(app, { ...options, gateway }, signal));
     },
     remove: (appId, signal) => {
       assertAppId(appId);
@@ -48,6 +50,7 @@ export function createProcessDriver(given: ProcessDriverOptions): ClusterDriver 
         signal.throwIfAborted();
         const paths = appPaths(options.stateDirectory, appId);
         await stopApp(paths, appId, { clock: options.clock });
+        await gateway.unroute(appId);
         await rm(paths.directory, { recursive: true, force: true });
       });
     },
@@ -78,11 +81,22 @@ function resolveOptions(given: ProcessDriverOptions): ResolvedOptions {
   return {
     ...defaultOptions,
     appPath: [dirname(process.execPath), "/usr/local/bin", "/usr/bin", "/bin"].join(delimiter),
-    entryPoints: { shim: join(sources, `shim/main${extension}`), front: join(sources, `front/main${extension}`) },
+    entryPoints: {
+      shim: join(sources, `shim/main${extension}`),
+      front: join(sources, `front/main${extension}`),
+      gateway: gatewayEntry(sources, extension),
+    },
     ...given,
     // One spelling for ever: shims are found in the process table by their folder.
     stateDirectory: realpathSync(given.stateDirectory),
   };
+}
+
+/** In a checkout the app beside this one, in an image the folder beside those of shim and front. */
+function gatewayEntry(sources: string, extension: string): string {
+  return extension === ".ts"
+    ? join(sources, "../../gatekeeper-proxy/src/main.ts")
+    : join(sources, `gateway/main${extension}`);
 }
 
 function assertAppId(appId: string): void {

@@ -1,5 +1,4 @@
 import {
-  findByArgument,
   frontConfigPath,
   frontStatusPath,
   initialUnitState,
@@ -7,17 +6,19 @@ import {
   readEndpoints,
   readFrontConfig,
   readFrontStatus,
+  readRoutes,
   readUnitSpec,
   readUnitState,
   readUnitWish,
-  shimArgument,
   unitPaths,
   type UnitPaths,
   type UnitSpec,
   type UnitState,
 } from "@drawbridge/app-routes";
 import { listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
-import type { CurrentApp, CurrentFront, CurrentReplica } from "./current-app.ts";
+import type { CurrentApp, CurrentFront, CurrentReplica, CurrentRoute } from "./current-app.ts";
+import { hasShim } from "./has-shim.ts";
+import { readGateway } from "./gateway-unit.ts";
 
 /** What runs and lies there now, from the state files checked against the process table. */
 export function readCurrentApp(paths: AppPaths): CurrentApp {
@@ -25,6 +26,8 @@ export function readCurrentApp(paths: AppPaths): CurrentApp {
   return {
     replicas: listUnitIds(paths.replicas).flatMap((unitId) => readReplica(paths, unitId) ?? []),
     fronts: listUnitIds(paths.fronts).flatMap((unitId) => readFront(paths, unitId) ?? []),
+    route: readRoute(paths),
+    gateway: readGateway(paths.gateway),
     endpoints: { sequence: endpoints?.sequence ?? 0, replicaIds: endpoints?.replicaIds ?? [] },
   };
 }
@@ -41,6 +44,24 @@ function readReplica(app: AppPaths, unitId: string): CurrentReplica | undefined 
     restarts: state.restarts,
     startedAt: state.startedAt,
     lastReadyAt: state.lastReadyAt,
+    gates: spec.gates,
+  };
+}
+
+function readRoute({ appId, gateway }: AppPaths): CurrentRoute | undefined {
+  const route = readRoutes(gateway.routes)?.apps.find((candidate) => candidate.appId === appId);
+  if (route === undefined) return undefined;
+  const status = readFrontStatus(route.statusPath);
+  // What an earlier gateway wrote says nothing about the present one.
+  const current = isAlive(status?.process) ? status : undefined;
+  return {
+    port: route.port,
+    address: route.address,
+    hasProcess: current !== undefined,
+    status: current?.phase ?? "starting",
+    detail: current?.detail ?? "",
+    sequence: current?.sequence ?? 0,
+    draining: current?.draining ?? {},
   };
 }
 
@@ -80,12 +101,4 @@ function readUnit(
     exits: state.exits,
     lastExit: state.lastExit,
   };
-}
-
-/** The process table is asked only where the state file names no living shim: on a full disk it may be out of date. */
-function hasShim(paths: UnitPaths, state: UnitState): boolean {
-  if (isAlive(state.shim)) return true;
-  if (state.phase === "stopped") return false;
-  const argument = shimArgument(paths.directory);
-  return findByArgument((candidate) => candidate === argument).length > 0;
 }

@@ -1,7 +1,15 @@
 import { realpathSync } from "node:fs";
-import { findByArgument, readUnitSpec, sendSignal, shimArgument, unitPaths } from "@drawbridge/app-routes";
+import {
+  gatewayDirectory,
+  findByArgument,
+  readUnitSpec,
+  sendSignal,
+  shimArgument,
+  unitPaths,
+} from "@drawbridge/app-routes";
 import { systemClock, type Clock } from "@drawbridge/lifecycle";
 import { appPaths, appsDirectory, listAppIds, listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
+import { stopGateway } from "./gateway-unit.ts";
 import { terminateUnit } from "./terminate-unit.ts";
 
 /** A front without replicas has nothing to finish but what it says itself. */
@@ -46,7 +54,9 @@ export async function stopEverything(
   await Promise.all(
     listAppIds(directory).map((appId) => stopApp(appPaths(directory, appId), appId, { graceMs, clock })),
   );
+  await stopGateway(directory, { graceMs, clock });
   // A shim whose folder was removed from under it is still a shim.
-  const prefix = shimArgument(`${appsDirectory(directory)}/`);
-  for (const pid of findByArgument((argument) => argument.startsWith(prefix))) sendSignal(pid, "SIGTERM");
+  const prefixes = [appsDirectory(directory), gatewayDirectory(directory)].map((folder) => shimArgument(`${folder}/`));
+  const isOurs = (argument: string): boolean => prefixes.some((prefix) => argument.startsWith(prefix));
+  for (const pid of findByArgument(isOurs)) sendSignal(pid, "SIGTERM");
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { frontArgument, type UnitSpec } from "@drawbridge/app-routes";
+import { frontArgument, type DeploymentGates, type UnitSpec } from "@drawbridge/app-routes";
+import { levelAtRunTime } from "@drawbridge/policies/gatekeeper-level";
 import type { DesiredApp } from "../cluster-driver.ts";
 import type { RunAs } from "./app-users.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
@@ -22,6 +23,7 @@ export function replicaSpec(
     /** Where the app's user finds the bundle. */
     readonly bundleDirectory: string;
     readonly runAs: RunAs | undefined;
+    readonly gates: DeploymentGates;
   },
 ): UnitSpec {
   const { manifest } = app;
@@ -47,8 +49,59 @@ export function replicaSpec(
     runAs,
     logs: options.logs,
     restart: options.restart,
+    gates: options.gates,
   };
 }
+
+/** What the gates of a deployment that begins now are for, and their level. */
+export function gatesOf(app: DesiredApp): DeploymentGates & { readonly problem: string | undefined } {
+  const { runtimeVersion } = app.manifest.runtime;
+  const { level, source, error } = levelAtRunTime(runtimeVersion, app.gatekeeper.value, app.gatekeeper.origin);
+  const apis = app.manifest.apis.map(({ name, version, basePath, resources }) => ({
+    name,
+    version,
+    basePath,
+    resources,
+  }));
+  return { runtimeVersion, level, levelSource: source, apis, problem: error };
+}
+
+export const gatewayId = "gateway-0";
+/** In place of an app's id, in what finds its processes. */
+const gatewayAppId = "gateway";
+
+export function gatewaySpec(options: ResolvedOptions & { readonly directory: string }): UnitSpec {
+  return {
+    kind: "gateway",
+    unitId: gatewayId,
+    appId: gatewayAppId,
+    revision: "0",
+    templateDigest: "gateway",
+    createdAt: options.clock.now(),
+    command: [process.execPath, ...runtimeFlags, options.entryPoints.gateway],
+    workingDirectory: options.stateDirectory,
+    environment: {
+      ...compileCache(options.stateDirectory),
+      DRAWBRIDGE_STATE_DIR: options.directory,
+      DRAWBRIDGE_GATEWAY_ID: gatewayId,
+    },
+    ports: [],
+    portRange: options.replicaPorts,
+    probe: { kind: "none" },
+    memoryLimitBytes: undefined,
+    cpuLimitMillis: undefined,
+    cgroupParent: undefined,
+    stopGraceMs: gatewayGraceMs,
+    runAs: undefined,
+    logs: options.logs,
+    restart: serverRestart,
+  };
+}
+
+/** By then every app has had its own time to drain. */
+const gatewayGraceMs = 30_000;
+/** What answers at an app's port is back before its clients have given up. */
+const serverRestart = { baseMs: 50, capMs: 5_000, resetAfterMs: 10_000 } as const;
 
 export function frontSpec(
   app: DesiredApp,
@@ -73,8 +126,7 @@ export function frontSpec(
     stopGraceMs: app.strategy.drainTimeoutSeconds * 1_000,
     runAs: undefined,
     logs: options.logs,
-    // A front that fell is back before its clients have given up.
-    restart: { baseMs: 50, capMs: 5_000, resetAfterMs: 10_000 },
+    restart: serverRestart,
   };
 }
 
