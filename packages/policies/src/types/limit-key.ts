@@ -3,6 +3,9 @@ import type { Exchange } from "../pipeline/exchange.ts";
 import { addressSubject } from "./ip-lists/address.ts";
 import { headerNameField } from "./header-fields.ts";
 
+export const limitKeyDescription =
+  "whose requests are counted together: everybody's (api), those of a client application, of an address (of an IPv6 /64), of a header's value, of a claim's value. Requests without one are counted together";
+
 /** Whose requests are counted together: a closed set, so that no expression runs per request. */
 export const limitKeyField = z
   .discriminatedUnion("by", [
@@ -16,10 +19,7 @@ export const limitKeyField = z
     }),
   ])
   .prefault({ by: "api" })
-  .meta({
-    description:
-      "whose requests are counted together: everybody's (api), those of a client application, of an address (of an IPv6 /64), of a header's value, of a claim's value. Requests without one are counted together",
-  });
+  .meta({ description: limitKeyDescription });
 
 export type LimitKey = z.output<typeof limitKeyField>;
 

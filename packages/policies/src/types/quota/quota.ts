@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { definePolicyType } from "../../policy-type.ts";
 import { exposeHeadersField } from "../limit-fields.ts";
-import { limitKeyField, limitSubject, needsOfKey } from "../limit-key.ts";
+import { limitKeyDescription, limitKeyField, limitSubject, needsOfKey } from "../limit-key.ts";
 import { enforceLimit } from "../limit-policy.ts";
 import { createLimiter } from "../window-limits.ts";
 import { calendarWindow } from "./calendar-window.ts";
@@ -11,7 +11,7 @@ const quotaSchema = z.strictObject({
   per: z
     .enum(["hour", "day", "week", "month"])
     .meta({ description: "period in UTC; weeks begin on Monday, months on their first day" }),
-  key: limitKeyField.unwrap().prefault({ by: "client" }),
+  key: limitKeyField.unwrap().prefault({ by: "client" }).meta({ description: limitKeyDescription }),
   exposeHeaders: exposeHeadersField,
 });
 
