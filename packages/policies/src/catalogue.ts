@@ -3,6 +3,7 @@ import { basicAuthentication } from "./types/basic-authentication/basic-authenti
 import { circuitBreaker } from "./types/circuit-breaker/circuit-breaker.ts";
 import { clientIdEnforcement } from "./types/client-id-enforcement/client-id-enforcement.ts";
 import { cors } from "./types/cors/cors.ts";
+import { custom } from "./types/custom/custom.ts";
 import { headerInjection } from "./types/header-injection/header-injection.ts";
 import { headerRemoval } from "./types/header-removal/header-removal.ts";
 import { httpCaching } from "./types/http-caching/http-caching.ts";
@@ -45,6 +46,7 @@ const policyTypes: readonly PolicyType[] = [
   headerInjection,
   headerRemoval,
   messageLogging,
+  custom,
 ];
 
 /** By type name. */

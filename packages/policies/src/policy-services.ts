@@ -84,6 +84,11 @@ export interface PolicyServices {
   readonly verifications: WorkQueue;
   /** The same for passwords, 0.1 s each: apart, and one at a time, so that they leave threads to the others. */
   readonly passwordChecks: WorkQueue;
+  /**
+   * Public keys (PEM) whose owners may sign modules of custom policies; without any no module runs. "not_checked" is for
+   * whoever runs no module: api-manager, whose startModule does nothing.
+   */
+  readonly trustedModuleKeys: readonly string[] | "not_checked";
   readonly startModule: ModuleRunner;
   readonly writeMessageLog: (record: MessageLogRecord) => void;
   readonly raiseAlarm: (alarm: PolicyAlarm) => void;

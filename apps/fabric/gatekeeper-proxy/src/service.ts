@@ -24,6 +24,7 @@ import { createGatewayMetrics } from "./gateway-metrics.ts";
 import { GateReporter } from "./report/gate-reporter.ts";
 import { createAppWatch } from "./routes/app-watch.ts";
 import { AppStatus } from "./status/app-status.ts";
+import { readModuleKeys } from "./trust/module-keys.ts";
 import { openTrust } from "./trust/trust-file.ts";
 import { createWorkerPool } from "./workers/worker-pool.ts";
 
@@ -120,6 +121,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       gatewayId: config.GATEWAY_ID,
       counters: createCounterStorage(config.COUNTER_ENTRIES),
       settings: { trustedProxies: config.TRUSTED_PROXIES?.networks ?? [] },
+      trustedModuleKeys: readModuleKeys(join(paths.directory, "module-keys.pem"), logger),
       log: { level: config.LOG_LEVEL, format: config.LOG_FORMAT },
     },
     everything: () => gatekeeper.everything(),

@@ -55,6 +55,7 @@ export function createTestServices(
     keySets: createKeySets({ fetch, clock }),
     verifications: createWorkQueue({ concurrent: 4, waiting: 64 }),
     passwordChecks: createWorkQueue({ concurrent: 1, waiting: 16 }),
+    trustedModuleKeys: [],
     startModule: () => Promise.reject(new Error("no module in this test")),
     writeMessageLog: (record) => logged.push(record),
     raiseAlarm: (alarm) => alarms.push(alarm),

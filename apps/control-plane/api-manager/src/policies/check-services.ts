@@ -23,6 +23,7 @@ export function createCheckServices(): PolicyServices {
     keySets: createKeySets({ fetch, clock }),
     verifications: createWorkQueue({ concurrent: 1, waiting: 1 }),
     passwordChecks: createWorkQueue({ concurrent: 1, waiting: 1 }),
+    trustedModuleKeys: "not_checked",
     startModule: () => Promise.resolve({ call: notCalled, close: () => undefined }),
     writeMessageLog: () => undefined,
     raiseAlarm: () => undefined,

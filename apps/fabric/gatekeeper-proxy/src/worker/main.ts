@@ -20,7 +20,13 @@ const plane = new DataPlane({
   settings: { ...defaultSettings, ...start.settings },
   clock,
   ids: uuidV7Ids,
-  services: createPolicyServices({ clock, random: cryptoRandom, counters, logger }),
+  services: createPolicyServices({
+    clock,
+    random: cryptoRandom,
+    counters,
+    trustedModuleKeys: start.trustedModuleKeys ?? [],
+    logger,
+  }),
   send: (message) => port.postMessage(message),
   onFault: (error) => logger.error({ err: error }, "a request could not be handled"),
 });

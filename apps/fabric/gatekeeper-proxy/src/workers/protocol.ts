@@ -22,6 +22,8 @@ export interface WorkerStart {
   readonly gatewayId: string;
   /** Counters of rate limits, shared by all workers; outlives each of them. Laid out by packages/policies. */
   readonly counters: SharedArrayBuffer;
+  /** PEM of whoever may sign modules of custom policies; absent: nobody. */
+  readonly trustedModuleKeys?: readonly string[];
   /** Absent: the defaults of worker/settings.ts. */
   readonly settings?: Partial<DataPlaneSettings>;
   /** Absent: JSON from "info" on. */

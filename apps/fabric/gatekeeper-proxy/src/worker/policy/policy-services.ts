@@ -21,6 +21,7 @@ export function createPolicyServices(options: {
   readonly clock: Clock;
   readonly random: Random;
   readonly counters: SharedCounters;
+  readonly trustedModuleKeys: readonly string[];
   readonly logger: Logger;
 }): PolicyServices {
   const { clock, random, counters, logger } = options;
@@ -35,6 +36,7 @@ export function createPolicyServices(options: {
     keySets: createKeySets({ fetch, clock: policyClock }),
     verifications: createWorkQueue(verifications),
     passwordChecks: createWorkQueue(passwordChecks),
+    trustedModuleKeys: options.trustedModuleKeys,
     startModule: createModuleRunner(policyClock),
     writeMessageLog: ({ level, message, policyName, apiId, fields }) =>
       logger[level]({ ...fields, policy: policyName, api_id: apiId }, message),
