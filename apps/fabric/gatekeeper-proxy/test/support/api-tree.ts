@@ -49,6 +49,14 @@ export function aPolicy(name: string, type: string, configuration: unknown): Pol
   };
 }
 
+/** Puts the name of its set on every request that it lets through. */
+export function stamp(set: string): Policy {
+  return aPolicy("stamp", "header-injection", { inbound: [{ name: "x-set", value: set }] });
+}
+
+/** One that no gateway can apply. */
+export const brokenPolicy: Policy = aPolicy("of another world", "no-such-type", {});
+
 export function aContract(clientId: string, secret: string): Contract {
   const sha256 = createHash("sha256").update(secret).digest();
   return {

@@ -27,12 +27,19 @@ export interface TestDeployment {
   readonly apis: readonly BoundApi[];
 }
 
+export interface Arrival {
+  readonly deployment: string;
+  readonly path: string;
+  /** Header x-set, which the policies of the test put there; "" without. */
+  readonly set: string;
+}
+
 export interface TestApp extends AsyncDisposable {
   readonly appId: string;
   readonly appName: string;
   readonly url: string;
-  /** Paths of all requests that reached a replica, with the deployment's key. */
-  readonly arrived: readonly string[];
+  /** All requests that reached a replica. */
+  readonly arrived: readonly Arrival[];
   /** These deployments and no others, newest first. */
   deploy(...deployments: readonly TestDeployment[]): Promise<void>;
   status(): FrontStatus | undefined;
@@ -60,7 +67,7 @@ export class TestFabric implements AsyncDisposable {
     const folder = join(this.#stateDirectory, "apps", appName);
     const replicasDirectory = join(folder, "replicas");
     mkdirSync(replicasDirectory, { recursive: true });
-    const arrived: string[] = [];
+    const arrived: Arrival[] = [];
     const replicas = new Map<string, ReplicaServer>();
     let sequence = 0;
     const app = {
@@ -130,9 +137,10 @@ interface ReplicaServer {
   stop(): Promise<void>;
 }
 
-function startReplica(key: string, arrived: string[]): Promise<ReplicaServer> {
+function startReplica(key: string, arrived: Arrival[]): Promise<ReplicaServer> {
   const server = createServer((request, response) => {
-    arrived.push(`${key} ${request.url ?? ""}`);
+    const set = request.headers["x-set"];
+    arrived.push({ deployment: key, path: request.url ?? "", set: typeof set === "string" ? set : "" });
     response.end(`answer of ${key}`);
   });
   return new Promise((resolve) => {
