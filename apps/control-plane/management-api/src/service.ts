@@ -98,6 +98,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
       configResolver: config.CONFIG_RESOLVER_ADDRESS,
       certAuthority: config.CERT_AUTHORITY_ADDRESS,
       monitoringIngest: config.MONITORING_INGEST_ADDRESS,
+      apiManager: config.API_MANAGER_ADDRESS,
     },
   });
   const bundles = createBundleTransfer({ address: config.BUNDLE_UPLOAD_ADDRESS, identity: holder });
@@ -110,6 +111,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
       ...(config.MONITORING_INGEST_ADDRESS === undefined
         ? {}
         : { "monitoring-ingest": config.MONITORING_INGEST_ADDRESS }),
+      ...(config.API_MANAGER_ADDRESS === undefined ? {} : { "api-manager": config.API_MANAGER_ADDRESS }),
     },
     identity: holder,
     health,

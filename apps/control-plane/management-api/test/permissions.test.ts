@@ -84,6 +84,39 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "app.scale": operators,
   "app.rollback": operators,
   "app.logs": operators,
+  "api.list": anyRole,
+  "client.list": anyRole,
+  "client.show": anyRole,
+  "contract.list": anyRole,
+  "policy-type.list": everybody,
+  "api.show": viewers,
+  "api.openapi": viewers,
+  "api.preview": viewers,
+  "policy.list": viewers,
+  "policy.show": viewers,
+  "policy.history": viewers,
+  "automated-policy.list": viewers,
+  "automated-policy.show": viewers,
+  "automated-policy.history": viewers,
+  "tier.list": viewers,
+  "api.create": operators,
+  "api.update": operators,
+  "api.delete": operators,
+  "policy.apply": operators,
+  "policy.remove": operators,
+  "policy.reorder": operators,
+  "automated-policy.apply": operators,
+  "automated-policy.remove": operators,
+  "automated-policy.reorder": operators,
+  "tier.apply": operators,
+  "contract.request": operators,
+  "contract.approve": operators,
+  "contract.reject": operators,
+  "contract.revoke": operators,
+  "contract.tier": operators,
+  "client.create": operatorsOfEverything,
+  "client.rotate": operatorsOfEverything,
+  "client.revoke": operatorsOfEverything,
   "audit.list": administrators,
 };
 const isPublic = ["session.create", "trust-bundle.show", "openapi.show"];
@@ -92,7 +125,10 @@ let world: TestApi;
 const tokens = new Map<CallerName, string>();
 
 beforeAll(async () => {
-  world = await startApi();
+  // More strangers than one address may be in a minute.
+  world = await startApi({
+    env: { DRAWBRIDGE_RATE_REFUSED_PER_ADDRESS: "1000", DRAWBRIDGE_RATE_PER_ADDRESS: "100000" },
+  });
   const fabric = aFabric({ name: "edge", environments: ["production"] });
   world.runtimeManager.fabrics.set(fabric.fabricId, fabric);
   world.certAuthority.records.push(aRecord({ serialNumber: "0a", fabricId: fabric.fabricId }));
@@ -166,6 +202,11 @@ function pathFor(template: string, action: string): string {
   return template
     .replace("{environment}", "production")
     .replace("{name}", "hello")
+    .replace("{api}", "orders")
+    .replace("{version}", "v1")
+    .replace("{policy}", "limit")
+    .replace("{tier}", "gold")
+    .replace("{client}", "shop")
     .replace("{username}", "somebody-else")
     .replace("{fabric}", ["fabric.delete", "fabric.reactivate", "fabric.update"].includes(action) ? "nowhere" : "edge")
     .replace("{serial}", "0a")
@@ -200,6 +241,30 @@ function requestFor(action: string): { body?: unknown; bytes?: Buffer; headers?:
     case "fabric.reactivate":
     case "ca.rotate":
     case "ca.rollback":
+      return { body: {} };
+    case "api.create":
+      return { body: { name: "orders", version: "v1" } };
+    case "api.preview":
+      return { body: { conditions: [{ uriTemplate: "/orders" }] } };
+    case "policy.apply":
+    case "automated-policy.apply":
+      return { body: { type: "rate-limiting" } };
+    case "policy.reorder":
+    case "automated-policy.reorder":
+      return { body: { names: [] } };
+    case "tier.apply":
+      return { body: { limits: [{ requests: 1, periodMs: 1_000 }] } };
+    case "client.create":
+      return { body: { name: "shop" } };
+    case "contract.request":
+      return { body: { client: "shop" } };
+    case "contract.tier":
+      return { body: { tier: "gold" } };
+    case "api.update":
+    case "client.rotate":
+    case "contract.approve":
+    case "contract.reject":
+    case "contract.revoke":
       return { body: {} };
     case "app.deploy":
       return { body: { bundleDigest: world.configResolver.addBundle(aManifest({ name: "other" })) } };

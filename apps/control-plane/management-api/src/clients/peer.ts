@@ -7,6 +7,7 @@ const purposes = {
   activation: "which makes and keeps activation tokens",
   "config-resolver": "which keeps bundles and configuration",
   "cert-authority": "which issues certificates",
+  "api-manager": "which keeps APIs, policies and contracts",
   "monitoring-ingest": "which hears the fabrics' monitoring collectors",
 } as const;
 

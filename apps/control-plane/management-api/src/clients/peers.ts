@@ -6,6 +6,10 @@ import {
   RecoveryAdminServiceClient,
   type RecoveryAdminServiceService,
 } from "@drawbridge/contracts/activation/v1/recovery_service";
+import { ApiServiceClient, type ApiServiceService } from "@drawbridge/contracts/apis/v1/api_service";
+import { ClientServiceClient, type ClientServiceService } from "@drawbridge/contracts/apis/v1/client_service";
+import { ContractServiceClient, type ContractServiceService } from "@drawbridge/contracts/apis/v1/contract_service";
+import { PolicyServiceClient, type PolicyServiceService } from "@drawbridge/contracts/apis/v1/policy_service";
 import { AuthorityServiceClient, type AuthorityServiceService } from "@drawbridge/contracts/certs/v1/authority_service";
 import {
   CertificateAuthorityServiceClient,
@@ -23,7 +27,7 @@ import { AppServiceClient, type AppServiceService } from "@drawbridge/contracts/
 import { FabricServiceClient, type FabricServiceService } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import type { Component } from "@drawbridge/lifecycle";
 import type { IdentityHolder } from "@drawbridge/pki";
-import { createGrpcClient, type GrpcCalls } from "@drawbridge/rpc";
+import { createGrpcClient, type GrpcCalls, type GrpcClientOptions } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
 import { withPeerRules } from "./peer.ts";
 
@@ -36,6 +40,14 @@ export type AuthorityCalls = GrpcCalls<AuthorityServiceService>;
 export type RecoveryCalls = GrpcCalls<RecoveryAdminServiceService>;
 export type CollectorCalls = GrpcCalls<CollectorServiceService>;
 
+/** api-manager's services for operators, as calls. */
+export interface ApiManagerCalls {
+  readonly apis: GrpcCalls<ApiServiceService>;
+  readonly policies: GrpcCalls<PolicyServiceService>;
+  readonly clients: GrpcCalls<ClientServiceService>;
+  readonly contracts: GrpcCalls<ContractServiceService>;
+}
+
 /** The other services of the control plane, as calls. */
 export interface Peers {
   readonly apps: AppCalls;
@@ -47,6 +59,8 @@ export interface Peers {
   readonly recoveries: RecoveryCalls;
   /** undefined in an installation without monitoring-ingest. */
   readonly collectors: CollectorCalls | undefined;
+  /** undefined in an installation without api-manager. */
+  readonly apiManager: ApiManagerCalls | undefined;
   readonly components: readonly Component[];
 }
 
@@ -59,6 +73,7 @@ export interface PeersOptions {
     readonly configResolver: string;
     readonly certAuthority: string;
     readonly monitoringIngest: string | undefined;
+    readonly apiManager: string | undefined;
   };
 }
 
@@ -84,6 +99,10 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
           address: addresses.monitoringIngest,
           expectedServer: "/cp/monitoring-ingest",
         });
+  const apiManager =
+    addresses.apiManager === undefined
+      ? undefined
+      : createApiManagerClients({ ...common, address: addresses.apiManager, expectedServer: "/cp/api-manager" });
   const configuration = createGrpcClient(ConfigurationServiceClient, {
     ...common,
     address: addresses.configResolver,
@@ -98,6 +117,7 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
     authority: withPeerRules("cert-authority", authority.call),
     recoveries: withPeerRules("activation", recoveries.call),
     collectors: collectors && withPeerRules("monitoring-ingest", collectors.call),
+    apiManager: apiManager?.calls,
     components: [
       apps,
       fabrics,
@@ -107,6 +127,26 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
       certificates,
       authority,
       ...(collectors ? [collectors] : []),
+      ...(apiManager?.components ?? []),
     ],
+  };
+}
+
+function createApiManagerClients(options: GrpcClientOptions): {
+  readonly calls: ApiManagerCalls;
+  readonly components: readonly Component[];
+} {
+  const apis = createGrpcClient(ApiServiceClient, options);
+  const policies = createGrpcClient(PolicyServiceClient, options);
+  const clients = createGrpcClient(ClientServiceClient, options);
+  const contracts = createGrpcClient(ContractServiceClient, options);
+  return {
+    calls: {
+      apis: withPeerRules("api-manager", apis.call),
+      policies: withPeerRules("api-manager", policies.call),
+      clients: withPeerRules("api-manager", clients.call),
+      contracts: withPeerRules("api-manager", contracts.call),
+    },
+    components: [apis, policies, clients, contracts],
   };
 }

@@ -1,15 +1,19 @@
 import { buildOpenApi } from "./openapi.ts";
 import { definePublicRoute, type Route } from "./route.ts";
 import { accountRoutes } from "./routes/account-routes.ts";
+import { apiRoutes } from "./routes/api-routes.ts";
 import { appLogRoutes } from "./routes/app-log-routes.ts";
 import { appRoutes } from "./routes/app-routes.ts";
 import { authorityRoutes } from "./routes/authority-routes.ts";
 import { bundleRoutes } from "./routes/bundle-routes.ts";
+import { apiClientRoutes } from "./routes/api-client-routes.ts";
 import { certificateRoutes } from "./routes/certificate-routes.ts";
+import { contractRoutes } from "./routes/contract-routes.ts";
 import { environmentRoutes } from "./routes/environment-routes.ts";
 import { fabricRoutes } from "./routes/fabric-routes.ts";
 import { fabricTokenRoutes } from "./routes/fabric-token-routes.ts";
 import { operationRoutes } from "./routes/operation-routes.ts";
+import { policyRoutes } from "./routes/policy-routes.ts";
 import { openApiSchema } from "./schemas/operations.ts";
 import { recoveryRoutes } from "./routes/recovery-routes.ts";
 import type { RouteServices } from "./services.ts";
@@ -30,6 +34,10 @@ export function allRoutes(services: RouteServices): readonly Route[] {
     ...bundleRoutes(services),
     ...appRoutes(services),
     ...appLogRoutes(services),
+    ...apiRoutes(services),
+    ...policyRoutes(services),
+    ...apiClientRoutes(services),
+    ...contractRoutes(services),
     ...operationRoutes(services),
     definePublicRoute({
       method: "GET",

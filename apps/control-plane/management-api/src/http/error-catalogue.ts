@@ -177,6 +177,49 @@ const errors = {
   DISK_FULL: { kind: "resource_exhausted", status: 507, meaning: "the bundle store is full" },
   BUNDLE_NOT_FOUND: { kind: "not_found", meaning: "there is no bundle with this digest; upload it first" },
   CONFIGURATION_TOO_LARGE: { kind: "invalid_argument", meaning: "a configuration may have 1 MiB" },
+  API_NOT_FOUND: { kind: "not_found", meaning: "there is no API of this name and version in the environment" },
+  API_ALREADY_EXISTS: {
+    kind: "already_exists",
+    meaning: "there is an API of this name and version in the environment",
+  },
+  API_INVALID: {
+    kind: "invalid_argument",
+    meaning: "name, version, description or routes are not valid; `errors` names each",
+  },
+  API_BOUND: {
+    kind: "failed_precondition",
+    meaning: "apps are bound to the API; `force=true` deletes it all the same",
+  },
+  OPENAPI_INVALID: { kind: "invalid_argument", meaning: "the document is no OpenAPI 3 document of at most 1 MiB" },
+  POLICY_NOT_FOUND: { kind: "not_found", meaning: "there is no policy of this name" },
+  POLICY_TYPE_UNKNOWN: { kind: "invalid_argument", meaning: "there is no policy type of this name" },
+  POLICY_TYPE_FIXED: { kind: "failed_precondition", meaning: "a policy of this name has another type" },
+  POLICY_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the policy cannot be enforced as it is; `errors` names each field, nothing was changed",
+  },
+  POLICY_CHANGED: { kind: "aborted", meaning: "somebody changed the policy since it was read" },
+  POLICY_ORDER_INVALID: { kind: "invalid_argument", meaning: "a new order names each policy once" },
+  CLIENT_NOT_FOUND: { kind: "not_found", meaning: "there is no client application with this id or name" },
+  CLIENT_ALREADY_EXISTS: { kind: "already_exists", meaning: "there is a client application of this name" },
+  CLIENT_INVALID: { kind: "invalid_argument", meaning: "name or description is not valid; `errors` names each" },
+  CLIENT_REVOKED: { kind: "failed_precondition", meaning: "the client application was revoked, for ever" },
+  CLIENT_SECRETS_MANY: {
+    kind: "failed_precondition",
+    meaning: "five secrets of the client application are valid already",
+  },
+  TIER_NOT_FOUND: { kind: "not_found", meaning: "the API has no tier of this name" },
+  TIER_INVALID: { kind: "invalid_argument", meaning: "name or limits of the tier are not valid; `errors` names each" },
+  TIER_REQUIRED: { kind: "invalid_argument", meaning: "the API has tiers, so that a contract names one" },
+  CONTRACT_NOT_FOUND: { kind: "not_found", meaning: "there is no contract with this id in the environment" },
+  CONTRACT_ALREADY_EXISTS: {
+    kind: "already_exists",
+    meaning: "the client application has a contract with the API, or has requested one",
+  },
+  CONTRACT_STATE: {
+    kind: "failed_precondition",
+    meaning: "this cannot be decided of a contract in its state; `details.state` names it",
+  },
 } satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errors;

@@ -3,6 +3,7 @@ import type { TrustBundle } from "@drawbridge/pki";
 import type { AccountService } from "../account/account-service.ts";
 import type { BundleTransfer } from "../clients/bundle-transfer.ts";
 import type {
+  ApiManagerCalls,
   AppCalls,
   AuthorityCalls,
   CertificateCalls,
@@ -32,6 +33,8 @@ export interface RouteServices {
   readonly recoveries: RecoveryCalls;
   /** undefined in an installation without monitoring-ingest. */
   readonly collectors: CollectorCalls | undefined;
+  /** undefined in an installation without api-manager. */
+  readonly apiManager: ApiManagerCalls | undefined;
   readonly bundles: BundleTransfer;
   readonly status: StatusProbe;
   readonly trustBundle: () => TrustBundle;

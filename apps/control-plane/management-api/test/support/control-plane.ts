@@ -32,6 +32,7 @@ const services = [
   "runtime-manager",
   "config-resolver",
   "monitoring-ingest",
+  "api-manager",
   "management-api",
 ] as const;
 export type ServiceName = (typeof services)[number];
@@ -122,7 +123,11 @@ async function assemble(
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
       DRAWBRIDGE_JOIN_STATE_KEY_FILE: kek,
     },
-    "runtime-manager": listeners,
+    "runtime-manager": { ...listeners, DRAWBRIDGE_API_MANAGER_ADDRESS: internal("api-manager") },
+    "api-manager": {
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
+      DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: kek,
+    },
     "config-resolver": {
       ...listeners,
       DRAWBRIDGE_UPLOAD_LISTEN: at(upload),
@@ -137,6 +142,7 @@ async function assemble(
       DRAWBRIDGE_CONFIG_RESOLVER_ADDRESS: internal("config-resolver"),
       DRAWBRIDGE_BUNDLE_UPLOAD_ADDRESS: at(upload),
       DRAWBRIDGE_MONITORING_INGEST_ADDRESS: internal("monitoring-ingest"),
+      DRAWBRIDGE_API_MANAGER_ADDRESS: internal("api-manager"),
       DRAWBRIDGE_BOOTSTRAP_ADMIN_PASSWORD_FILE: await file("password", adminPassword),
     },
   };

@@ -1,8 +1,6 @@
 import { DesiredState } from "@drawbridge/contracts/runtime/v1/app";
 import type { App, AppName } from "@drawbridge/contracts/runtime/v1/app_service";
-import { DrawbridgeError } from "@drawbridge/errors";
 import { z } from "zod";
-import { environmentsWith, holdsEverywhere } from "../../domain/role.ts";
 import { appToJson, revisionToJson } from "../adapters/app-json.ts";
 import { deployApp } from "../deploy-app.ts";
 import type { ErrorCode } from "../error-catalogue.ts";
@@ -10,6 +8,7 @@ import { defineRoute, type Route } from "../route.ts";
 import { appSchema, deployBody, revisionSchema, rollbackBody, scaleBody } from "../schemas/app.ts";
 import { appName, environmentName, fabricRef, listOf, pageQuery, pageSize, pageToken } from "../schemas/common.ts";
 import type { RouteServices } from "../services.ts";
+import { visibleEnvironments } from "../visible-environments.ts";
 import { findVisibleFabric } from "./fabric-routes.ts";
 
 export const appParams = z.strictObject({ environment: environmentName, name: appName });
@@ -50,15 +49,9 @@ function readAppRoutes({ apps, environments, fabrics, org }: RouteServices): rea
       responses: { 200: { description: "Apps.", body: listOf(appSchema, "A page of apps.") } },
       errors: ["ENVIRONMENT_NOT_FOUND", "FABRIC_NOT_FOUND", "PAGE_TOKEN_INVALID", "PEER_UNAVAILABLE"],
       handle: async ({ query, caller, signal }) => {
-        const known = (await environments.list()).map((environment) => environment.name);
-        const visible = environmentsWith(caller.bindings, "viewer", known);
         const { environment, fabric } = query;
-        if (environment !== undefined && !visible.includes(environment)) {
-          if (!holdsEverywhere(caller.bindings, "viewer")) throw environmentHidden(environment);
-          await environments.assertExist([environment]);
-        }
+        const asked = await visibleEnvironments(environments, caller, environment);
         if (fabric !== undefined) await findVisibleFabric({ fabrics, org }, { fabric, caller, signal });
-        const asked = environment === undefined ? visible : [environment];
         if (asked.length === 0) return { status: 200, body: { items: [], nextPageToken: "" } };
         const page = await apps.listApps(
           {
@@ -257,14 +250,6 @@ function wishRoutes({ apps, environments, org }: RouteServices): readonly Route[
 
 export function nameOf(org: string, params: { readonly environment: string; readonly name: string }): AppName {
   return { org, environment: params.environment, name: params.name };
-}
-
-function environmentHidden(environment: string): DrawbridgeError {
-  return new DrawbridgeError({
-    kind: "permission_denied",
-    code: "PERMISSION_DENIED",
-    message: `there is no environment "${environment}", or you have no role in it`,
-  });
 }
 
 /** What the audit record says of the app after the change. */
