@@ -40,7 +40,7 @@ export function createCounterStorage(entries: number = defaultCounterEntries): S
   if (!Number.isInteger(entries) || entries < 1 || entries > mostEntries) {
     throw new RangeError(`counters: from 1 to ${mostEntries} entries`);
   }
-  const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, entries / slotsPerBucket)));
+  const buckets = bucketsFor(entries);
   const words = headerWords + buckets + buckets * slotsPerBucket * wordsPerEntry;
   const storage = new SharedArrayBuffer(words * 4);
   const header = new Int32Array(storage, 0, headerWords);
@@ -50,6 +50,10 @@ export function createCounterStorage(entries: number = defaultCounterEntries): S
   const seed = new Uint8Array(storage, seedWord * 4, seedWords * 4);
   seed.set(randomFillSync(new Uint8Array(seedWords * 4)));
   return storage;
+}
+
+function bucketsFor(entries: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, entries / slotsPerBucket)));
 }
 
 /** @throws RangeError if it was not made by createCounterStorage */
@@ -70,16 +74,17 @@ export function layoutOf(storage: SharedArrayBuffer): CounterLayout {
 }
 
 /**
- * A storage with the counts in `saved`, bytes of an earlier storage, so that long windows survive a restart; undefined if
- * they are of another layout.
+ * A storage for `entries` counters with the counts in `saved`, bytes of an earlier one, so that long windows outlive a
+ * process; undefined if they are of another size or layout.
  */
-export function restoreCounterStorage(saved: Uint8Array): SharedArrayBuffer | undefined {
+export function restoreCounterStorage(saved: Uint8Array, entries: number): SharedArrayBuffer | undefined {
   if (saved.byteLength % 4 !== 0 || saved.byteLength < headerWords * 4) return undefined;
   const storage = new SharedArrayBuffer(saved.byteLength);
   new Uint8Array(storage).set(saved);
   try {
+    const { words, firstLock, firstEntry, buckets } = layoutOf(storage);
+    if (buckets !== bucketsFor(entries)) return undefined;
     // A lock that was held when the bytes were copied is nobody's now.
-    const { words, firstLock, firstEntry } = layoutOf(storage);
     words.fill(0, firstLock, firstEntry);
     return storage;
   } catch {

@@ -66,7 +66,7 @@ test("counts are in the memory: another view of it goes on where the first stopp
   openCounters(storage, () => start)
     .counter(name)
     .take("client", 1, 5, start + 60_000);
-  const restored = restoreCounterStorage(Uint8Array.from(new Uint8Array(storage)));
+  const restored = restoreCounterStorage(Uint8Array.from(new Uint8Array(storage)), 64);
   if (restored === undefined) throw new Error("the copy was refused");
   for (const memory of [storage, restored]) {
     const counter = openCounters(memory, () => start).counter(name);
@@ -76,7 +76,13 @@ test("counts are in the memory: another view of it goes on where the first stopp
 });
 
 test.each([0, 3, 64, 65])("bytes that are no saved counters are refused: %i of them", (length) => {
-  expect(restoreCounterStorage(new Uint8Array(length))).toBeUndefined();
+  expect(restoreCounterStorage(new Uint8Array(length), 64)).toBeUndefined();
+});
+
+test("saved counters of another size are refused", () => {
+  const saved = Uint8Array.from(new Uint8Array(createCounterStorage(64)));
+  expect(restoreCounterStorage(saved, 128)).toBeUndefined();
+  expect(restoreCounterStorage(saved, 64)).toBeDefined();
 });
 
 test("a lock that was left by a thread that died is taken over after seconds", () => {

@@ -8,14 +8,13 @@ const variableRunes = Array.from(
 );
 
 /** One step along a template: a character of a literal, or one or more of a variable. */
-type TemplateStep = { readonly rune: number } | { readonly variable: true };
+export type TemplateStep = { readonly rune: number } | { readonly variable: true };
 
 /**
  * A path that both the template and the expression match, or undefined if there is none: an exact search through both at
  * once, not a guess by examples.
  */
-export function findCommonPath(template: readonly TemplatePart[], program: ExpressionProgram): string | undefined {
-  const steps = stepsOf(template);
+export function findCommonPath(steps: readonly TemplateStep[], program: ExpressionProgram): string | undefined {
   // A state is a place in the template, whether a variable there has a character already, and an instruction.
   const width = program.instructions.length;
   const seen = new Set<number>();
@@ -43,7 +42,8 @@ interface State {
   readonly rune: number | undefined;
 }
 
-function stepsOf(template: readonly TemplatePart[]): readonly TemplateStep[] {
+/** A template as `findCommonPath` takes it. */
+export function stepsOf(template: readonly TemplatePart[]): readonly TemplateStep[] {
   return template.flatMap((part): readonly TemplateStep[] =>
     "literal" in part
       ? Array.from(part.literal, (character) => ({ rune: character.codePointAt(0) ?? 0 }))

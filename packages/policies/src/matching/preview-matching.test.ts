@@ -3,7 +3,7 @@ import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 import type { ResourceCondition } from "@drawbridge/contracts/apis/v1/configuration";
 import { programOf } from "./expression-program.ts";
-import { findCommonPath } from "./find-common-path.ts";
+import { findCommonPath, stepsOf } from "./find-common-path.ts";
 import { previewMatching } from "./preview-matching.ts";
 import { readOpenApiResources } from "./read-openapi.ts";
 import { parseUriTemplate } from "./uri-template.ts";
@@ -109,7 +109,7 @@ test("the search finds a common path exactly when a generated one exists", () =>
     fc.property(path, source, (resource, regularExpression) => {
       const compiled = RE2JS.compile(regularExpression);
       const parts = parseUriTemplate(resource, "path");
-      const found = findCommonPath(parts, programOf(compiled));
+      const found = findCommonPath(stepsOf(parts), programOf(compiled));
       const own = RE2JS.compile(
         parts.map((part) => ("literal" in part ? RE2JS.quote(part.literal) : "[^/]+")).join(""),
       );

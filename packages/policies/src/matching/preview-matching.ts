@@ -3,7 +3,7 @@ import { PolicyConfigurationError } from "../policy-configuration-error.ts";
 import type { ApiResource } from "./api-resource.ts";
 import { compileCondition, type CompiledCondition } from "./condition.ts";
 import { programOf } from "./expression-program.ts";
-import { findCommonPath } from "./find-common-path.ts";
+import { findCommonPath, stepsOf, type TemplateStep } from "./find-common-path.ts";
 import { parseUriTemplate, type TemplatePart } from "./uri-template.ts";
 
 export interface ResourceMatch {
@@ -39,6 +39,12 @@ export interface MatchingPreview {
   readonly unreadable: readonly ApiResource[];
 }
 
+interface ReadableResource {
+  readonly resource: ApiResource;
+  readonly template: readonly TemplatePart[];
+  readonly steps: readonly TemplateStep[];
+}
+
 /** Values that variables have in practice; what an expression makes of them tells "all" from "some". */
 const probes = [
   "1",
@@ -63,12 +69,12 @@ export function previewMatching(
   conditions: readonly ResourceCondition[],
   resources: readonly ApiResource[],
 ): MatchingPreview {
-  const readable: { readonly resource: ApiResource; readonly template: readonly TemplatePart[] }[] = [];
+  const readable: ReadableResource[] = [];
   const unreadable: ApiResource[] = [];
   for (const resource of resources) {
     const template = readTemplate(resource.path);
     if (template === undefined) unreadable.push(resource);
-    else readable.push({ resource, template });
+    else readable.push({ resource, template, steps: stepsOf(template) });
   }
   const previews = conditions.map((condition, index): ConditionPreview => {
     const compiled = tryCompile(condition, index);
@@ -76,9 +82,9 @@ export function previewMatching(
       return { condition, outcome: "invalid", field: compiled.field, message: compiled.message };
     }
     const program = programOf(compiled.expression);
-    const matches = readable.flatMap(({ resource, template }) => {
+    const matches = readable.flatMap(({ resource, template, steps }) => {
       if (!compiled.matchesMethod(resource.method)) return [];
-      const example = findCommonPath(template, program);
+      const example = findCommonPath(steps, program);
       return example === undefined
         ? []
         : [describeMatch({ resource, template, example, expression: compiled.expression })];
