@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { connectBus, type Bus } from "@drawbridge/bus";
 import { eventCodecs } from "@drawbridge/contracts";
+import type { GateStatus } from "@drawbridge/contracts/runtime/v1/gate";
 import { cryptoRandom, systemClock, type Component } from "@drawbridge/lifecycle";
 import { createTestLogger } from "@drawbridge/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -228,4 +229,46 @@ test("fabrics with a bound app are listed by page", async () => {
   expect(found).toEqual(found.toSorted());
   expect(found).toEqual(expect.arrayContaining(bound.map(({ fabricId }) => fabricId)));
   expect(found).not.toContain(fabrics[2]?.fabricId);
+});
+
+test("gates that an agent reports are stored with its status and given out, within bounds (GK 8)", async () => {
+  const fabric = await aFabric(world, one);
+  const { app } = await one.apps.deployApp(aDeploy(fabric, "gated-1", { manifestJson: manifestOf([orders]) }));
+  const appId = app?.spec?.appId ?? "";
+  await using agent = await fabric.connect(one, { epoch: 1n });
+  await agent.next("welcome");
+  const since = new Date("2026-11-22T08:00:00Z");
+  const gate: GateStatus = {
+    gatewayId: "gateway-0",
+    apiName: "orders",
+    apiVersion: "v1",
+    basePath: "/api",
+    deployment: "sha256:one",
+    state: "policy_error",
+    since,
+    level: "strict",
+    levelSource: "environment",
+    reason: "POLICY_INVALID",
+    message: "the policy limits of orders cannot be applied: period is missing",
+    appliedRevision: 3n,
+    desiredRevision: 4n,
+    policies: 2,
+    contracts: 1,
+  };
+  await agent.report({ apps: [aStatus(appId, { gates: [gate] })] });
+  const read = async () => (await one.apps.getApp({ app: addressOf("gated-1") })).app?.status?.gates;
+  expect(await read()).toEqual([gate]);
+  const many = Array.from({ length: 300 }, () => ({
+    ...gate,
+    message: "x\0".repeat(1_100),
+    since: undefined,
+    desiredRevision: 2n ** 64n - 1n,
+  }));
+  await agent.report({ apps: [aStatus(appId, { gates: many })] });
+  const kept = await read();
+  expect(kept).toHaveLength(200);
+  expect(kept?.[0]).toMatchObject({ desiredRevision: 2n ** 63n - 1n, since: expect.any(Date) });
+  expect(kept?.[0]?.message.length).toBeLessThanOrEqual(2_000);
+  await agent.report({ apps: [aStatus(appId)] });
+  expect(await read()).toEqual([]);
 });

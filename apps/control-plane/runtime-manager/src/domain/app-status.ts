@@ -20,6 +20,25 @@ export interface Condition {
   readonly lastTransitionAt: Date;
 }
 
+/** The gate of one API that one deployment is bound to, as a gateway says. */
+export interface GateStatus {
+  readonly gatewayId: string;
+  readonly apiName: string;
+  readonly apiVersion: string;
+  readonly basePath: string;
+  readonly deployment: string;
+  readonly state: string;
+  readonly since: Date;
+  readonly level: string;
+  readonly levelSource: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly appliedRevision: bigint;
+  readonly desiredRevision: bigint;
+  readonly policies: number;
+  readonly contracts: number;
+}
+
 /** What an app is, as its agent says. */
 export interface AppStatus {
   readonly appId: AppId;
@@ -32,6 +51,7 @@ export interface AppStatus {
   readonly conditions: readonly Condition[];
   readonly endpoints: readonly string[];
   readonly observedAt: Date;
+  readonly gates: readonly GateStatus[];
 }
 
 /** Why an app failed: the reason of its Failed condition, empty when it did not. */

@@ -53,7 +53,7 @@ function statusToProto(status: AppStatus): AppStatusProto {
     replicas: status.replicas.map((replica) => ({ ...replica })),
     conditions: status.conditions.map((condition) => ({ ...condition })),
     endpoints: [...status.endpoints],
-    gates: [],
+    gates: status.gates.map((gate) => ({ ...gate })),
   };
 }
 

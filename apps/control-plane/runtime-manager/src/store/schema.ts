@@ -71,6 +71,26 @@ export interface StatusJson {
   }[];
   readonly endpoints: readonly string[];
   readonly observedAt: string;
+  /** Absent in what was stored before there were gateways. */
+  readonly gates?: readonly GateJson[];
+}
+
+export interface GateJson {
+  readonly gatewayId: string;
+  readonly apiName: string;
+  readonly apiVersion: string;
+  readonly basePath: string;
+  readonly deployment: string;
+  readonly state: string;
+  readonly since: string;
+  readonly level: string;
+  readonly levelSource: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly appliedRevision: string;
+  readonly desiredRevision: string;
+  readonly policies: number;
+  readonly contracts: number;
 }
 
 export interface FabricTable {

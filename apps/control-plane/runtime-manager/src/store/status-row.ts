@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
-import type { AppStatus } from "../domain/app-status.ts";
+import type { AppStatus, GateStatus } from "../domain/app-status.ts";
 import { appId } from "../domain/ids.ts";
-import type { AppStatusTable, StatusJson } from "./schema.ts";
+import type { AppStatusTable, GateJson, StatusJson } from "./schema.ts";
 
 export function statusFromRow(
   row: Pick<Selectable<AppStatusTable>, "app_id" | "observed_generation" | "phase" | "status">,
@@ -25,6 +25,7 @@ export function statusFromRow(
     })),
     endpoints: status.endpoints,
     observedAt: new Date(status.observedAt),
+    gates: (status.gates ?? []).map(gateFromJson),
   };
 }
 
@@ -44,5 +45,24 @@ export function statusToJson(status: AppStatus): StatusJson {
     })),
     endpoints: status.endpoints,
     observedAt: status.observedAt.toISOString(),
+    ...(status.gates.length > 0 && { gates: status.gates.map(gateToJson) }),
+  };
+}
+
+function gateFromJson({ since, appliedRevision, desiredRevision, ...gate }: GateJson): GateStatus {
+  return {
+    ...gate,
+    since: new Date(since),
+    appliedRevision: BigInt(appliedRevision),
+    desiredRevision: BigInt(desiredRevision),
+  };
+}
+
+function gateToJson({ since, appliedRevision, desiredRevision, ...gate }: GateStatus): GateJson {
+  return {
+    ...gate,
+    since: since.toISOString(),
+    appliedRevision: String(appliedRevision),
+    desiredRevision: String(desiredRevision),
   };
 }

@@ -3,7 +3,8 @@ import type {
   ClusterInfo as ClusterInfoProto,
   HealthAlert as HealthAlertProto,
 } from "@drawbridge/contracts/runtime/v1/fabric_service";
-import type { AppPhase as Phase, AppStatus } from "../domain/app-status.ts";
+import type { GateStatus as GateStatusProto } from "@drawbridge/contracts/runtime/v1/gate";
+import type { AppPhase as Phase, AppStatus, GateStatus } from "../domain/app-status.ts";
 import {
   CertificatePurpose,
   type Heartbeat,
@@ -21,8 +22,11 @@ const most = {
   replicas: 2 * limits.replicas,
   conditions: 50,
   endpoints: 20,
+  /** 100 APIs of a manifest, for two deployments. */
+  gates: 200,
   digest: 100,
   text: 200,
+  path: 1_024,
   sentence: 2_000,
 };
 
@@ -139,9 +143,30 @@ export function statusesFromProto(statuses: readonly AppStatusProto[], now: Date
       })),
       endpoints: status.endpoints.slice(0, most.endpoints).map((endpoint) => text(endpoint, most.sentence)),
       observedAt: instant(status.observedAt, now),
+      gates: gatesFromProto(status.gates, now),
     });
   }
   return [...byId.values()];
+}
+
+function gatesFromProto(gates: readonly GateStatusProto[], now: Date): readonly GateStatus[] {
+  return gates.slice(0, most.gates).map((gate) => ({
+    gatewayId: text(gate.gatewayId, most.text),
+    apiName: text(gate.apiName, most.text),
+    apiVersion: text(gate.apiVersion, most.text),
+    basePath: text(gate.basePath, most.path),
+    deployment: text(gate.deployment, most.text),
+    state: text(gate.state, most.text),
+    since: instant(gate.since, now),
+    level: text(gate.level, most.text),
+    levelSource: text(gate.levelSource, most.text),
+    reason: text(gate.reason, most.text),
+    message: text(gate.message, most.sentence),
+    appliedRevision: whole(gate.appliedRevision),
+    desiredRevision: whole(gate.desiredRevision),
+    policies: gate.policies,
+    contracts: gate.contracts,
+  }));
 }
 
 export function removedFromProto(ids: readonly string[]): readonly AppId[] {
