@@ -60,6 +60,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   #requests = 0;
   #turn = 0;
   #isLate = false;
+  #isShedding = false;
   #recordsAtMs = 0;
   #isInFlightDue = false;
   #lastInFlight = "[]";
@@ -98,7 +99,10 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
       const dueMs = clock.monotonicMs() + tickMs;
       await clock.sleep(tickMs, signal).catch(() => undefined); // aborted
       this.nowMs = clock.monotonicMs();
-      this.#isLate = this.nowMs - dueMs > this.settings.shedDelayMs;
+      // Twice in a row: one pause of the collector is no overload.
+      const isLate = this.nowMs - dueMs > this.settings.shedDelayMs;
+      this.#isShedding = isLate && this.#isLate;
+      this.#isLate = isLate;
       this.#registry.tick(this.nowMs);
       if (this.isDraining || this.#closing.size > 0) this.#closeIdle();
       if (this.nowMs - this.#recordsAtMs >= recordsEveryMs) this.#sendRecords();
@@ -196,7 +200,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   }
 
   get isOverloaded(): boolean {
-    return this.#isLate || this.#requests >= this.settings.requests;
+    return this.#isShedding || this.#requests >= this.settings.requests;
   }
 
   admit(address: string): boolean {

@@ -172,7 +172,7 @@ export abstract class ForwardedRequest extends ProxiedRequest implements Respons
     this.#call?.end(trailers);
   }
 
-  protected get isBodyRead(): boolean {
+  get isBodyRead(): boolean {
     return this.arrival.fields.bodyLength === 0 || this.#isBodyEnded || this.#loaded !== undefined;
   }
 

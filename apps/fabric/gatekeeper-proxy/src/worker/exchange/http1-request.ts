@@ -29,6 +29,10 @@ export class Http1Request extends ForwardedRequest {
     connection.add(this);
   }
 
+  override get isBodyRead(): boolean {
+    return this.#request.complete || super.isBodyRead;
+  }
+
   protected sendHead(head: {
     status: number;
     reason: string;

@@ -64,6 +64,10 @@ export abstract class ProxiedRequest {
     this.requestId = given !== "" && /^[A-Za-z0-9._:-]{1,128}$/.test(given) ? given : context.newRequestId();
   }
 
+  get hasAnswered(): boolean {
+    return this.isAnswered;
+  }
+
   /** Length unknown: -1. Without body: `hasBody` is false, and the length is told if it is not negative. */
   protected abstract sendHead(head: {
     status: number;

@@ -47,6 +47,8 @@ export class UpgradeRequest extends ProxiedRequest {
     connection.add(this);
   }
 
+  readonly isBodyRead = true;
+
   protected forward(): void {
     const { context } = this;
     const replica = chooseReplica(this.ready, { tried: this.#tried, turn: context.nextTurn(), nowMs: context.nowMs });

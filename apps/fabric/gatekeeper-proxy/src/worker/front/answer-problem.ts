@@ -7,7 +7,7 @@ export function answerProblem(response: ServerResponse, problem: Problem): void 
   const body = problemBody(problem, "");
   const headers = problemHeaders(problem);
   headers.push("content-length", String(Buffer.byteLength(body)));
-  if (problem.status !== 404) headers.push("connection", "close");
+  headers.push("connection", "close");
   response.writeHead(problem.status, headers);
   response.end(body);
 }

@@ -2,6 +2,10 @@ import { BlockList, isIPv4 } from "node:net";
 
 /** A request under way on a client's connection. */
 export interface ConnectionRequest {
+  /** Something of its answer is on its way to the client. */
+  readonly hasAnswered: boolean;
+  /** Everything that the client had to send has come. */
+  readonly isBodyRead: boolean;
   onClientGone(): void;
 }
 
@@ -14,6 +18,10 @@ export class ClientConnection {
   /** What every request of the connection tells a replica. */
   readonly forwardedLines: string;
   readonly #requests: ConnectionRequest[] = [];
+  /** A request was refused: nobody knows where the next one begins, so nothing more is read from this connection. */
+  isRefused = false;
+  readonly #next: (() => void)[] = [];
+  #onIdle: (() => void) | undefined = undefined;
 
   constructor(options: {
     readonly peerAddress: string | undefined;
@@ -34,13 +42,52 @@ export class ClientConnection {
   remove(request: ConnectionRequest): void {
     if (this.#requests.at(-1) === request) this.#requests.pop();
     else this.#requests.splice(this.#requests.indexOf(request), 1);
+    if (this.#requests.length === 0 && (this.#next.length > 0 || this.#onIdle !== undefined)) {
+      setImmediate(() => this.#goOn()); // behind the last bytes of the answer
+    }
   }
 
-  get isBusy(): boolean {
-    return this.#requests.length > 0;
+  /**
+   * Begin a request: now, or after those before it. Requests that a client sends without waiting for answers may depend on
+   * each other (RFC 9112 9.3.2).
+   */
+  begin(start: () => void): void {
+    if (this.#requests.length === 0 && this.#next.length === 0) start();
+    else this.#next.push(start);
+  }
+
+  #goOn(): void {
+    if (this.#requests.length > 0) return;
+    const start = this.#next.shift();
+    if (start !== undefined) {
+      start();
+      if (this.#requests.length === 0) this.#goOn();
+      return;
+    }
+    const refuse = this.#onIdle;
+    this.#onIdle = undefined;
+    refuse?.();
+  }
+
+  /**
+   * What the client sent cannot be read on. `refuse` says so, behind the answers to what was complete; where an answer would
+   * be taken for another request's, the connection is cut.
+   */
+  onUnreadable(refuse: () => void, cut: () => void): void {
+    const faulty = this.#requests.findLast((request) => !request.isBodyRead);
+    if (faulty === undefined) {
+      if (this.#requests.length === 0 && this.#next.length === 0) refuse();
+      else this.#onIdle = refuse;
+      return;
+    }
+    if (faulty.hasAnswered || this.#requests.length > 1 || this.#next.length > 0) return cut();
+    faulty.onClientGone();
+    refuse();
   }
 
   onClose(): void {
+    this.#next.length = 0;
+    this.#onIdle = undefined;
     for (const request of this.#requests.slice()) request.onClientGone(); // each takes itself off
   }
 }

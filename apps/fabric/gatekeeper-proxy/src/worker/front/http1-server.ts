@@ -71,11 +71,20 @@ export function serveHttp1(server: Server, host: FrontHost, listener: { readonly
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const connection = connectionOf(request.socket);
+    connection.begin(() => begin(request, response, connection));
+  }
+
+  function begin(request: IncomingMessage, response: ServerResponse, connection: ClientConnection): void {
+    if (connection.isRefused) return;
+    const refuse = (problem: Problem): void => {
+      connection.isRefused = true;
+      answerProblem(response, problem);
+    };
     const arrival = readArrival(request, connection, rules);
-    if (isProblem(arrival)) return answerProblem(response, arrival);
-    if (host.isOverloaded) return answerProblem(response, overloaded);
+    if (isProblem(arrival)) return refuse(arrival);
+    if (host.isOverloaded) return refuse(overloaded);
     const app = host.findApp(listener.target, arrival.fields.host, arrival.target.path);
-    if (app === undefined) return answerProblem(response, routeNotFound);
+    if (app === undefined) return refuse(routeNotFound);
     new Http1Request(context, arrival, request, response, connection).begin(app);
   }
 
@@ -87,12 +96,16 @@ export function serveHttp1(server: Server, host: FrontHost, listener: { readonly
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
     const connection = connections.get(socket);
-    // An answer that has begun cannot become another one.
-    if (error.code === "ECONNRESET" || connection?.isBusy === true) return void socket.destroy();
-    writeProblem(socket, problemOf(error.code));
+    const cut = (): void => void socket.destroy();
+    const refuse = (): void => writeProblem(socket, problemOf(error.code));
+    if (error.code === "ECONNRESET" || error.code === "EPIPE") return cut();
+    if (connection?.isRefused === true) return; // it is being closed
+    if (connection === undefined) refuse();
+    else connection.onUnreadable(refuse, cut);
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const connection = connectionOf(request.socket);
+    if (connection.isRefused) return void socket.destroy();
     const arrival = readArrival(request, connection, rules);
     if (isProblem(arrival)) return writeProblem(socket, arrival);
     if (arrival.fields.bodyLength !== 0 || arrival.fields.upgrade === "") {

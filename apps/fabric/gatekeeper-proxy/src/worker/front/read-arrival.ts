@@ -33,10 +33,11 @@ const fieldDetails: Readonly<Record<Exclude<FieldsProblem, "too many fields">, s
 
 /** Everything that node:http accepts and that must not pass is refused here (gateway.md 4.5 and 6.10). */
 export function readArrival(
-  request: Pick<IncomingMessage, "method" | "url" | "rawHeaders" | "httpVersionMinor">,
+  request: Pick<IncomingMessage, "method" | "url" | "rawHeaders" | "httpVersionMajor" | "httpVersionMinor">,
   connection: ClientConnection,
   rules: ArrivalRules,
 ): Arrival | Problem {
+  if (request.httpVersionMajor !== 1) return malformed("The only versions here are HTTP/1.0 and HTTP/1.1.");
   const fields = readFields(request.rawHeaders, { isOld: request.httpVersionMinor === 0 });
   if (typeof fields === "string") {
     return fields === "too many fields" ? headTooLarge : malformed(fieldDetails[fields]);
