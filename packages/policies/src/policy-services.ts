@@ -36,8 +36,9 @@ export type OutboundFetch = (request: OutboundRequest) => Promise<OutboundRespon
 
 /** A module of a custom policy, loaded in a worker of its own. */
 export interface RunningModule {
-  /** Structured-cloneable in and out. Rejects when it throws, breaks its time limit or its worker dies. */
-  readonly call: (operation: string, input: unknown, timeoutMs: number) => Promise<unknown>;
+  /** Call what it exports under that name; JSON in and out. Rejects when it throws, breaks its time limit or its worker dies. */
+  readonly call: (operation: string, input: readonly unknown[], timeoutMs: number) => Promise<unknown>;
+  /** Releases it after a while: calls of requests that are under way are still answered. */
   readonly close: () => void;
 }
 

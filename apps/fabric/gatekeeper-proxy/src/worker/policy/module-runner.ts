@@ -1,12 +1,18 @@
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { ModuleRunner, PolicyClock, RunningModule } from "@drawbridge/policies";
 
 /** What a module's thread is told and says. */
-export type ToModule = { readonly call: number; readonly operation: string; readonly input: unknown };
+export type ToModule = {
+  readonly call: number;
+  readonly operation: string;
+  /** JSON of the list of its arguments: only text passes into the module's realm and out of it. */
+  readonly input: string;
+};
 export type FromModule =
   | { readonly type: "loaded" }
   | { readonly type: "failed"; readonly message: string }
-  | { readonly type: "result"; readonly call: number; readonly value: unknown }
+  | { readonly type: "result"; readonly call: number; readonly value: string }
   | { readonly type: "thrown"; readonly call: number; readonly message: string };
 
 interface Pending {
@@ -16,9 +22,20 @@ interface Pending {
 }
 
 const entry = new URL("module-thread.ts", import.meta.url);
+/** All that the thread itself is made of. */
+const readable = [
+  entry,
+  new URL("module-realm.ts", import.meta.url),
+  new URL("../../../package.json", import.meta.url),
+];
+
+/** A module that was replaced ends after so long: requests that began under it end under it. */
+const closeAfterMs = 10_000;
 
 /**
  * Run modules of custom policies, each in a thread of its own that knows nothing of Node: no imports, no files, no network.
+ * Three walls, one behind the other: a realm without any of it; the thread's own realm, emptied; and Node's permissions, by
+ * which this thread may read nothing but its own code, and may not write, dial, or start processes and threads.
  * A call that breaks its time limit ends the thread, since it may never return; the next call finds a new one.
  */
 export function createModuleRunner(clock: Pick<PolicyClock, "after">): ModuleRunner {
@@ -34,8 +51,13 @@ export function createModuleRunner(clock: Pick<PolicyClock, "after">): ModuleRun
     const running: RunningModule = {
       call: async (operation, input, timeoutMs) => (await thread()).call(operation, input, timeoutMs),
       close: () => {
-        isClosed = true;
-        void current?.then((open) => open.end("the module was closed"));
+        clock.after(closeAfterMs, () => {
+          isClosed = true;
+          current?.then(
+            (open) => open.end("the module was closed"),
+            () => undefined, // it never started
+          );
+        });
       },
     };
     return running;
@@ -57,11 +79,21 @@ function startThread(
   let calls = 0;
   const worker = new Worker(entry, {
     workerData: { source: options.source, name: options.name },
-    execArgv: ["--experimental-vm-modules", "--no-warnings"],
+    execArgv: [
+      "--experimental-vm-modules",
+      "--no-warnings",
+      "--permission",
+      ...readable.map((url) => `--allow-fs-read=${fileURLToPath(url)}`),
+    ],
     env: {},
     stdout: true,
     stderr: true,
-    resourceLimits: { maxOldGenerationSizeMb: options.memoryLimitMb, stackSizeMb: 4 },
+    resourceLimits: {
+      maxOldGenerationSizeMb: options.memoryLimitMb,
+      maxYoungGenerationSizeMb: 4,
+      codeRangeSizeMb: 16,
+      stackSizeMb: 4,
+    },
   });
   worker.unref();
 
@@ -85,7 +117,7 @@ function startThread(
       const result = Promise.withResolvers<unknown>();
       const cancelTimeout = clock.after(timeoutMs, () => end(`the module took longer than ${timeoutMs} ms`));
       pending.set(call, { resolve: result.resolve, reject: result.reject, cancelTimeout });
-      worker.postMessage({ call, operation, input } satisfies ToModule);
+      worker.postMessage({ call, operation, input: JSON.stringify(input) } satisfies ToModule);
       return result.promise;
     },
   };
@@ -103,7 +135,7 @@ function startThread(
         const waiting = pending.get(message.call);
         pending.delete(message.call);
         waiting?.cancelTimeout();
-        if (message.type === "result") waiting?.resolve(message.value);
+        if (message.type === "result") waiting?.resolve(JSON.parse(message.value));
         else waiting?.reject(new Error(message.message));
       }
     }
