@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { gatewayPaths } from "@drawbridge/app-routes";
 import { createLoop, type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
-import { createCounterStorage } from "@drawbridge/policies";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createAdminServer, type GatewayView } from "./admin/admin-server.ts";
 import { viewGates } from "./admin/gate-view.ts";
@@ -15,6 +14,7 @@ import { ConfigurationTree } from "./configuration/configuration-tree.ts";
 import { ObjectStore } from "./configuration/object-store.ts";
 import { createApiResolver } from "./configuration/resolve-api.ts";
 import { RootFollower } from "./configuration/root-follower.ts";
+import { openCounterFile } from "./counters/counter-file.ts";
 import { createFeed } from "./feed/feed-client.ts";
 import { LinkSession } from "./feed/link-session.ts";
 import { isDecided } from "./gate/gate.ts";
@@ -113,13 +113,19 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
   });
 
   // what follows
+  const counters = openCounterFile({
+    path: join(paths.directory, "counters"),
+    entries: config.COUNTER_ENTRIES,
+    clock,
+    logger,
+  });
   const status = new AppStatus({ clock, retry: (appId) => gatekeeper.retryListener(appId) });
   const pool = createWorkerPool({
     count: config.WORKERS ?? availableParallelism(),
     entry: new URL("./worker/main.ts", import.meta.url),
     start: {
       gatewayId: config.GATEWAY_ID,
-      counters: createCounterStorage(config.COUNTER_ENTRIES),
+      counters: counters.storage,
       settings: { trustedProxies: config.TRUSTED_PROXIES?.networks ?? [] },
       trustedModuleKeys: readModuleKeys(join(paths.directory, "module-keys.pem"), logger),
       log: { level: config.LOG_LEVEL, format: config.LOG_FORMAT },
@@ -360,5 +366,5 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       await pool.stop(deadline);
     },
   };
-  return [telemetry, admin, opening, keeper, fetching, feed, ticking, collecting, workers];
+  return [telemetry, admin, opening, keeper, fetching, feed, ticking, collecting, counters, workers];
 }
