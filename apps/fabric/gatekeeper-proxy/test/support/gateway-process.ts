@@ -14,8 +14,8 @@ export interface GatewayProcess extends AsyncDisposable {
   view(): Promise<GatewayView>;
   gate(api: string): Promise<GateView | undefined>;
   kill(): Promise<void>;
-  /** SIGTERM; the exit code. */
-  stop(): Promise<number | null>;
+  /** SIGTERM, and an orderly end. */
+  stop(): Promise<void>;
 }
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -37,7 +37,7 @@ export async function startGateway(options: {
       DRAWBRIDGE_WORKERS: "2",
       DRAWBRIDGE_CONNECT_DEADLINE_SECONDS: "2",
       DRAWBRIDGE_STOP_ACCEPTING_AFTER_SECONDS: "0",
-      DRAWBRIDGE_DRAIN_SECONDS: "5",
+      DRAWBRIDGE_DRAIN_SECONDS: "60",
       ...options.env,
     },
   });
@@ -68,7 +68,10 @@ export async function startGateway(options: {
     view,
     gate: async (api) => (await view()).gates.find((gate) => gate.api === api),
     kill: async () => void (await end("SIGKILL")),
-    stop: () => end("SIGTERM"),
+    stop: async () => {
+      const code = await end("SIGTERM");
+      if (code !== 0) throw new Error(`the gateway ended with ${code}:\n${log}`);
+    },
     [Symbol.asyncDispose]: async () => void (await end("SIGKILL")),
   };
 }
