@@ -74,6 +74,7 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "bundle.show": anyRole,
   "bundle.upload": operators,
   "app.list": anyRole,
+  "gate.list": anyRole,
   "app.show": viewers,
   "app.history": viewers,
   "app.deploy": operators,

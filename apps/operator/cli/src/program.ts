@@ -8,6 +8,7 @@ import { certCommand } from "./commands/cert.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { fabricCommand } from "./commands/fabric.ts";
+import { gateCommand } from "./commands/gate.ts";
 import { loginCommand, logoutCommand, whoamiCommand } from "./commands/login.ts";
 
 /** `drawbridge <noun> <verb>`. */
@@ -36,6 +37,7 @@ export function createProgram(
     fabricCommand(world),
     bundleCommand(world),
     appCommand(world),
+    gateCommand(world),
     certCommand(world),
     caCommand(world),
     ...administrationCommands(world),

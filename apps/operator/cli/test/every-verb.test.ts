@@ -107,6 +107,8 @@ const calls: Readonly<Record<string, readonly string[]>> = {
   "app rollback": ["orders"],
   "app delete": ["orders"],
   "app logs": ["orders"],
+  "gate list": [],
+  "gate explain": ["orders"],
   "environment list": [],
   "environment create": ["test"],
   "user list": [],
@@ -325,4 +327,22 @@ describe("app deploy", () => {
     expect(ran.exitCode).toBe(2);
     expect(ran.stderr).toContain("--secrets-file");
   });
+});
+
+test("a gate is explained: state, since when, level and where from, what is broken and what to do (GK 8)", async () => {
+  const { stdout, exitCode } = await run(["gate", "explain", "orders"]);
+  expect(exitCode).toBe(0);
+  for (const said of [
+    "0 of 1 open",
+    "orders v1 at /api",
+    "policy_error (blocked) since 2026-01-01",
+    "strict, from environment",
+    "revision 3 is enforced: 2 policies, 1 contracts; revision 4 should be",
+    'the policy "limits" cannot be applied: period is missing',
+    "correct or remove the policy that is named",
+  ]) {
+    expect(stdout).toContain(said);
+  }
+  expect((await run(["gate", "list", "--app", "orders"])).stdout).toContain("policy_error (blocked)");
+  expect(api.requests.at(-1)?.query).toMatchObject({ app: "orders" });
 });

@@ -12,6 +12,7 @@ import { contractRoutes } from "./routes/contract-routes.ts";
 import { environmentRoutes } from "./routes/environment-routes.ts";
 import { fabricRoutes } from "./routes/fabric-routes.ts";
 import { fabricTokenRoutes } from "./routes/fabric-token-routes.ts";
+import { gateRoutes } from "./routes/gate-routes.ts";
 import { operationRoutes } from "./routes/operation-routes.ts";
 import { policyRoutes } from "./routes/policy-routes.ts";
 import { openApiSchema } from "./schemas/operations.ts";
@@ -34,6 +35,7 @@ export function allRoutes(services: RouteServices): readonly Route[] {
     ...bundleRoutes(services),
     ...appRoutes(services),
     ...appLogRoutes(services),
+    ...gateRoutes(services),
     ...apiRoutes(services),
     ...policyRoutes(services),
     ...apiClientRoutes(services),

@@ -12,6 +12,29 @@ export const conditionSchema = z.object({
   lastTransitionAt: instant.nullish(),
 });
 
+export const gateSchema = z.object({
+  gatewayId: z.string(),
+  apiName: z.string(),
+  apiVersion: z.string(),
+  basePath: z.string(),
+  state: z.string(),
+  blocked: z.boolean(),
+  since: instant.nullish(),
+  level: z.string(),
+  levelSource: z.string(),
+  reason: z.string(),
+  message: z.string(),
+  appliedRevision: z.number(),
+  desiredRevision: z.number(),
+  policies: z.number(),
+  contracts: z.number(),
+  // Only in lists of gates.
+  app: z.string().optional(),
+  environment: z.string().optional(),
+  statusCurrent: z.boolean().optional(),
+});
+export type Gate = z.output<typeof gateSchema>;
+
 export const appStatusSchema = z.object({
   phase: z.enum(["pending", "progressing", "running", "stopped", "failed", "degraded"]),
   observedGeneration: z.number(),
@@ -30,6 +53,7 @@ export const appStatusSchema = z.object({
   ),
   conditions: z.array(conditionSchema),
   endpoints: z.array(z.string()),
+  gates: z.array(gateSchema).default([]),
   observedAt: instant.nullish(),
 });
 
@@ -50,6 +74,7 @@ export const appSchema = z.object({
   createdAt: instant,
   updatedAt: instant,
   statusCurrent: z.boolean(),
+  manifest: z.object({ apis: z.array(z.unknown()).optional() }).nullish(),
   status: appStatusSchema.nullable(),
 });
 export type App = z.output<typeof appSchema>;

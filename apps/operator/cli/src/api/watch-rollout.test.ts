@@ -34,6 +34,7 @@ function anApp(status: Partial<Status> | null, overrides: Partial<App> = {}): Ap
             replicas: [],
             conditions: [],
             endpoints: [],
+            gates: [],
             ...status,
           },
     ...overrides,

@@ -8,6 +8,7 @@ import { changeCommands } from "./app-change.ts";
 import { deployCommand, updateCommand } from "./app-deploy.ts";
 import { logsCommand } from "./app-logs.ts";
 import { appPath } from "./app-path.ts";
+import { gatesInShort } from "./gate.ts";
 import { environmentOption, outputOption } from "./options.ts";
 
 interface OutputChoice {
@@ -107,6 +108,12 @@ function appFields(app: App): [string, string][] {
     ["Serving", app.status && app.status.servingRevision > 0 ? `revision ${app.status.servingRevision}` : "-"],
     ["Ready", readyOf(app)],
     ["Address", app.status?.endpoints.join(", ") || "-"],
+    ...((app.manifest?.apis?.length ?? 0) > 0
+      ? ([["Gates", `${gatesInShort(app)}; "drawbridge gate explain ${app.name}" says more`]] satisfies [
+          string,
+          string,
+        ][])
+      : []),
     ["Changed", formatTime(app.updatedAt)],
     ["Observed", formatTime(app.status?.observedAt)],
   ];

@@ -152,6 +152,7 @@ function answers(
     ],
     [/^DELETE \/v1\/fabric-tokens\//, { ...token, state: "revoked", createdAt: at, createdBy: "ann", refusedUses: 0 }],
     [/^GET \/v1\/apps$/, page(anApp(phase))],
+    [/^GET \/v1\/gates$/, page({ ...aGate, app: "orders", environment: "production", statusCurrent: true })],
     [/\/logs$/, { type: "line", replicaId: "r-1", stream: "stdout", line: "hello", at }],
     [
       /\/revisions$/,
@@ -308,7 +309,27 @@ function anApp(phase: "running" | "failed") {
       replicas: [],
       conditions: phase === "failed" ? [failed] : [],
       endpoints: ["http://127.0.0.1:18000"],
+      gates: [aGate],
       observedAt: at,
     },
   };
 }
+
+const aGate = {
+  gatewayId: "gateway-0",
+  apiName: "orders",
+  apiVersion: "v1",
+  basePath: "/api",
+  deployment: digest,
+  state: "policy_error",
+  blocked: true,
+  since: at,
+  level: "strict",
+  levelSource: "environment",
+  reason: "POLICY_INVALID",
+  message: 'the policy "limits" cannot be applied: period is missing',
+  appliedRevision: 3,
+  desiredRevision: 4,
+  policies: 2,
+  contracts: 1,
+};

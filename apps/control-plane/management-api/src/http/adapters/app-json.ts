@@ -2,6 +2,7 @@ import { type AppStatus, AppPhase, DesiredState, type ReplicaStatus } from "@dra
 import type { App, Revision } from "@drawbridge/contracts/runtime/v1/app_service";
 import type { z } from "zod";
 import type { appPhases, appSchema, desiredStates, revisionSchema } from "../schemas/app.ts";
+import { gateToJson } from "./gate-json.ts";
 import { instantOrNull, required, safeNumber } from "./values.ts";
 
 type AppJson = z.output<typeof appSchema>;
@@ -67,6 +68,7 @@ function statusToJson(status: AppStatus, desiredDigest: string): StatusJson {
       lastTransitionAt: instantOrNull(lastTransitionAt),
     })),
     endpoints: [...status.endpoints],
+    gates: status.gates.map(gateToJson),
     observedAt: instantOrNull(status.observedAt),
   };
 }

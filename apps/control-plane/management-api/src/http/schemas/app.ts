@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { bundleDigest, fabricRef, nullableInstant } from "./common.ts";
+import { gateSchema } from "./gate.ts";
 
 export const desiredStates = ["running", "stopped"] as const;
 export const appPhases = ["pending", "progressing", "running", "stopped", "failed", "degraded"] as const;
@@ -35,6 +36,7 @@ const appStatusSchema = z
     replicas: z.array(replicaSchema),
     conditions: z.array(conditionSchema),
     endpoints: z.array(z.string()),
+    gates: z.array(gateSchema).meta({ description: "Of its tracked APIs; none if its manifest declares none." }),
     observedAt: nullableInstant("When the agent made this statement."),
   })
   .meta({ id: "AppStatus", description: "What an app is." });
