@@ -202,7 +202,15 @@ function changeRoutes(services: RouteServices, spec: OwnerSpec): readonly Route[
         note({ type, ...(dryRun ? { dryRun: "true" } : {}) });
         await environments.assertExist([environment]);
         const request = {
-          ...{ requestId, org, requestedBy: caller.username, owner, type, name, order, enabled, dryRun },
+          requestId,
+          org,
+          requestedBy: caller.username,
+          owner,
+          type,
+          name,
+          order,
+          enabled,
+          dryRun,
           configurationJson: JSON.stringify(body.configuration),
           conditions: body.conditions.map(conditionFromJson),
           baseVersion: BigInt(body.baseVersion),
