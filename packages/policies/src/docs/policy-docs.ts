@@ -9,8 +9,12 @@ What a policy can be, field by field. This page is written from the schemas in p
 \`node packages/policies/src/write-policy-docs.ts\`; a test fails when it is stale. \`drawbridge policy types\` shows the same as JSON Schema.
 
 Requests pass policies in this order: CORS, then the automated policies of the environment, then the API's own, each by \`order\`; responses
-pass them in reverse. A policy with conditions acts where one of them matches; \`drawbridge api preview\` shows where that is. All policies
-of an API are enforced, or none: one that cannot be makes the API unusable, and the reason is told with policy and field.
+pass them in reverse. All policies of an API are enforced, or none: one that cannot be makes the API unusable, and the reason is told with
+policy and field.
+
+A policy with conditions acts where one of them matches, one without on everything that is tracked; \`drawbridge api preview\` shows where that is.
+A condition is of the whole path below the base path: \`/orders\` is neither \`/orders/\` nor \`/orders/1\`, and \`GET\` is not \`HEAD\`. If the app
+answers \`/orders/\` like \`/orders\`, say both: \`/orders/?\` as a regular expression. Escapes of characters that need none (\`%28\`) count as those characters.
 `;
 
 /** docs/policies.md. */

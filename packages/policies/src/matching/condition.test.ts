@@ -47,6 +47,26 @@ test.each([
 });
 
 test.each([
+  [template("/Orders({id})"), "/Orders%281%29"],
+  [template("/Orders%28{id}%29"), "/Orders(1)"],
+  [template("/a@b:c"), "/a%40b%3Ac"],
+  [expression("/Orders\\([0-9]+\\)"), "/Orders%2812%29"],
+  [expression("/admin!"), "/admin%21"],
+  [expression("/a\\{b\\|c"), "/a%7Bb%7cc"],
+  [expression("/a%20b"), "/a%20b"],
+  [template("/caf%c3%a9"), "/caf%C3%A9"],
+])("%j is not evaded by escaping what needs no escape: %s", (condition, path) => {
+  expect(matches(condition, "GET", path)).toBe(true);
+});
+
+test("escapes of separators and of the percent sign stay escapes", () => {
+  expect(matches(template("/a/b"), "GET", "/a%2Fb")).toBe(false);
+  expect(matches(template("/{name}"), "GET", "/a%2Fb")).toBe(true);
+  expect(matches(template("/a%2528"), "GET", "/a%2528")).toBe(true);
+  expect(matches(template("/a("), "GET", "/a%2528")).toBe(false);
+});
+
+test.each([
   ["*", "GET", true],
   ["*", "PURGE", true],
   ["GET", "GET", true],

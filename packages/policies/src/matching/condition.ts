@@ -1,6 +1,7 @@
 import { RE2JS, RE2JSException } from "re2js";
 import type { ResourceCondition } from "@drawbridge/contracts/apis/v1/configuration";
 import { PolicyConfigurationError } from "../policy-configuration-error.ts";
+import { matchingForm } from "./matching-form.ts";
 import { parseUriTemplate, templateExpression } from "./uri-template.ts";
 
 /** A condition ready to be asked. */
@@ -20,7 +21,7 @@ const largestProgram = 500;
 const knownMethods = /^[A-Z][A-Z0-9-]{0,31}$/;
 
 /**
- * Compile a condition. A regular expression has the semantics of RE2, which is linear in the path's length, and matches the
+ * Compile a condition. Escapes of characters that need none count as those characters. A regular expression has the semantics of RE2, which is linear in the path's length, and matches the
  * whole path.
  * @throws PolicyConfigurationError naming the field below `field`
  */
@@ -30,7 +31,8 @@ export function compileCondition(condition: ResourceCondition, field: string): C
   return {
     matchesMethod,
     expression,
-    matches: (method, path) => matchesMethod(method) && path.length <= longestPath && expression.testExact(path),
+    matches: (method, path) =>
+      matchesMethod(method) && path.length <= longestPath && expression.testExact(matchingForm(path)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { PolicyConfigurationError } from "../policy-configuration-error.ts";
+import { matchingForm } from "./matching-form.ts";
 
 /** A literal of a template, or a variable: one or more characters but "/". */
 export type TemplatePart = { readonly literal: string } | { readonly variable: string };
@@ -27,7 +28,7 @@ export function parseUriTemplate(template: string, field: string): readonly Temp
     if (!literalPattern.test(literal)) {
       refuse(`"${literal}" has a character that no path has; escape it with % and put variables in braces`);
     }
-    if (literal !== "") parts.push({ literal: normaliseEscapes(literal) });
+    if (literal !== "") parts.push({ literal: matchingForm(literal) });
     if (open === -1) break;
     const close = template.indexOf("}", open);
     if (close === -1) refuse('has "{" without "}"');
@@ -41,14 +42,6 @@ export function parseUriTemplate(template: string, field: string): readonly Temp
     at = close + 1;
   }
   return parts;
-}
-
-/** As the gateway normalises paths: what need not be escaped is not, hexadecimal digits are upper case. */
-function normaliseEscapes(literal: string): string {
-  return literal.replaceAll(/%[0-9A-Fa-f]{2}/g, (escape) => {
-    const character = String.fromCodePoint(Number.parseInt(escape.slice(1), 16));
-    return /[A-Za-z0-9\-._~]/.test(character) ? character : escape.toUpperCase();
-  });
 }
 
 /** The same as a regular expression of RE2. */
