@@ -31,25 +31,28 @@ export class RootFollower {
     return this.#deps.fabricId ?? this.#newest?.fabricId;
   }
 
-  /** Resolves when it was taken or refused; never rejects. */
+  /** Resolves when it was taken or refused; never rejects. What was refused is not looked at again under the same roots. */
   offer(jws: string): Promise<void> {
+    if (jws === this.#waiting) return this.#queue;
+    this.#waiting = jws;
     this.#queue = this.#queue.then(() => this.#take(jws));
     return this.#queue;
   }
 
   /** Another trust bundle: a root that was refused may be good now. */
   trustChanged(): void {
-    if (this.#waiting !== undefined) void this.offer(this.#waiting);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) void this.offer(waiting);
   }
 
   async #take(jws: string): Promise<void> {
     const { logger, onRoot } = this.#deps;
     const trustBundle = this.#deps.trustBundle();
-    this.#waiting = jws;
     if (trustBundle === undefined) return;
     try {
       const root = await verifyRoot(jws, { trustBundle, fabricId: this.fabricId });
-      this.#waiting = undefined;
+      if (jws === this.#waiting) this.#waiting = undefined;
       if (!mayFollow(root, this.#newest)) {
         logger.warn(
           { revision: Number(root.revision), newest: Number(this.#newest?.revision) },

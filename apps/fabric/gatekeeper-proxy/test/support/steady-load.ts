@@ -11,10 +11,10 @@ export interface SteadyLoad {
 /** Clients that send one request after the other to a URL until they are stopped. */
 export function startLoad(url: string, clients = 2): SteadyLoad {
   let counts: Record<string, number> = {};
-  let isStopped = false;
+  const stopping = new AbortController();
   const rounds = Array.from({ length: clients }, () => 0);
   const run = async (client: number): Promise<void> => {
-    while (!isStopped) {
+    while (!stopping.signal.aborted) {
       const outcome = await fetch(url).then(
         async (response) => {
           await response.text();
@@ -40,7 +40,7 @@ export function startLoad(url: string, clients = 2): SteadyLoad {
       while (rounds.some((count, client) => count < (from[client] ?? 0) + 2)) await setImmediate();
     },
     stop: async () => {
-      isStopped = true;
+      stopping.abort();
       await running;
     },
   };
