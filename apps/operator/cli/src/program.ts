@@ -1,13 +1,17 @@
 import { Command } from "commander";
 import type { CommandWorld } from "./command-context.ts";
 import { administrationCommands } from "./commands/administration.ts";
+import { apiCommand } from "./commands/api.ts";
 import { appCommand } from "./commands/app.ts";
 import { bundleCommand } from "./commands/bundle.ts";
 import { caCommand } from "./commands/ca.ts";
 import { certCommand } from "./commands/cert.ts";
+import { clientCommand } from "./commands/client.ts";
 import { completionCommand } from "./commands/completion.ts";
+import { contractCommand, tierCommand } from "./commands/contract.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { fabricCommand } from "./commands/fabric.ts";
+import { policyCommand } from "./commands/policy.ts";
 import { gateCommand } from "./commands/gate.ts";
 import { loginCommand, logoutCommand, whoamiCommand } from "./commands/login.ts";
 
@@ -38,6 +42,11 @@ export function createProgram(
     bundleCommand(world),
     appCommand(world),
     gateCommand(world),
+    apiCommand(world),
+    policyCommand(world),
+    clientCommand(world),
+    tierCommand(world),
+    contractCommand(world),
     certCommand(world),
     caCommand(world),
     ...administrationCommands(world),

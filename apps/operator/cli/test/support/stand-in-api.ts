@@ -2,6 +2,7 @@ import { IdentityHolder, trustBundleToJson } from "@drawbridge/pki";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { createHttpServer } from "@drawbridge/rpc";
 import { createTestCa, createTestLogger } from "@drawbridge/testkit";
+import { apiAnswers } from "./api-answers.ts";
 
 /** What management-api answers, as far as the CLI reads it; for faults that the real one cannot be made to show. */
 export interface StandInApi extends AsyncDisposable {
@@ -119,6 +120,7 @@ function answers(
   };
   const user = { username: "ann", bindings: [{ role: "viewer", environment: "*" }], createdAt: at };
   return [
+    ...apiAnswers,
     [/^POST \/v1\/sessions$/, { token: "dbt1.x.y", expiresAt: "2126-01-01T00:00:00.000Z", username: "admin" }],
     [/^DELETE \/v1\/sessions\/current$/, undefined],
     [/^GET \/v1\/whoami$/, user],
