@@ -112,9 +112,8 @@ function replay(
     );
     return context.answer({ status: 304, reason, headers: [...kept, ...age] });
   }
-  const headers = [...stored.headers, ...age];
-  if (exchange.method === "HEAD") return context.answer({ status: stored.status, reason, headers });
-  return context.answer({ status: stored.status, reason, headers, body: stored.body });
+  // To HEAD the gateway sends the length of the body, and not the body.
+  return context.answer({ status: stored.status, reason, headers: [...stored.headers, ...age], body: stored.body });
 }
 
 /** Statuses whose meaning lasts (RFC 9110, section 15.1), without those that need a partial or a stale answer. */

@@ -90,7 +90,11 @@ export abstract class ForwardedRequest extends ProxiedRequest implements Respons
     if (replica === undefined) return this.fail(replicaUnavailable);
     if (pipeline?.breaker !== undefined && exchange !== undefined) {
       const reply = pipeline.breaker.enter(exchange, replica.name);
-      if (reply !== undefined) return this.answerReply(reply);
+      if (reply !== undefined) {
+        this.#tried = [...this.#tried, replica];
+        const hasOther = again === undefined && this.ready.some((other) => !this.#tried.includes(other));
+        return hasOther ? this.#tryReplica(connection) : this.answerReply(reply);
+      }
       this.#enteredAt = replica.name;
     }
     this.#attempt += 1;

@@ -260,9 +260,11 @@ export abstract class ProxiedRequest {
     const bytes = typeof body === "string" ? Buffer.from(body) : (body ?? new Uint8Array());
     const mayHaveBody = status !== 204 && status !== 304 && this.arrival.method !== "HEAD";
     const hasBody = mayHaveBody && bytes.length > 0;
+    // RFC 9110, section 8.6: of a 304 it would be the length of the body that it stands for.
+    const isWithoutLength = status === 204 || status === 304;
     this.#status = status;
     this.isAnswered = true;
-    this.sendHead({ status, reason: "", headers, length: status === 204 ? -1 : bytes.length, hasBody });
+    this.sendHead({ status, reason: "", headers, length: isWithoutLength ? -1 : bytes.length, hasBody });
     if (hasBody) {
       this.responseBytes += bytes.length;
       this.sendBody(bytes, true);
