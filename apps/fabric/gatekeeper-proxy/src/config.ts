@@ -21,7 +21,7 @@ export const configSchema = z.object({
     .meta({ description: "name of this gateway, unique in the fabric" }),
   FABRIC_ID: z.uuid().optional().meta({
     description:
-      "the fabric; a configuration for another one is refused. Without it the first one that is signed counts",
+      "the fabric; a configuration for another one is refused. Without it that is left to the agent, which checks the same",
   }),
   ADMIN_LISTEN: listenAddress()
     .refine(({ host }) => isLoopback(host), "must be an address of loopback: the admin listener speaks plain HTTP")

@@ -70,7 +70,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
   });
   const cache = new DiskCache({
     directory: paths.cache,
-    fabricId: () => roots.fabricId,
+    fabricId: config.FABRIC_ID,
     store,
     resolve: createApiResolver(store.find),
     clock,

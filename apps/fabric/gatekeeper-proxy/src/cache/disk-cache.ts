@@ -36,7 +36,7 @@ export type CachedApi =
 
 interface DiskCacheDeps {
   readonly directory: string;
-  readonly fabricId: () => string | undefined;
+  readonly fabricId: string | undefined;
   readonly store: ObjectStore;
   readonly resolve: ResolveApi;
   readonly clock: Clock;
@@ -190,7 +190,7 @@ export class DiskCache {
     const jws = await readNamed(this.#files.rootPath(name), name);
     if (jws === undefined) return undefined;
     try {
-      return await verifyRoot(jws.toString("utf8"), { trustBundle, fabricId: fabricId() });
+      return await verifyRoot(jws.toString("utf8"), { trustBundle, fabricId });
     } catch (error) {
       logger.error({ err: error }, "a root in the cache is refused");
       return undefined;

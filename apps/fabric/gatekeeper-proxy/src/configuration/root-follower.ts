@@ -5,7 +5,7 @@ import { mayFollow, verifyRoot, type Root } from "./root.ts";
 
 interface RootFollowerDeps {
   readonly trustBundle: () => TrustBundle | undefined;
-  /** `undefined`: that of the first root that is signed. */
+  /** `undefined`: the agent looks at it. */
   readonly fabricId: string | undefined;
   readonly logger: Logger;
   readonly onRoot: (root: Root) => void;
@@ -25,10 +25,6 @@ export class RootFollower {
   /** From the disk: nothing older is taken from anybody. */
   remember(root: Root): void {
     if (mayFollow(root, this.#newest)) this.#newest = root;
-  }
-
-  get fabricId(): string | undefined {
-    return this.#deps.fabricId ?? this.#newest?.fabricId;
   }
 
   /** Resolves when it was taken or refused; never rejects. What was refused is not looked at again under the same roots. */
@@ -51,7 +47,7 @@ export class RootFollower {
     const trustBundle = this.#deps.trustBundle();
     if (trustBundle === undefined) return;
     try {
-      const root = await verifyRoot(jws, { trustBundle, fabricId: this.fabricId });
+      const root = await verifyRoot(jws, { trustBundle, fabricId: this.#deps.fabricId });
       if (jws === this.#waiting) this.#waiting = undefined;
       if (!mayFollow(root, this.#newest)) {
         logger.warn(

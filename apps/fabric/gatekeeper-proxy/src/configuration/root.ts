@@ -58,11 +58,12 @@ export async function verifyRoot(
 
 /**
  * May `next` take the place of `current`? Revisions never go back; after a restore from a backup (another incarnation) what
- * was signed later counts.
+ * was signed later counts, and for another fabric as well.
  */
 export function mayFollow(next: Root, current: Root | undefined): boolean {
   if (current === undefined || next.digest === current.digest) return true;
-  if (next.incarnationId !== current.incarnationId) return next.issuedAt >= current.issuedAt;
+  if (next.incarnationId !== current.incarnationId || next.fabricId !== current.fabricId)
+    return next.issuedAt >= current.issuedAt;
   return next.revision > current.revision || (next.revision === current.revision && next.issuedAt >= current.issuedAt);
 }
 

@@ -43,8 +43,8 @@ const reconnectMs = 250;
 /** A gateway and its agent start together: so long a missing agent is one that is not there yet. */
 const agentGraceMs = 1_000;
 const objectsTimeoutMs = 30_000;
-/** Objects of 4 MiB, and what is around them. */
-const maxMessageBytes = 5 * 1024 * 1024;
+/** Objects of 4 MiB, or a root of as many index pages as there can be. */
+const maxMessageBytes = 9 * 1024 * 1024;
 
 type Client = GrpcClient<typeof GatewayServiceClient.service>;
 

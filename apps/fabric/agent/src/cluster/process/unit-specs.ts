@@ -99,7 +99,7 @@ export function gatewaySpec(options: ResolvedOptions & { readonly directory: str
 }
 
 /** By then every app has had its own time to drain. */
-const gatewayGraceMs = 30_000;
+const gatewayGraceMs = 35_000;
 /** What answers at an app's port is back before its clients have given up. */
 const serverRestart = { baseMs: 50, capMs: 5_000, resetAfterMs: 10_000 } as const;
 
