@@ -21,7 +21,9 @@ const largestProgram = 500;
 const knownMethods = /^[A-Z][A-Z0-9-]{0,31}$/;
 
 /**
- * Compile a condition. Escapes of characters that need none count as those characters. A regular expression has the semantics of RE2, which is linear in the path's length, and matches the
+ * Compile a condition. A URI template matches without regard to case and to a slash at the end: many servers answer
+ * "/Orders/" as they do "/orders", and a policy must not be evaded by spelling. For the same reason a path that is too long
+ * to be looked at matches. Escapes of characters that need none count as those characters. A regular expression has the semantics of RE2, which is linear in the path's length, and matches the
  * whole path.
  * @throws PolicyConfigurationError naming the field below `field`
  */
@@ -32,7 +34,7 @@ export function compileCondition(condition: ResourceCondition, field: string): C
     matchesMethod,
     expression,
     matches: (method, path) =>
-      matchesMethod(method) && path.length <= longestPath && expression.testExact(matchingForm(path)),
+      matchesMethod(method) && (path.length > longestPath || expression.testExact(matchingForm(path))),
   };
 }
 
@@ -44,6 +46,8 @@ function compileMethods(methods: string, field: string): (method: string) => boo
     throw new PolicyConfigurationError(field, `"${wrong}" is no method; write "*" or, for example, "GET|POST"`);
   }
   const set = new Set(names);
+  // Whatever answers GET answers HEAD (RFC 9110, section 9.3.2): a policy for the one holds for the other.
+  if (set.has("GET")) set.add("HEAD");
   return (method) => set.has(method);
 }
 
@@ -53,7 +57,9 @@ function compilePath(path: ResourceCondition["path"], field: string): RE2JS {
   }
   if (path.$case === "uriTemplate") {
     const parts = parseUriTemplate(path.value, `${field}.uriTemplate`);
-    return RE2JS.compile(templateExpression(parts, (literal) => RE2JS.quote(literal)));
+    const expression = templateExpression(parts, (literal) => RE2JS.quote(literal));
+    const end = path.value === "/" ? "" : path.value.endsWith("/") ? "?" : "/?";
+    return RE2JS.compile(`(?i)${expression}${end}`);
   }
   const expressionField = `${field}.regularExpression`;
   if (path.value === "") throw new PolicyConfigurationError(expressionField, "is empty; /.* matches every path");
