@@ -12,7 +12,11 @@ createServer((request, response) => response.end(request.url === "/secret" ? (pr
 /** A real bundle with a small HTTP server that answers ANSWER. */
 export async function makeBundle(
   folder: string,
-  options: { readonly version?: string; readonly source?: string } = {},
+  options: {
+    readonly version?: string;
+    readonly source?: string;
+    /** YAML after the manifest. */ readonly more?: string;
+  } = {},
 ): Promise<Uint8Array> {
   const version = options.version ?? "1.0.0";
   const directory = join(folder, `source-${version}`);
@@ -36,7 +40,7 @@ configuration:
       default: "version ${version}"
     PASSWORD:
       secret: true
-`,
+${options.more ?? ""}`,
   );
   const file = join(folder, `bundle-${version}.tgz`);
   await writeBundleFile({ directory, file });
