@@ -72,6 +72,7 @@ export { policyJsonSchema, validatePolicy, type FieldProblem, type ValidationVer
 export { createCounterStorage, restoreCounterStorage } from "./counters/counter-storage.ts";
 export { openCounters, type OpenedCounters } from "./counters/open-counters.ts";
 export { openContracts } from "./contracts/paged-contracts.ts";
+export { matchingForm } from "./matching/matching-form.ts";
 export { compileCondition, longestPath, type CompiledCondition } from "./matching/condition.ts";
 export type { ApiResource } from "./matching/api-resource.ts";
 export {

@@ -13,8 +13,8 @@ pass them in reverse. All policies of an API are enforced, or none: one that can
 policy and field.
 
 A policy with conditions acts where one of them matches, one without on everything that is tracked; \`drawbridge api preview\` shows where that is.
-A condition is of the whole path below the base path: \`/orders\` is neither \`/orders/\` nor \`/orders/1\`, and \`GET\` is not \`HEAD\`. If the app
-answers \`/orders/\` like \`/orders\`, say both: \`/orders/?\` as a regular expression. Escapes of characters that need none (\`%28\`) count as those characters.
+A condition is of the whole path below the base path: \`/orders\` is not \`/orders/1\`. A template matches without regard to case and to a slash at its end, and \`GET\` holds for \`HEAD\` too, as many servers have it. A regular
+expression is taken as it is: \`(?i)/orders/?\`. Escapes of characters that need none (\`%28\`) count as those characters.
 `;
 
 /** docs/policies.md. */

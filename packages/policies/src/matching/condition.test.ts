@@ -86,6 +86,9 @@ test.each([
 
 test.each([
   [template("orders"), "conditions[0].uriTemplate", "must begin"],
+  [template("/a//b"), "conditions[0].uriTemplate", "empty segment"],
+  [template("/a/../b"), "conditions[0].uriTemplate", "empty segment"],
+  [template("/a/."), "conditions[0].uriTemplate", "empty segment"],
   [template("/orders/{id"), "conditions[0].uriTemplate", 'without "}"'],
   [template("/orders/{id*}"), "conditions[0].uriTemplate", "level 1"],
   [template("/orders/{+id}"), "conditions[0].uriTemplate", "level 1"],

@@ -20,6 +20,9 @@ export function parseUriTemplate(template: string, field: string): readonly Temp
   };
   if (!template.startsWith("/")) refuse('must begin with "/"');
   if (template.length > longestTemplate) refuse(`must have at most ${longestTemplate} characters`);
+  if (/\/(?:\.{0,2})\//.test(template) || /\/\.{1,2}$/.test(template)) {
+    refuse("has an empty segment or one of dots, which a normalised path never has");
+  }
   const parts: TemplatePart[] = [];
   let at = 0;
   while (at < template.length) {

@@ -116,7 +116,7 @@ export interface Binding {
   readonly gateId: string;
   readonly apiName: string;
   readonly apiVersion: string;
-  /** "/" or "/orders": a request is the API's if its path is this or below it; the longest base path wins. */
+  /** "/" or "/orders": a request is the API's if its path is this or below it; of several that track it, the longest base path wins. */
   readonly basePath: string;
   /** If there are any, only these are tracked: `method` "*" or upper case, `path` a template below the base path. */
   readonly resources: readonly { readonly method: string; readonly path: string }[];

@@ -1,11 +1,11 @@
-import { compileCondition } from "@drawbridge/policies";
+import { compileCondition, matchingForm } from "@drawbridge/policies";
 import type { Binding } from "../../workers/protocol.ts";
+import { normaliseTarget } from "../request/normalise-target.ts";
 import type { GatePoint } from "./gate-point.ts";
 
 /** The tracked resources of one API. */
-export interface TrackedApi {
+interface TrackedApi {
   readonly gate: GatePoint;
-  readonly basePath: string;
   /** Whether a resource is tracked; `path` is below the base path and begins with "/". */
   readonly isTracked: (method: string, path: string) => boolean;
 }
@@ -16,9 +16,12 @@ export interface BindingMatch {
   readonly relativePath: string;
 }
 
-/** All APIs of one deployment, by base path. */
+/**
+ * All APIs of one deployment, by base path. Case and escapes of characters that need none do not count: many servers answer
+ * "/Orders" and "/%6Frders" as they do "/orders", and nothing must get round its policies by spelling (GK 1).
+ */
 export interface BindingTable {
-  /** The API that a request belongs to: that of the longest base path; undefined if the resource is not tracked. */
+  /** The API of the longest base path that tracks the resource; undefined if none does. */
   match(method: string, path: string): BindingMatch | undefined;
 }
 
@@ -29,19 +32,31 @@ export function createBindingTable(
 ): BindingTable {
   const byBasePath = new Map<string, TrackedApi[]>();
   for (const binding of bindings) {
-    const basePath = binding.basePath.length > 1 ? binding.basePath.replace(/\/+$/, "") : binding.basePath;
+    const basePath = comparableBasePath(binding.basePath);
     const here = byBasePath.get(basePath) ?? [];
-    here.push({ gate: gateOf(binding), basePath, isTracked: trackedBy(binding.resources) });
+    here.push({ gate: gateOf(binding), isTracked: trackedBy(binding.resources) });
     byBasePath.set(basePath, here);
   }
   const root = byBasePath.get("/");
   const longest = Math.max(0, ...[...byBasePath.keys()].map((basePath) => basePath.length));
 
-  function pick(apis: readonly TrackedApi[], method: string, path: string): BindingMatch | undefined {
-    for (const { gate, basePath, isTracked } of apis) {
-      const relativePath =
-        basePath === "/" ? path : path.length === basePath.length ? "/" : path.slice(basePath.length);
+  function pick(apis: readonly TrackedApi[], method: string, relativePath: string): BindingMatch | undefined {
+    for (const { gate, isTracked } of apis) {
       if (isTracked(method, relativePath)) return { gate, relativePath };
+    }
+    return undefined;
+  }
+
+  function matchBelowRoot(method: string, path: string): BindingMatch | undefined {
+    const lower = path.toLowerCase();
+    const isEscaped = path.includes("%");
+    for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
+      if (end > longest && !isEscaped) continue;
+      const beginning = lower.slice(0, end);
+      const apis = byBasePath.get(isEscaped ? matchingForm(beginning).toLowerCase() : beginning);
+      // The root comes last, with the whole path.
+      const match = apis === undefined || apis === root ? undefined : pick(apis, method, path.slice(end) || "/");
+      if (match !== undefined) return match;
     }
     return undefined;
   }
@@ -49,18 +64,20 @@ export function createBindingTable(
   return {
     match(method, path) {
       if (byBasePath.size === 0) return undefined;
-      if (byBasePath.size === 1 && root !== undefined) return pick(root, method, path);
-      let end = path.length;
-      while (end > 0) {
-        if (end <= longest) {
-          const apis = byBasePath.get(end === path.length ? path : path.slice(0, end));
-          if (apis !== undefined && end > 1) return pick(apis, method, path);
-        }
-        end = path.lastIndexOf("/", end - 1);
-      }
-      return root === undefined ? undefined : pick(root, method, path);
+      const isRootOnly = byBasePath.size === 1 && root !== undefined;
+      const match = isRootOnly ? undefined : matchBelowRoot(method, path);
+      return match ?? (root === undefined ? undefined : pick(root, method, path));
     },
   };
+}
+
+/** In the form in which paths arrive. One that no path can have makes all of the app tracked: undecided is tracked. */
+function comparableBasePath(basePath: string): string {
+  const escaped = basePath.replaceAll(/[^!-~]/gu, (character) => encodeURIComponent(character.toWellFormed()));
+  const target = normaliseTarget(escaped, { isTls: false, pathParameters: "pass" });
+  if (typeof target === "string" || target.search !== "") return "/";
+  const path = matchingForm(target.path).toLowerCase();
+  return path.length > 1 ? path.replace(/\/+$/, "") : path;
 }
 
 /** A resource that cannot be read as a template makes all of the API tracked: undecided is tracked (GK 1). */
