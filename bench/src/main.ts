@@ -5,6 +5,11 @@ import { formatRows } from "./print-table.ts";
 
 /** `agents`: fewer than the figures are about, to see that a bench works. */
 const benches: Readonly<Record<string, (agents?: number) => Promise<BenchResult>>> = {
+  // `agents` is then the seconds of each measurement.
+  gateway: async (agents) =>
+    (await import("./gateway/run-gateway-bench.ts")).runGatewayBench(
+      agents === undefined ? {} : { seconds: agents, rounds: 1 },
+    ),
   issue: async () => (await import("./issue/run-issue-bench.ts")).runIssueBench(),
   renewals: async (agents) =>
     (await import("./renewals/run-renewals-bench.ts")).runRenewalsBench(agents === undefined ? {} : { agents }),

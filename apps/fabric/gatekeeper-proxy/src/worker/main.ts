@@ -1,6 +1,7 @@
 // A thread of the gateway: node worker, started by the main thread with what `WorkerStart` says.
+import { randomUUID } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
-import { cryptoRandom, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
+import { cryptoRandom, systemClock } from "@drawbridge/lifecycle";
 import { openCounters } from "@drawbridge/policies";
 import { createLogger } from "@drawbridge/telemetry";
 import type { ToWorker, WorkerStart } from "../workers/protocol.ts";
@@ -19,7 +20,8 @@ const counters = openCounters(start.counters, () => clock.now().getTime());
 const plane = new DataPlane({
   settings: { ...defaultSettings, ...start.settings },
   clock,
-  ids: uuidV7Ids,
+  // Version 4: random bytes are drawn for many ids at once.
+  ids: { next: () => randomUUID() },
   services: createPolicyServices({
     clock,
     random: cryptoRandom,

@@ -97,7 +97,8 @@ export function isToken(text: string): boolean {
   return text.length > 0;
 }
 
+const notInValue = /[^\t\x20-\x7e\x80-\xff]/;
+
 export function isFieldValue(text: string): boolean {
-  for (let index = 0; index < text.length; index += 1) if (isValueCode[text.charCodeAt(index)] !== 1) return false;
-  return true;
+  return !notInValue.test(text);
 }

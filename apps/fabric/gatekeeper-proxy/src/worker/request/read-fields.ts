@@ -94,7 +94,7 @@ export function readFields(raw: readonly string[], rules: FieldRules): RequestFi
   let requestId = "";
   let userAgent = "";
   let acceptsTrailers = false;
-  let hasUnderscore = false;
+  let underscored: string[] | undefined;
 
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? "";
@@ -102,7 +102,7 @@ export function readFields(raw: readonly string[], rules: FieldRules): RequestFi
     switch (kindOf(name)) {
       case fieldKind.other:
       case fieldKind.contentType:
-        if (name.includes("_")) hasUnderscore = true;
+        if (name.includes("_")) (underscored ??= []).push(name);
         fields.push(name, value);
         break;
       case fieldKind.via:
@@ -155,7 +155,7 @@ export function readFields(raw: readonly string[], rules: FieldRules): RequestFi
   }
   if (codings > 0 && contentLength !== undefined) return "transfer encoding";
   if (host === undefined || !isAuthority(host)) return "host";
-  if (hasUnderscore && hasTwin(raw)) return "two names for one field";
+  if (underscored !== undefined && hasTwin(raw, underscored)) return "two names for one field";
   const kept = connection === undefined ? fields : withoutNamed(fields, connection);
   return {
     fields: kept,
@@ -203,15 +203,20 @@ function withoutNamed(fields: string[], connection: string): string[] {
   return kept;
 }
 
-function hasTwin(raw: readonly string[]): boolean {
-  const present = new Set(raw.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()));
-  for (const name of present) {
-    if (!name.includes("_")) continue;
-    const dashed = name.replaceAll("_", "-");
-    const isSensitive = twinNames.has(dashed) || dashed.startsWith("x-forwarded-");
-    if (!isSensitive) continue;
+/** @param underscored names that hold an underscore */
+function hasTwin(raw: readonly string[], underscored: readonly string[]): boolean {
+  return underscored.some((name) => {
+    const dashed = name.toLowerCase().replaceAll("_", "-");
     // client_id is a name of its own; the others are only ever written with dashes.
-    if (present.has(dashed) || !dashed.startsWith("client-")) return true;
+    if (dashed.startsWith("client-")) return twinNames.has(dashed) && hasName(raw, dashed);
+    return twinNames.has(dashed) || dashed.startsWith("x-forwarded-");
+  });
+}
+
+function hasName(raw: readonly string[], lower: string): boolean {
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? "";
+    if (name.length === lower.length && name.toLowerCase() === lower) return true;
   }
   return false;
 }

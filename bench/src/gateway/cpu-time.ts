@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** `getconf CLK_TCK` of every Linux that we know. */
+const microsPerTick = 10_000;
+
+/** User and system time of a process and of those that it has started, in microseconds. */
+export function processMicros(pid: number): number {
+  let ticks = ticksOf(pid);
+  for (const child of childrenOf(pid)) ticks += ticksOf(child);
+  return ticks * microsPerTick;
+}
+
+/** Time that a core spent on the network for whoever runs there, in microseconds. */
+export function softirqMicros(core: number): number {
+  const line = readFileSync("/proc/stat", "utf8")
+    .split("\n")
+    .find((one) => one.startsWith(`cpu${core} `));
+  return Number(line?.split(/\s+/)[7] ?? 0) * microsPerTick;
+}
+
+function ticksOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8")
+      .split(" ")
+      .filter((child) => child !== "")
+      .map(Number),
+  );
+}
