@@ -1,5 +1,12 @@
 import type { Policy, ResourceCondition } from "@drawbridge/contracts/apis/v1/configuration";
-import { compileApi, inOrder, policyCatalogue, policyJsonSchema, validatePolicy } from "@drawbridge/policies";
+import {
+  compileApi,
+  inOrder,
+  policyCatalogue,
+  policyJsonSchema,
+  prepareConfiguration,
+  validatePolicy,
+} from "@drawbridge/policies";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { FieldProblem } from "../domain/field-error.ts";
 import type { Schema } from "../domain/secrets.ts";
@@ -19,20 +26,28 @@ export function schemaOf(type: string): Schema {
 
 export interface PolicyCandidate {
   readonly type: string;
-  /** As it would be stored, secrets in the clear. */
+  /** As the operator gave it, secrets in the clear. */
   readonly configuration: unknown;
   readonly conditions: readonly ResourceCondition[];
   readonly assets: ReadonlyMap<string, Uint8Array>;
 }
 
+export interface CheckedPolicy {
+  readonly problems: readonly FieldProblem[];
+  /** What to store if there are no problems. */
+  readonly prepared: unknown;
+}
+
 /**
  * What keeps a policy from being enforced: its configuration under the type's schema first, then what only making it shows
- * (a key that cannot be read, an expression that is too large), as a gateway would make it.
+ * (a key that cannot be read, an expression that is too large), as a gateway would make it: of what would be stored, whose
+ * passwords are hashes.
  */
-export async function checkPolicy(candidate: PolicyCandidate): Promise<readonly FieldProblem[]> {
-  const { type, configuration, conditions, assets } = candidate;
-  const verdict = validatePolicy(type, configuration);
-  if (!verdict.ok) return verdict.problems.map(inConfiguration);
+export async function checkPolicy(candidate: PolicyCandidate): Promise<CheckedPolicy> {
+  const { type, conditions, assets } = candidate;
+  const verdict = validatePolicy(type, candidate.configuration);
+  if (!verdict.ok) return { problems: verdict.problems.map(inConfiguration), prepared: undefined };
+  const configuration = await prepareConfiguration(type, candidate.configuration);
   const policy: Policy = {
     policyId: "",
     type,
@@ -45,9 +60,9 @@ export async function checkPolicy(candidate: PolicyCandidate): Promise<readonly 
   };
   const sources = { document: { ...emptyDocument, policies: [policy] }, contractPages: [], assets };
   const result = await compileApi(sources, { services: createCheckServices() });
-  if (result.outcome === "unusable") return result.problems.map(inConfiguration);
+  if (result.outcome === "unusable") return { problems: result.problems.map(inConfiguration), prepared: undefined };
   result.api.close();
-  return [];
+  return { problems: [], prepared: configuration };
 }
 
 const emptyDocument = {

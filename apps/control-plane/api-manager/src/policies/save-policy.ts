@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { prepareConfiguration } from "@drawbridge/policies";
 import type { ResourceCondition } from "@drawbridge/contracts/apis/v1/configuration";
 import { fieldError, type FieldProblem } from "../domain/field-error.ts";
 import { labelProblems, limits } from "../domain/limits.ts";
@@ -64,12 +63,9 @@ export async function savePolicy(
   const enabled = input.enabled ?? current?.enabled ?? true;
   const candidate = { ...input, automated: input.owner.apiId === undefined, order: place, configuration };
   const neighbours = await neighboursOf(save, sealer, input.owner, others);
-  const problems = [
-    ...(await checkPolicy({ type: input.type, configuration, conditions: input.conditions, assets })),
-    ...(enabled ? conflictsOf(candidate, neighbours) : []),
-  ];
+  const checked = await checkPolicy({ type: input.type, configuration, conditions: input.conditions, assets });
+  const problems = [...checked.problems, ...(enabled ? conflictsOf(candidate, neighbours) : [])];
   if (problems.length > 0) throw fieldError("POLICY_INVALID", problems);
-  const prepared = await prepareConfiguration(input.type, configuration);
   const next: PolicyView = {
     policyId: current?.policyId ?? newId(),
     owner: input.owner,
@@ -77,7 +73,7 @@ export async function savePolicy(
     name: input.name,
     position: place,
     enabled,
-    configuration: prepared,
+    configuration: checked.prepared,
     conditions: input.conditions,
     assets: [...assets.keys()].map((digest) => Buffer.from(digest, "hex")),
     version: (current?.version ?? 0n) + 1n,

@@ -134,6 +134,10 @@ const hash = "$scrypt$ln=14,r=8,p=5$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAA
 
 test.each([
   [{ users: [] }, "users"],
+  [
+    { users: Array.from({ length: 21 }, (_, index) => ({ username: `u${index}`, password: "long enough" })) },
+    "users: must not have more than 20 new passwords",
+  ],
   [{ users: [{ username: "a" }] }, "users.0.password: must be given"],
   [{ users: [{ username: "a", password: "long enough", passwordHash: hash }] }, "users.0.password: must be given"],
   [{ users: [{ username: "a", password: "short" }] }, "users.0.password"],

@@ -45,6 +45,9 @@ const user = z
     }
   });
 
+/** Each costs 0.2 s of hashing while the save waits. */
+const mostNewPasswords = 20;
+
 const schema = z
   .strictObject({
     users: z.array(user).min(1).max(1000).describe("who may call"),
@@ -58,6 +61,10 @@ const schema = z
     forwardCredentials: z.boolean().default(false).describe("leave the credentials in the request for the upstream"),
   })
   .superRefine(({ users }, context) => {
+    if (users.filter(({ password }) => password !== undefined).length > mostNewPasswords) {
+      const message = `must not have more than ${mostNewPasswords} new passwords in one save; give others as passwordHash`;
+      context.addIssue({ code: "custom", path: ["users"], message });
+    }
     const seen = new Set<string>();
     for (const [index, { username }] of users.entries()) {
       const name = username.normalize("NFC");
