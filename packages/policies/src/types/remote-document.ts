@@ -37,6 +37,7 @@ export class RemoteDocument<T> {
   #attemptedAtMs = Number.NEGATIVE_INFINITY;
   #flight: Promise<void> | undefined;
   #waiting = 0;
+  #failure: string | undefined;
 
   constructor(options: RemoteDocumentOptions<T>) {
     this.#options = options;
@@ -44,6 +45,11 @@ export class RemoteDocument<T> {
 
   get value(): T | undefined {
     return this.#value;
+  }
+
+  /** Why the last fetch brought nothing, for the operator; undefined if it did. */
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /** 0 until there is a document. */
@@ -105,14 +111,18 @@ export class RemoteDocument<T> {
         maximumBytes: largestBytes,
       });
       const value = status === 200 ? this.#options.read(JSON.parse(utf8.decode(body))) : undefined;
+      // What is not taken changes nothing: what there is stays, until it is too old.
       if (value !== undefined) this.#take(value);
-    } catch {
-      // The server is away or answers nonsense: what there is stays, until it is too old.
+      else this.#failure = `${this.#options.url} answered ${status}${status === 200 ? ", but not what it should" : ""}`;
+    } catch (error) {
+      const reason = error instanceof SyntaxError ? "answered what is no JSON" : "gave no answer";
+      this.#failure = `${this.#options.url} ${reason}`;
     }
   }
 
   #take(value: T): void {
     this.#fetchedAtMs = this.#options.clock.monotonicMs();
+    this.#failure = undefined;
     const fingerprint = this.#options.fingerprint(value);
     if (fingerprint === this.#fingerprint && this.#version > 0) return;
     this.#fingerprint = fingerprint;

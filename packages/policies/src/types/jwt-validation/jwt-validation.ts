@@ -27,7 +27,7 @@ export const jwtValidation = definePolicyType<JwtConfiguration>({
     const rules = claimRules(configuration, configuration.issuers);
     const keys = trustedKeys(configuration, services);
     const verifier = createTokenVerifier({ keys, rules, clock: services.clock, verifications: services.verifications });
-    return enforceTokens({ verifier, fields: configuration, scopes: configuration.scopes, context });
+    return enforceTokens({ verifier, fields: configuration, scopes: configuration.scopes, context, services });
   },
 });
 
@@ -69,12 +69,17 @@ export function enforceTokens(options: {
   readonly fields: TokenFields;
   readonly scopes: readonly string[];
   readonly context: PolicyContext;
+  readonly services: Pick<PolicyServices, "raiseAlarm">;
 }): Enforcement {
-  const { verifier, fields, scopes, context } = options;
-  const conclude = (exchange: Exchange, verdict: TokenVerdict): Reply | undefined =>
-    verdict.isGood
-      ? acceptToken(exchange, { fields, context, claims: verdict.claims })
-      : context.refuse(exchange, refusalOfProblem(verdict.problem, scopes));
+  const { verifier, fields, scopes, context, services } = options;
+  const conclude = (exchange: Exchange, verdict: TokenVerdict): Reply | undefined => {
+    if (verdict.isGood) return acceptToken(exchange, { fields, context, claims: verdict.claims });
+    if (verdict.detail !== undefined) {
+      const { apiId, policyId, policyName } = context;
+      services.raiseAlarm({ apiId, policyId, policyName, code: "TOKEN_CHECK_UNAVAILABLE", message: verdict.detail });
+    }
+    return context.refuse(exchange, refusalOfProblem(verdict.problem, scopes));
+  };
   return {
     onRequest(exchange) {
       const credentials = findToken(exchange, fields);

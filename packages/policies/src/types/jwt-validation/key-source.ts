@@ -15,6 +15,8 @@ export interface KeySource {
    * too many wait already. Resolves without rejecting; look again afterwards.
    */
   refresh(reason: "unknown_key" | "routine"): Promise<void> | "busy" | undefined;
+  /** Why there are none, or no new ones, for the operator. */
+  readonly failure: string | undefined;
   /** Whether there are keys that may still be used. */
   isUsable(): boolean;
 }
@@ -25,6 +27,7 @@ const mostCandidates = 4;
 export function createStaticKeys(keys: readonly VerificationKey[]): KeySource {
   return {
     version: 0,
+    failure: undefined,
     trustedUntilMs: Number.POSITIVE_INFINITY,
     candidates: (keyId, algorithm) => selectKeys(keys, keyId, algorithm),
     refresh: () => undefined,
@@ -57,6 +60,9 @@ export function createRemoteKeys(
   return {
     get version() {
       return document.version;
+    },
+    get failure() {
+      return document.failure;
     },
     get trustedUntilMs() {
       return document.trustedUntilMs;

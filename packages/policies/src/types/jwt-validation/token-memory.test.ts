@@ -99,7 +99,7 @@ async function withJwks(keys: readonly unknown[]) {
     services,
   });
   const send = (token: string) => policy.onRequest(anExchange({ headers: { authorization: `Bearer ${token}` } }));
-  return { clock, from, send, judge: async (token: string) => verdictOf(await send(token)) };
+  return { clock, from, services, send, judge: async (token: string) => verdictOf(await send(token)) };
 }
 
 test("keys are fetched once for many requests at once", async () => {
@@ -166,7 +166,7 @@ test("while the issuer is away the old keys serve for an hour, then requests are
 });
 
 test("without keys from the start requests are answered 503, and the issuer is asked every 2 seconds", async () => {
-  const { clock, from, judge } = await withJwks([]);
+  const { clock, from, judge, services } = await withJwks([]);
   from.status = 503;
   const token = await aToken();
   expect([await judge(token), await judge(token)]).toStrictEqual([
@@ -174,6 +174,10 @@ test("without keys from the start requests are answered 503, and the issuer is a
     "503 token_check_unavailable",
   ]);
   expect(from.fetches).toBe(1);
+  expect(services.alarms[0]).toMatchObject({
+    code: "TOKEN_CHECK_UNAVAILABLE",
+    message: "https://issuer.example.com/keys answered 503",
+  });
   from.status = 200;
   from.keys = [await jwkOf(es256.publicKey)];
   clock.advance(2000);

@@ -26,7 +26,12 @@ export type TokenProblem =
 
 export type TokenVerdict =
   | { readonly isGood: true; readonly claims: Readonly<Record<string, unknown>> }
-  | { readonly isGood: false; readonly problem: TokenProblem };
+  | {
+      readonly isGood: false;
+      readonly problem: TokenProblem;
+      /** With "unavailable": why, for the operator. */
+      readonly detail?: string | undefined;
+    };
 
 /** Judges tokens. Never throws and never rejects. A promise only for a token that was not seen before. */
 export interface TokenVerifier {
@@ -108,6 +113,8 @@ export function createTokenVerifier({ keys, rules, clock, verifications }: Token
   const verifyUnseen = async (token: string, jws: CompactJws): Promise<TokenVerdict> => {
     try {
       const version = await checkSignature(jws);
+      if (version === "unavailable" && keys.kind === "public")
+        return { isGood: false, problem: version, detail: keys.source.failure };
       if (typeof version !== "number") return bad(version);
       const verdict: TokenVerdict = { isGood: true, claims: jws.claims };
       flushIfKeysChanged();

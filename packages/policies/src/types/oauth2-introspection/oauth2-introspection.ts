@@ -13,7 +13,8 @@ export const oauth2Introspection = definePolicyType<IntrospectionConfiguration>(
   provides: ["principal", "client"],
   requiresContracts: ({ clientIdClaim }) => clientIdClaim !== undefined,
   bodyBytes: () => 0,
-  create(configuration, context, { fetch, clock, raiseAlarm }) {
+  create(configuration, context, services) {
+    const { fetch, clock, raiseAlarm } = services;
     const { apiId, policyId, policyName } = context;
     const verifier = createIntrospectingVerifier({
       ...configuration,
@@ -32,6 +33,6 @@ export const oauth2Introspection = definePolicyType<IntrospectionConfiguration>(
       clock,
       reportFailure: (message) => raiseAlarm({ apiId, policyId, policyName, code: "INTROSPECTION_FAILED", message }),
     });
-    return enforceTokens({ verifier, fields: configuration, scopes: configuration.scopes, context });
+    return enforceTokens({ verifier, fields: configuration, scopes: configuration.scopes, context, services });
   },
 });

@@ -29,7 +29,6 @@ export function discoveryUrl(issuer: string): string {
   return `${issuer.replace(/\/+$/, "")}/.well-known/openid-configuration`;
 }
 
-const unavailable: TokenVerdict = { isGood: false, problem: "unavailable" };
 const busy: TokenVerdict = { isGood: false, problem: "busy" };
 
 /**
@@ -53,12 +52,16 @@ export function createDiscoveredVerifier(
     return built;
   };
 
+  const judge = (token: string): TokenVerdict | Promise<TokenVerdict> => {
+    const detail = document.failure ?? "the issuer's configuration does not name what is needed";
+    return current()?.verify(token) ?? { isGood: false, problem: "unavailable", detail };
+  };
+
   return {
     verify(token) {
       const refresh = document.refresh("routine");
       if (refresh === "busy") return busy;
-      if (!refresh) return current()?.verify(token) ?? unavailable;
-      return refresh.then(() => current()?.verify(token) ?? unavailable);
+      return refresh ? refresh.then(() => judge(token)) : judge(token);
     },
   };
 }

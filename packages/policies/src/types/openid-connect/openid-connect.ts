@@ -37,7 +37,7 @@ export const openidConnect = definePolicyType<OpenIdConfiguration>({
     const verifier = createDiscoveredVerifier(document, (metadata) =>
       buildVerifier(metadata, { configuration, context, services }),
     );
-    return enforceTokens({ verifier, fields: configuration, scopes: configuration.scopes, context });
+    return enforceTokens({ verifier, fields: configuration, scopes: configuration.scopes, context, services });
   },
 });
 
