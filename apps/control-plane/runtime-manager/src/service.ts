@@ -40,6 +40,7 @@ import { createArtefactReferenceRpc } from "./rpc/artefact-reference-rpc.ts";
 import { createEntitlementRpc } from "./rpc/entitlement-rpc.ts";
 import { createFabricExistenceRpc } from "./rpc/fabric-existence-rpc.ts";
 import { createFabricRpc } from "./rpc/fabric-rpc.ts";
+import { createGatekeeperRpc } from "./rpc/gatekeeper-rpc.ts";
 import { createStreamLogs } from "./rpc/stream-logs.ts";
 import { createSnapshotCache } from "./snapshot/snapshot-cache.ts";
 import { createAgentRepository } from "./store/agents.ts";
@@ -51,6 +52,7 @@ import { createCertificateRepository } from "./store/certificates.ts";
 import { createCommandRunner } from "./store/commands.ts";
 import { createDutyRepository, forgetRequests } from "./store/duties.ts";
 import { createFabricRepository } from "./store/fabrics.ts";
+import { createGatekeeperSettings } from "./store/gatekeeper-settings.ts";
 import { createSessionRepository } from "./store/sessions.ts";
 import { createSnapshotRepository } from "./store/snapshots.ts";
 import { createStatusRepository } from "./store/statuses.ts";
@@ -263,6 +265,12 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
       createArtefactReferenceRpc(createArtefactReferences(store)),
       createFabricExistenceRpc(fabrics),
       createApiBindingRpc(bindings),
+      createGatekeeperRpc({
+        settings: createGatekeeperSettings(store),
+        fabrics,
+        onDesiredChanged: (fabricId, generation) => hints.announce(fabricId, generation),
+        clock,
+      }),
       createAgentRpc({ agents: agentRows, onLocked, clock }),
     ],
     maxMessageBytes: internalMessageBytes,

@@ -38,6 +38,7 @@ import {
   validateIdentity,
   type IdentitySnapshot,
 } from "@drawbridge/pki";
+import { GatekeeperServiceClient } from "@drawbridge/contracts/runtime/v1/gatekeeper_service";
 import { createGrpcClient, fromGrpcError, type GrpcClient } from "@drawbridge/rpc";
 import { openStore, sql } from "@drawbridge/store";
 import { startTelemetry } from "@drawbridge/telemetry";
@@ -91,6 +92,7 @@ export interface Replica extends AsyncDisposable {
   existenceAs(service: string): Promise<GrpcClient<(typeof FabricExistenceServiceClient)["service"]>["call"]>;
   agentsAs(service: string): Promise<GrpcClient<(typeof AgentServiceClient)["service"]>["call"]>;
   bindingsAs(service: string): Promise<GrpcClient<(typeof ApiBindingServiceClient)["service"]>["call"]>;
+  gatekeeperAs(service: string): Promise<GrpcClient<(typeof GatekeeperServiceClient)["service"]>["call"]>;
   readyz(): Promise<HealthReport>;
 }
 
@@ -272,6 +274,11 @@ async function startReplica(
     },
     bindingsAs: async (caller) => {
       const peer = await client(ApiBindingServiceClient, address, identities, caller, "/cp/runtime-manager");
+      peers.push(peer);
+      return peer.call;
+    },
+    gatekeeperAs: async (caller) => {
+      const peer = await client(GatekeeperServiceClient, address, identities, caller, "/cp/runtime-manager");
       peers.push(peer);
       return peer.call;
     },

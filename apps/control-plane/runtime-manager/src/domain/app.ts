@@ -1,3 +1,4 @@
+import type { GatekeeperValues } from "./gatekeeper.ts";
 import type { AppId, FabricId } from "./ids.ts";
 
 /** A content-addressed artefact at config-resolver. */
@@ -53,6 +54,7 @@ export interface AppRecord {
   readonly org: string;
   readonly fabricId: FabricId;
   readonly manifestJson: string;
+  readonly gatekeeper: GatekeeperValues;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly life: AppLife;

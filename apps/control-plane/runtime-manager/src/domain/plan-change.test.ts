@@ -29,6 +29,7 @@ const fabric: FabricForDeploy = {
   fabricId: fabricId("11111111-1111-4111-8111-111111111111"),
   environments: ["prod"],
   appCount: 0,
+  gatekeeper: { environment: "", fabric: "" },
 };
 
 function aDeploy(letter: string, change: Partial<DeployInput> = {}): DeployInput {
@@ -40,6 +41,7 @@ function aDeploy(letter: string, change: Partial<DeployInput> = {}): DeployInput
     replicas: undefined,
     publicPort: undefined,
     strategy: undefined,
+    gatekeeper: undefined,
     ...change,
   };
 }
@@ -116,7 +118,10 @@ test("the spec digest is over the canonical protobuf JSON without digest and tra
     specDigest: _digest,
     traceparent: _trace,
     ...json
-  } = AppSpec.toJSON(specToProto(spec)) as Record<string, never>;
+  } = AppSpec.toJSON(specToProto({ spec, gatekeeper: { app: "", environment: "", fabric: "" } })) as Record<
+    string,
+    never
+  >;
   expect(canonicalJson(json)).toBe(canonicalJson(JSON.parse(JSON.stringify(json)) as Record<string, never>));
   expect(spec.specDigest).toBe(specDigest(spec));
   expect(spec.specDigest).toBe(sha256Of(canonicalJson(json)));

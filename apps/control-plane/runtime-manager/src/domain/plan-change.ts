@@ -8,6 +8,7 @@ import {
   type RolloutStrategy,
 } from "./app.ts";
 import type { AppWish } from "./app.ts";
+import { assertGatekeeper, type GatekeeperValues } from "./gatekeeper.ts";
 import { assertPublicPort, assertReplicas, assertStrategy, limits } from "./limits.ts";
 import type { AppId, FabricId } from "./ids.ts";
 import { specDigest } from "./spec-digest.ts";
@@ -41,9 +42,13 @@ export interface DeployInput {
   readonly replicas: number | undefined;
   readonly publicPort: number | undefined;
   readonly strategy: RolloutStrategy | undefined;
+  /** "" takes it away. */
+  readonly gatekeeper: string | undefined;
 }
 
 export interface FabricForDeploy {
+  /** What is set for the app's environment and for the fabric. */
+  readonly gatekeeper: Pick<GatekeeperValues, "environment" | "fabric">;
   readonly fabricId: FabricId;
   readonly environments: readonly string[];
   /** Live apps there now. */
@@ -84,6 +89,7 @@ export function planFirstDeploy(
     org: target.org,
     fabricId: fabric.fabricId,
     manifestJson: input.manifestJson,
+    gatekeeper: gatekeeperFor(target.name, input, { ...fabric.gatekeeper, app: "" }),
     createdAt: facts.now,
     updatedAt: facts.now,
     life: { state: "live" },
@@ -114,22 +120,25 @@ export function planDeploy(
     strategy: assertStrategy(input.strategy ?? spec.strategy),
     revision: isNewVersion ? spec.revision + 1n : spec.revision,
   };
-  const change = changeTo(current, wish, "deploy", facts, input.manifestJson);
+  const gatekeeper = gatekeeperFor(spec.name, input, current.gatekeeper);
+  const change = changeTo({ current, wish, action: "deploy", gatekeeper, manifestJson: input.manifestJson }, facts);
   if (change.outcome === "unchanged" || !isNewVersion) return change;
   return { ...change, revision: revisionOf(change.app, facts, "deploy") };
 }
 
 export function planDesiredState(current: AppRecord, desiredState: DesiredState, facts: CommandFacts): Change {
-  return changeTo(current, { ...current.spec, desiredState }, desiredState === "running" ? "start" : "stop", facts);
+  const action = desiredState === "running" ? "start" : "stop";
+  return changeTo({ current, wish: { ...current.spec, desiredState }, action }, facts);
 }
 
 /** Every request restarts once: the nonce is the request's id. */
 export function planRestart(current: AppRecord, facts: CommandFacts): Change {
-  return changeTo(current, { ...current.spec, restartNonce: facts.requestId }, "restart", facts);
+  return changeTo({ current, wish: { ...current.spec, restartNonce: facts.requestId }, action: "restart" }, facts);
 }
 
 export function planScale(current: AppRecord, replicas: number, facts: CommandFacts): Change {
-  return changeTo(current, { ...current.spec, replicas: assertReplicas(replicas) }, "scale", facts);
+  const wish = { ...current.spec, replicas: assertReplicas(replicas) };
+  return changeTo({ current, wish, action: "scale" }, facts);
 }
 
 /** A new revision with an old one's bundle and configuration; nothing when those are deployed already. */
@@ -147,7 +156,9 @@ export function planRollback(current: AppRecord, target: Revision, facts: Comman
     bundle: target.bundle,
     configuration: target.configuration,
   };
-  const change = changeTo(current, wish, "rollback", facts, target.manifestJson);
+  const { manifestJson } = target;
+  assertGatekeeper(current.gatekeeper, { name: spec.name, manifestJson });
+  const change = changeTo({ current, wish, action: "rollback", manifestJson }, facts);
   if (change.outcome === "unchanged") return change;
   return { ...change, revision: revisionOf(change.app, facts, `rollback to ${target.revision}`) };
 }
@@ -166,17 +177,33 @@ export function planDelete(current: AppRecord, facts: CommandFacts): Change {
   };
 }
 
+/** What is set for the app after a deploy; valid for the version that is deployed. */
+function gatekeeperFor(
+  name: string,
+  { gatekeeper, manifestJson }: DeployInput,
+  earlier: GatekeeperValues,
+): GatekeeperValues {
+  const values = { ...earlier, app: gatekeeper ?? earlier.app };
+  assertGatekeeper(values, { name, manifestJson });
+  return values;
+}
+
 function changeTo(
-  current: AppRecord,
-  wish: AppWish,
-  action: ChangeAction,
+  change: {
+    readonly current: AppRecord;
+    readonly wish: AppWish;
+    readonly action: ChangeAction;
+    /** Default: as they are. */
+    readonly manifestJson?: string;
+    readonly gatekeeper?: GatekeeperValues;
+  },
   facts: CommandFacts,
-  manifestJson = current.manifestJson,
 ): Change {
-  // Compared at the old generation: the digest covers everything that an agent could act on.
-  if (specDigest({ ...wish, generation: current.spec.generation }) === currentDigest(current)) {
-    return { outcome: "unchanged", app: current };
-  }
+  const { current, wish, action } = change;
+  const { manifestJson, gatekeeper } = { ...current, ...change };
+  // Compared at the old generation: the digest covers everything that an agent acts on at once.
+  const isSame = specDigest({ ...wish, generation: current.spec.generation }) === currentDigest(current);
+  if (isSame && gatekeeper.app === current.gatekeeper.app) return { outcome: "unchanged", app: current };
   const next: AppWish = { ...wish, generation: current.spec.generation + 1n };
   return {
     outcome: "changed",
@@ -184,6 +211,7 @@ function changeTo(
     app: {
       ...current,
       manifestJson,
+      gatekeeper,
       updatedAt: facts.now,
       spec: { ...next, specDigest: specDigest(next), traceparent: facts.traceparent },
     },

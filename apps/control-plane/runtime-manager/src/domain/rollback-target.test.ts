@@ -17,7 +17,12 @@ function anAppRunning(letter: string): AppRecord {
   };
   return planFirstDeploy(
     target,
-    { fabricId: fabricId("11111111-1111-4111-8111-111111111111"), environments: ["prod"], appCount: 0 },
+    {
+      fabricId: fabricId("11111111-1111-4111-8111-111111111111"),
+      environments: ["prod"],
+      appCount: 0,
+      gatekeeper: { environment: "", fabric: "" },
+    },
     {
       bundle: { digest: digestOf(letter), sizeBytes: 7n, path: "/v1/bundles/x" },
       configuration: undefined,
@@ -26,6 +31,7 @@ function anAppRunning(letter: string): AppRecord {
       replicas: undefined,
       publicPort: undefined,
       strategy: undefined,
+      gatekeeper: undefined,
     },
     { requestId: "r", requestedBy: "alice", traceparent: "", now },
   ).app;

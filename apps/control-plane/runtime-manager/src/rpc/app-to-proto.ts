@@ -6,8 +6,9 @@ import {
   type ArtefactRef as ArtefactRefProto,
 } from "@drawbridge/contracts/runtime/v1/app";
 import type { App as AppProto, Revision as RevisionProto } from "@drawbridge/contracts/runtime/v1/app_service";
-import type { AppSpec, ArtefactRef } from "../domain/app.ts";
+import type { AppRecord, ArtefactRef } from "../domain/app.ts";
 import type { AppPhase as Phase, AppStatus } from "../domain/app-status.ts";
+import { nearestGatekeeper } from "../domain/gatekeeper.ts";
 import type { AppView, RevisionView } from "../domain/app-view.ts";
 
 const phases: Record<Phase, AppPhase> = {
@@ -23,7 +24,8 @@ export function artefactToProto(artefact: ArtefactRef): ArtefactRefProto {
   return { digest: artefact.digest, sizeBytes: artefact.sizeBytes, path: artefact.path };
 }
 
-export function specToProto(spec: AppSpec): AppSpecProto {
+export function specToProto({ spec, gatekeeper }: Pick<AppRecord, "spec" | "gatekeeper">): AppSpecProto {
+  const { value, source } = nearestGatekeeper(gatekeeper);
   return {
     appId: spec.appId,
     name: spec.name,
@@ -41,8 +43,8 @@ export function specToProto(spec: AppSpec): AppSpecProto {
     strategy: { ...spec.strategy },
     specDigest: spec.specDigest,
     traceparent: spec.traceparent,
-    gatekeeper: "",
-    gatekeeperSource: "",
+    gatekeeper: value,
+    gatekeeperSource: source,
   };
 }
 
@@ -59,7 +61,7 @@ function statusToProto(status: AppStatus): AppStatusProto {
 
 export function appToProto({ app, fabricName, status, isStatusCurrent }: AppView): AppProto {
   return {
-    spec: specToProto(app.spec),
+    spec: specToProto(app),
     status: status && statusToProto(status),
     fabricId: app.fabricId,
     fabricName,

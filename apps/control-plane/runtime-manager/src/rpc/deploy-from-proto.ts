@@ -14,6 +14,7 @@ export function deployInputFromProto(request: DeployAppRequest): DeployInput {
     replicas: request.replicas,
     publicPort: request.publicPort,
     strategy: request.strategy && { ...request.strategy },
+    gatekeeper: request.gatekeeper,
   };
 }
 

@@ -18,7 +18,7 @@ export function loadedSnapshot(desired: DesiredFabric): LoadedSnapshot {
     incarnationId: desired.incarnationId,
     generation: desired.generation,
     complete: true,
-    apps: desired.live.map((app) => specToProto(app.spec)),
+    apps: desired.live.map((app) => specToProto(app)),
     tombstones: desired.deleting.map(({ spec, life }) => ({
       appId: spec.appId,
       name: spec.name,

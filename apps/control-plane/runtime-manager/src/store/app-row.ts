@@ -12,7 +12,13 @@ function artefactToJson(artefact: ArtefactRef): string {
   return JSON.stringify(json);
 }
 
-export function appFromRow(row: Selectable<AppTable>): AppRecord {
+/** A row of `app`, with what is set for its environment and its fabric. */
+export type AppRow = Selectable<AppTable> & {
+  readonly environment_gatekeeper: string;
+  readonly fabric_gatekeeper: string;
+};
+
+export function appFromRow(row: AppRow): AppRecord {
   return {
     spec: {
       appId: appId(row.app_id),
@@ -38,6 +44,11 @@ export function appFromRow(row: Selectable<AppTable>): AppRecord {
     org: row.org,
     fabricId: fabricId(row.fabric_id),
     manifestJson: row.manifest_json,
+    gatekeeper: {
+      app: row.gatekeeper,
+      environment: row.environment_gatekeeper,
+      fabric: row.fabric_gatekeeper,
+    },
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     life: lifeFromRow(row),
@@ -49,7 +60,7 @@ function lifeFromRow(row: Selectable<AppTable>): AppLife {
   return { state: "deleting", deletedAt: row.deleted_at, requestId: row.delete_request_id };
 }
 
-export function appToRow({ spec, life, ...app }: AppRecord): Insertable<AppTable> {
+export function appToRow({ spec, life, gatekeeper, ...app }: AppRecord): Insertable<AppTable> {
   return {
     app_id: spec.appId,
     fabric_id: app.fabricId,
@@ -69,6 +80,7 @@ export function appToRow({ spec, life, ...app }: AppRecord): Insertable<AppTable
     spec_digest: spec.specDigest,
     traceparent: spec.traceparent,
     manifest_json: app.manifestJson,
+    gatekeeper: gatekeeper.app,
     created_at: app.createdAt,
     updated_at: app.updatedAt,
     deleted_at: life.state === "deleting" ? life.deletedAt : null,

@@ -6,9 +6,10 @@ import type { AppView, RevisionView } from "../domain/app-view.ts";
 import { isStatusCurrent } from "../domain/fabric.ts";
 import { isUuid } from "../domain/ids.ts";
 import type { EarlierRevision } from "../domain/rollback-target.ts";
-import { appFromRow, revisionFromRow } from "./app-row.ts";
+import { appFromRow, revisionFromRow, type AppRow } from "./app-row.ts";
 import { fabricState } from "./fabric-row.ts";
-import type { AgentTable, AppTable, RuntimeDatabase, StatusJson } from "./schema.ts";
+import type { AgentTable, RuntimeDatabase, StatusJson } from "./schema.ts";
+import { inheritedGatekeeperColumns } from "./gatekeeper-settings.ts";
 import { statusFromRow } from "./status-row.ts";
 
 export interface AppListPage {
@@ -149,7 +150,7 @@ export async function findRevision(
   });
 }
 
-type AppRow = Selectable<AppTable> & {
+type AppViewRow = AppRow & {
   readonly fabric_name: string;
   readonly state: Selectable<AgentTable>["state"] | null;
   readonly replica: string | null;
@@ -173,10 +174,11 @@ function appRows(db: Kysely<RuntimeDatabase>) {
       "app_status.phase",
       "app_status.status",
     ])
+    .select(inheritedGatekeeperColumns)
     .where("fabric.deleted_at", "is", null);
 }
 
-function viewFromRow(row: AppRow): AppView {
+function viewFromRow(row: AppViewRow): AppView {
   const { app_id, observed_generation, phase, status } = row;
   return {
     app: appFromRow(row),

@@ -1,7 +1,8 @@
 import { sql, type Kysely, type Selectable } from "kysely";
 import type { AppAddress, AppRecord } from "../domain/app.ts";
 import { isUuid } from "../domain/ids.ts";
-import { appFromRow } from "./app-row.ts";
+import { appFromRow, type AppRow } from "./app-row.ts";
+import { inheritedGatekeeper } from "./gatekeeper-settings.ts";
 import type { AgentTable, AppStatusTable, AppTable, RuntimeDatabase, StatusJson } from "./schema.ts";
 
 type AppColumns = Selectable<AppTable>;
@@ -11,6 +12,11 @@ type AppColumns = Selectable<AppTable>;
  * answer that the request_id got before; each all null where there is none.
  */
 export type Scene = { readonly [Column in keyof AppColumns]: AppColumns[Column] | null } & {
+  readonly environment_gatekeeper: string;
+  readonly fabric_gatekeeper: string;
+  /** Of the environment and fabric that the command is for, also where there is no app yet. */
+  readonly asked_environment_gatekeeper: string;
+  readonly home_fabric_gatekeeper: string;
   readonly home_fabric_id: string | null;
   readonly fabric_name: string | null;
   readonly environments: string[] | null;
@@ -38,7 +44,12 @@ export async function readScenes(
   queries: readonly SceneQuery[],
 ): Promise<readonly Scene[]> {
   const { rows } = await sql<Scene>`
-    SELECT app.*, fabric.fabric_id AS home_fabric_id, fabric.name AS fabric_name, fabric.environments,
+    SELECT app.*, ${inheritedGatekeeper},
+      coalesce((SELECT value FROM gatekeeper_setting AS setting WHERE setting.org = asked.org
+        AND setting.kind = 'environment' AND setting.name = asked.environment), '') AS asked_environment_gatekeeper,
+      coalesce((SELECT value FROM gatekeeper_setting AS setting WHERE setting.org = asked.org
+        AND setting.kind = 'fabric' AND setting.name = fabric.fabric_id::text), '') AS home_fabric_gatekeeper,
+      fabric.fabric_id AS home_fabric_id, fabric.name AS fabric_name, fabric.environments,
       agent.state, agent.replica, app_status.observed_generation, app_status.phase, app_status.status,
       request.method, request.request_sha256, request.response,
       (SELECT count(*) FROM app AS other WHERE other.fabric_id = fabric.fabric_id AND other.deleted_at IS NULL) AS app_count
@@ -79,5 +90,5 @@ export async function isFabric(db: Kysely<RuntimeDatabase>, org: string, idOrNam
 
 export function appOfScene(scene: Scene): AppRecord | undefined {
   // Columns of a left join are null together, with the key.
-  return scene.app_id === null ? undefined : appFromRow(scene as AppColumns);
+  return scene.app_id === null ? undefined : appFromRow(scene as AppRow);
 }

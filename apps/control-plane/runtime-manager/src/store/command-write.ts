@@ -45,11 +45,12 @@ export async function writeChanges(
     ),
     updated AS (
       UPDATE app SET (generation, revision, version, desired_state, replicas, restart_nonce, bundle, configuration,
-          public_port, strategy, spec_digest, traceparent, manifest_json, updated_at, deleted_at, delete_request_id) =
+          public_port, strategy, spec_digest, traceparent, manifest_json, updated_at, deleted_at, delete_request_id,
+          gatekeeper) =
         (planned.generation, planned.revision, planned.version, planned.desired_state, planned.replicas,
           planned.restart_nonce, planned.bundle, planned.configuration, planned.public_port, planned.strategy,
           planned.spec_digest, planned.traceparent, planned.manifest_json, planned.updated_at, planned.deleted_at,
-          planned.delete_request_id)
+          planned.delete_request_id, planned.gatekeeper)
       FROM planned JOIN locked USING (fabric_id)
       WHERE app.app_id = planned.app_id AND app.generation = planned.planned_on AND app.deleted_at IS NULL
       RETURNING app.fabric_id, app.updated_at
@@ -57,10 +58,10 @@ export async function writeChanges(
     inserted AS (
       INSERT INTO app (app_id, fabric_id, org, environment, name, generation, revision, version, desired_state, replicas,
           restart_nonce, bundle, configuration, public_port, strategy, spec_digest, traceparent, manifest_json,
-          created_at, updated_at)
+          created_at, updated_at, gatekeeper)
       SELECT app_id, fabric_id, org, environment, name, generation, revision, version, desired_state, replicas,
           restart_nonce, bundle, configuration, public_port, strategy, spec_digest, traceparent, manifest_json,
-          created_at, updated_at
+          created_at, updated_at, gatekeeper
       FROM planned JOIN locked USING (fabric_id) WHERE planned_on IS NULL
       RETURNING fabric_id, updated_at
     ),

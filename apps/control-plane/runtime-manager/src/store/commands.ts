@@ -150,6 +150,7 @@ async function sceneOf(
       fabricId: fabricId(scene.home_fabric_id),
       environments: scene.environments ?? [],
       appCount: Number(scene.app_count),
+      gatekeeper: { environment: scene.asked_environment_gatekeeper, fabric: scene.home_fabric_gatekeeper },
     },
   };
 }

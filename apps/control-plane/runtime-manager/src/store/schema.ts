@@ -172,6 +172,14 @@ export interface AppTable {
   updated_at: Instant;
   deleted_at: Instant | null;
   delete_request_id: Generated<string>;
+  gatekeeper: Generated<string>;
+}
+
+export interface GatekeeperSettingTable {
+  org: string;
+  kind: "environment" | "fabric";
+  name: string;
+  value: string;
 }
 
 export interface RevisionTable {
@@ -234,6 +242,7 @@ export interface RuntimeDatabase {
   certificate: CertificateTable;
   app: AppTable;
   revision: RevisionTable;
+  gatekeeper_setting: GatekeeperSettingTable;
   app_status: AppStatusTable;
   request: RequestTable;
   revocation_duty: RevocationDutyTable;

@@ -4,7 +4,8 @@ import type { AppRecord } from "../domain/app.ts";
 import type { LockReason } from "../domain/fabric.ts";
 import type { FabricId } from "../domain/ids.ts";
 import { pruneToken } from "../domain/prune-guard.ts";
-import { appFromRow } from "./app-row.ts";
+import { appFromRow, type AppRow } from "./app-row.ts";
+import { inheritedGatekeeperColumns } from "./gatekeeper-settings.ts";
 import { createBatcher } from "./batcher.ts";
 import type { AppTable, RuntimeDatabase } from "./schema.ts";
 
@@ -98,6 +99,7 @@ async function readDesired(
     .innerJoin("incarnation", (join) => join.onTrue())
     .leftJoin("app", "app.fabric_id", "fabric.fabric_id")
     .selectAll("app")
+    .select(inheritedGatekeeperColumns)
     .select(["fabric.fabric_id as home_fabric_id", "incarnation.incarnation_id"])
     .select(["fabric.desired_generation", "fabric.generation_at"])
     .where("fabric.fabric_id", "=", sql<string>`ANY(${fabricIds}::uuid[])`)
@@ -112,6 +114,8 @@ type DesiredRow = { readonly [Column in keyof Selectable<AppTable>]: Selectable<
   readonly incarnation_id: string;
   readonly desired_generation: string;
   readonly generation_at: Date;
+  readonly environment_gatekeeper: string;
+  readonly fabric_gatekeeper: string;
 };
 
 function desiredFabric(fabricId: FabricId, rows: readonly DesiredRow[]): DesiredFabric | undefined {
@@ -119,7 +123,7 @@ function desiredFabric(fabricId: FabricId, rows: readonly DesiredRow[]): Desired
   if (!first) return undefined;
   const apps = rows.flatMap((row) => {
     // The columns of a left join are null together, with the key.
-    return row.app_id === null ? [] : [appFromRow(row as Selectable<AppTable>)];
+    return row.app_id === null ? [] : [appFromRow(row as AppRow)];
   });
   const live = apps.filter((app) => app.life.state === "live");
   return {
