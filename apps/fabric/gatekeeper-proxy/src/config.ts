@@ -12,7 +12,7 @@ export const configSchema = z.object({
   ...telemetryFields(),
   STATE_DIR: filePath().meta({
     description:
-      "folder that gateway, agent and driver share: `routes.json` and `feed.sock` are theirs; `cache/`, `counters`, `trust-bundle.json`, `admin.json` and `admin-token` are the gateway's",
+      "folder that gateway, agent and driver share: `routes.json` and `feed.sock` are theirs; `module-keys.pem` (who may sign modules of custom policies) is the operator's; `cache/`, `counters`, `trust-bundle.json`, `admin.json` and `admin-token` are the gateway's",
   }),
   GATEWAY_ID: z
     .string()
