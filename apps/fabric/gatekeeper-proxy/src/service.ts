@@ -18,10 +18,10 @@ import { openCounterFile } from "./counters/counter-file.ts";
 import { createFeed } from "./feed/feed-client.ts";
 import { LinkSession } from "./feed/link-session.ts";
 import { isDecided } from "./gate/gate.ts";
-import type { GateRecord } from "./gatekeeper/gate-book.ts";
 import { Gatekeeper } from "./gatekeeper/gatekeeper.ts";
 import { createGatewayMetrics } from "./gateway-metrics.ts";
 import { GateReporter } from "./report/gate-reporter.ts";
+import { logGates } from "./report/log-gates.ts";
 import { createAppWatch } from "./routes/app-watch.ts";
 import { AppStatus } from "./status/app-status.ts";
 import { readModuleKeys } from "./trust/module-keys.ts";
@@ -104,8 +104,8 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       for (const record of changed) {
         reporter.changed(record.appId);
         metrics.transition(record.gate.gate.state);
-        logGate(record);
       }
+      logGates(changed, { explain: (record) => gatekeeper.explain(record), logger });
     },
     onGateGone: ({ appId }) => reporter.changed(appId),
     onBound: (apis) => readCache(apis),
@@ -247,15 +247,6 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       bound: gatekeeper.gates.keys,
       isConfirmed: link.state.state === "up" && link.isConfirmed(root),
     };
-  }
-
-  function logGate(record: GateRecord): void {
-    const { state } = record.gate.gate;
-    const { reason, message } = gatekeeper.explain(record);
-    const facts = { app: record.appName, api: record.binding.name, version: record.binding.version, state, reason };
-    if (state === "policy_error" || state === "degraded" || state === "open")
-      logger.error({ ...facts, detail: message }, "gate");
-    else logger.info({ ...facts, ...(reason === "" ? {} : { detail: message }) }, "gate");
   }
 
   const opening: Component = {
