@@ -14,6 +14,7 @@ import { createRouteBook, type RouteBook } from "./route/route-book.ts";
 import { createSetLibrary, type SetLibrary } from "./route/set-library.ts";
 import type { DataPlaneSettings } from "./settings.ts";
 import { Http1Upstream } from "./upstream/http1-upstream.ts";
+import { Http2Upstream } from "./upstream/http2-upstream.ts";
 import type { AttemptTimeouts, CoarseTime } from "./upstream/upstream.ts";
 
 export interface DataPlaneOptions {
@@ -86,7 +87,9 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
     this.after = services.clock.after;
     this.onFault = options.onFault;
     this.nowMs = clock.monotonicMs();
-    this.#registry = createReplicaRegistry((endpoint) => new Http1Upstream(endpoint, this));
+    this.#registry = createReplicaRegistry((endpoint) =>
+      endpoint.protocol === "h2c" ? new Http2Upstream(endpoint, this) : new Http1Upstream(endpoint, this),
+    );
     this.#sets = createSetLibrary(services);
     this.#routes = createRouteBook({ registry: this.#registry, verdictOf: (verdict) => this.#sets.verdictOf(verdict) });
     this.#records = new RecordBuffer(() => this.#sendRecords());

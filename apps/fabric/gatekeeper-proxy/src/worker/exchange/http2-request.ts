@@ -74,7 +74,9 @@ export class Http2Request extends ForwardedRequest {
     const stream = this.#stream;
     stream.on("trailers", (_headers, _flags, raw: readonly string[]) => (this.#requestTrailers = safeTrailers(raw)));
     stream.on("data", (bytes: Buffer) => this.takeBody(bytes));
-    stream.on("end", () => this.takeBodyEnd(this.#requestTrailers));
+    // An empty body ends whether somebody listens or not.
+    if (stream.readableEnded) this.takeBodyEnd(this.#requestTrailers);
+    else stream.on("end", () => this.takeBodyEnd(this.#requestTrailers));
   }
 
   protected pauseBody(): void {
@@ -87,6 +89,7 @@ export class Http2Request extends ForwardedRequest {
 
   protected collectBody(limitBytes: number): Promise<Uint8Array | "too_large"> {
     const { promise, resolve } = Promise.withResolvers<Uint8Array | "too_large">();
+    if (this.#stream.readableEnded) resolve(new Uint8Array());
     const pieces: Buffer[] = [];
     this.#stream.on("data", (bytes: Buffer) => {
       this.requestBytes += bytes.length;

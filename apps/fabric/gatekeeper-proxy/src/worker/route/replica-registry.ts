@@ -73,7 +73,8 @@ export function createReplicaRegistry(connect: (endpoint: Endpoint) => Upstream)
   };
 }
 
-const keyOf = ({ replicaId, address, port }: Endpoint): string => `${replicaId} ${address} ${port}`;
+const keyOf = ({ replicaId, address, port, protocol = "http1" }: Endpoint): string =>
+  `${replicaId} ${address} ${port} ${protocol}`;
 
 function newReplica(endpoint: Endpoint, connect: (endpoint: Endpoint) => Upstream): Replica {
   return {

@@ -4,6 +4,8 @@ export interface Endpoint {
   readonly replicaId: string;
   readonly address: string;
   readonly port: number;
+  /** Absent: HTTP/1.1. */
+  readonly protocol?: "http1" | "h2c";
 }
 
 /** A request as a replica gets it; framing and Connection are the upstream's own. */
