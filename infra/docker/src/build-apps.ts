@@ -25,6 +25,8 @@ const programs = [
   "src/signing/signing-worker.ts",
   "src/shim/main.ts",
   "src/front/main.ts",
+  "src/worker/main.ts",
+  "src/worker/policy/module-thread.ts",
 ];
 
 for (const app of named.length > 0 ? named : await everyApp()) await buildApp(app, join(out, app));

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { gatewayPaths } from "@drawbridge/app-routes";
 import { createLoop, type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
@@ -122,7 +122,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
   const status = new AppStatus({ clock, retry: (appId) => gatekeeper.retryListener(appId) });
   const pool = createWorkerPool({
     count: config.WORKERS ?? availableParallelism(),
-    entry: new URL("./worker/main.ts", import.meta.url),
+    entry: new URL(`./worker/main${extname(import.meta.filename)}`, import.meta.url),
     start: {
       gatewayId: config.GATEWAY_ID,
       counters: counters.storage,

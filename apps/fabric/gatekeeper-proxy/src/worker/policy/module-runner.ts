@@ -1,4 +1,4 @@
-import { fileURLToPath } from "node:url";
+import { dirname, extname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { ModuleRunner, PolicyClock, RunningModule } from "@drawbridge/policies";
 
@@ -21,13 +21,20 @@ interface Pending {
   readonly cancelTimeout: () => void;
 }
 
-const entry = new URL("module-thread.ts", import.meta.url);
-/** All that the thread itself is made of. */
+/** ".ts" here, ".js" in an image. */
+const extension = extname(import.meta.filename);
+const entry = join(import.meta.dirname, `module-thread${extension}`);
+/** All that the thread itself is made of, and where Node.js looks up that it is an ES module. */
 const readable = [
   entry,
-  new URL("module-realm.ts", import.meta.url),
-  new URL("../../../package.json", import.meta.url),
+  join(import.meta.dirname, `module-realm${extension}`),
+  ...foldersAbove(entry).map((folder) => join(folder, "package.json")),
 ];
+
+function foldersAbove(path: string): string[] {
+  const folder = dirname(path);
+  return folder === path ? [] : [folder, ...foldersAbove(folder)];
+}
 
 /** A module that was replaced ends after so long: requests that began under it end under it. */
 const closeAfterMs = 10_000;
@@ -83,7 +90,7 @@ function startThread(
       "--experimental-vm-modules",
       "--no-warnings",
       "--permission",
-      ...readable.map((url) => `--allow-fs-read=${fileURLToPath(url)}`),
+      ...readable.map((path) => `--allow-fs-read=${path}`),
     ],
     env: {},
     stdout: true,
