@@ -61,6 +61,16 @@ export class ApiSets {
     this.last = { newest: complete, before: wasUsable ? last.newest : last?.before };
   }
 
+  /** What the disk has. The platform may have been faster: then it only tells what was wanted before that. */
+  recall(disk: LastComplete): void {
+    const { last } = this;
+    if (last === undefined) this.last = disk;
+    else if (last.before === undefined) {
+      const isSame = disk.newest.set.setId === last.newest.set.setId;
+      this.last = { newest: last.newest, before: isSame ? disk.before : disk.newest };
+    }
+  }
+
   /** Hold these sets and no others. `sequence` is that of the `apply` which the changes go out with. */
   hold(wanted: readonly CompleteSet[], sequence: number): { readonly added: Change[]; readonly removed: Change[] } {
     const added: Change[] = [];

@@ -94,13 +94,13 @@ export class Gatekeeper {
     this.#schedule();
   }
 
-  /** What the disk has of an API; of no use any more once the platform said what it wants. */
+  /** What the disk has of an API; once the platform said what it wants, only what was enforced before is of use. */
   cacheRead(key: string, cached: LastComplete | "none" | "corrupt"): void {
     const sets = this.#setsOf(key);
     const resolved = this.#deps.tree.wish(key)?.resolution.resolved;
-    if (sets.last === undefined && resolved !== "absent") {
-      if (cached === "corrupt") sets.isCacheCorrupt = true;
-      else if (cached !== "none") sets.last = cached;
+    if (resolved !== "absent") {
+      if (cached === "corrupt") sets.isCacheCorrupt ||= sets.last === undefined;
+      else if (cached !== "none") sets.recall(cached);
     }
     this.#dirty.add(key);
     this.#schedule();
