@@ -75,6 +75,8 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "bundle.upload": operators,
   "app.list": anyRole,
   "gate.list": anyRole,
+  "environment.set-gatekeeper": administrators,
+  "fabric.set-gatekeeper": administrators,
   "app.show": viewers,
   "app.history": viewers,
   "app.deploy": operators,

@@ -137,6 +137,7 @@ const calls: Readonly<Record<string, readonly string[]>> = {
   "contract tier": ["c-1", "gold"],
   "environment list": [],
   "environment create": ["test"],
+  "environment set": ["test", "--gatekeeper", "strict"],
   "user list": [],
   "user create": ["ann", "--password-file", "secret"],
   "user roles": ["ann", "viewer@*"],
@@ -371,4 +372,16 @@ test("a gate is explained: state, since when, level and where from, what is brok
   }
   expect((await run(["gate", "list", "--app", "orders"])).stdout).toContain("policy_error (blocked)");
   expect(api.requests.at(-1)?.query).toMatchObject({ app: "orders" });
+});
+
+test("a gatekeeper level is set for an app, an environment and a fabric, and taken away by name (GK 7)", async () => {
+  await run(["app", "deploy", "app", "--gatekeeper", "strict"]);
+  await run(["environment", "set", "test", "--gatekeeper", "flexible"]);
+  await run(["fabric", "set", "edge", "--gatekeeper", "default"]);
+  expect(api.requests.filter(({ line }) => line.startsWith("PUT "))).toMatchObject([
+    { line: "PUT /v1/environments/production/apps/orders", body: { gatekeeper: "strict" } },
+    { line: "PUT /v1/environments/test/gatekeeper", body: { level: "flexible" } },
+    { line: "PUT /v1/fabrics/edge/gatekeeper", body: { level: null } },
+  ]);
+  expect(await run(["environment", "set", "test", "--gatekeeper", "lenient"])).toMatchObject({ exitCode: 2 });
 });

@@ -25,6 +25,10 @@ import {
 } from "@drawbridge/contracts/monitoring/v1/collector_service";
 import { AppServiceClient, type AppServiceService } from "@drawbridge/contracts/runtime/v1/app_service";
 import { FabricServiceClient, type FabricServiceService } from "@drawbridge/contracts/runtime/v1/fabric_service";
+import {
+  GatekeeperServiceClient,
+  type GatekeeperServiceService,
+} from "@drawbridge/contracts/runtime/v1/gatekeeper_service";
 import type { Component } from "@drawbridge/lifecycle";
 import type { IdentityHolder } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcCalls, type GrpcClientOptions } from "@drawbridge/rpc";
@@ -33,6 +37,7 @@ import { withPeerRules } from "./peer.ts";
 
 export type AppCalls = GrpcCalls<AppServiceService>;
 export type FabricCalls = GrpcCalls<FabricServiceService>;
+export type GatekeeperCalls = GrpcCalls<GatekeeperServiceService>;
 export type FabricTokenCalls = GrpcCalls<ActivationTokenServiceService>;
 export type ConfigurationCalls = GrpcCalls<ConfigurationServiceService>;
 export type CertificateCalls = GrpcCalls<CertificateAuthorityServiceService>;
@@ -52,6 +57,7 @@ export interface ApiManagerCalls {
 export interface Peers {
   readonly apps: AppCalls;
   readonly fabrics: FabricCalls;
+  readonly gatekeeper: GatekeeperCalls;
   readonly fabricTokens: FabricTokenCalls;
   readonly configuration: ConfigurationCalls;
   readonly certificates: CertificateCalls;
@@ -85,6 +91,7 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
   const runtimeManager = { ...common, address: addresses.runtimeManager, expectedServer: "/cp/runtime-manager" };
   const apps = createGrpcClient(AppServiceClient, runtimeManager);
   const fabrics = createGrpcClient(FabricServiceClient, runtimeManager);
+  const gatekeeper = createGrpcClient(GatekeeperServiceClient, runtimeManager);
   const activation = { ...common, address: addresses.activation, expectedServer: "/cp/activation" };
   const fabricTokens = createGrpcClient(ActivationTokenServiceClient, activation);
   const recoveries = createGrpcClient(RecoveryAdminServiceClient, activation);
@@ -111,6 +118,7 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
   return {
     apps: withPeerRules("runtime-manager", apps.call),
     fabrics: withPeerRules("runtime-manager", fabrics.call),
+    gatekeeper: withPeerRules("runtime-manager", gatekeeper.call),
     fabricTokens: withPeerRules("activation", fabricTokens.call),
     configuration: withPeerRules("config-resolver", configuration.call),
     certificates: withPeerRules("cert-authority", certificates.call),
@@ -121,6 +129,7 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
     components: [
       apps,
       fabrics,
+      gatekeeper,
       fabricTokens,
       recoveries,
       configuration,

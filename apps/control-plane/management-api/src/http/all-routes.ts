@@ -13,6 +13,7 @@ import { environmentRoutes } from "./routes/environment-routes.ts";
 import { fabricRoutes } from "./routes/fabric-routes.ts";
 import { fabricTokenRoutes } from "./routes/fabric-token-routes.ts";
 import { gateRoutes } from "./routes/gate-routes.ts";
+import { gatekeeperRoutes } from "./routes/gatekeeper-routes.ts";
 import { operationRoutes } from "./routes/operation-routes.ts";
 import { policyRoutes } from "./routes/policy-routes.ts";
 import { openApiSchema } from "./schemas/operations.ts";
@@ -36,6 +37,7 @@ export function allRoutes(services: RouteServices): readonly Route[] {
     ...appRoutes(services),
     ...appLogRoutes(services),
     ...gateRoutes(services),
+    ...gatekeeperRoutes(services),
     ...apiRoutes(services),
     ...policyRoutes(services),
     ...apiClientRoutes(services),

@@ -12,6 +12,7 @@ import {
   nothingGiven,
   planConfiguration,
 } from "../domain/configuration-plan.ts";
+import { takeGatekeeper } from "../domain/gatekeeper-property.ts";
 import { required } from "./adapters/values.ts";
 import { requestInvalid } from "./parse-input.ts";
 import type { deployBody } from "./schemas/app.ts";
@@ -44,7 +45,9 @@ export async function deployApp(deps: Deps, request: DeployRequest): Promise<App
   const bundle = await configuration.getBundle({ digest: body.bundleDigest }, options);
   const manifest = readManifest(bundle);
   if (manifest.name !== request.name) throw nameMismatch(request.name, manifest.name);
-  const configured = await storeConfiguration(deps, { request, manifest, app });
+  const { level, properties } = takeGatekeeper(body.properties);
+  const own = { ...request, body: { ...body, properties } };
+  const configured = await storeConfiguration(deps, { request: own, manifest, app });
 
   const answer = await apps.deployApp(
     {
@@ -59,6 +62,7 @@ export async function deployApp(deps: Deps, request: DeployRequest): Promise<App
       publicPort: body.publicPort,
       strategy: body.strategy,
       requestedBy: request.requestedBy,
+      gatekeeper: body.gatekeeper === undefined ? level : (body.gatekeeper ?? ""),
     },
     options,
   );

@@ -113,6 +113,10 @@ const errors = {
   },
   RECOVERY_UNAVAILABLE: { kind: "unavailable", meaning: "the recovery records, or runtime-manager, are away" },
   FABRIC_NAME_INVALID: { kind: "invalid_argument", meaning: "the fabric's name is not valid" },
+  GATEKEEPER_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the gatekeeper level is none, or not valid for the runtime version of an app that it would count for",
+  },
   CLOCK_LIMITS_INVALID: {
     kind: "invalid_argument",
     meaning: "limits for the skew of a fabric's clock are out of range, or failing begins before warning",

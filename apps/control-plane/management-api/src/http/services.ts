@@ -11,6 +11,7 @@ import type {
   ConfigurationCalls,
   FabricCalls,
   FabricTokenCalls,
+  GatekeeperCalls,
   RecoveryCalls,
 } from "../clients/peers.ts";
 import type { StatusProbe } from "../clients/status-probe.ts";
@@ -26,6 +27,7 @@ export interface RouteServices {
   readonly audit: Pick<AuditRepository, "list">;
   readonly apps: AppCalls;
   readonly fabrics: FabricCalls;
+  readonly gatekeeper: GatekeeperCalls;
   readonly fabricTokens: FabricTokenCalls;
   readonly configuration: ConfigurationCalls;
   readonly certificates: CertificateCalls;

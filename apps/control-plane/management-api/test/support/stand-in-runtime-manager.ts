@@ -1,3 +1,4 @@
+import { GatekeeperServiceService } from "@drawbridge/contracts/runtime/v1/gatekeeper_service";
 import { AppPhase, type AppSpec, DesiredState } from "@drawbridge/contracts/runtime/v1/app";
 import {
   type App,
@@ -130,6 +131,17 @@ export function standInRuntimeManager(): StandInRuntimeManager {
     },
   });
 
+  const gatekeeperService = defineGrpcService(GatekeeperServiceService, {
+    allow: { setGatekeeper: allow, listGatekeeperSettings: allow },
+    handlers: {
+      setGatekeeper: async ({ scope, value }) => {
+        const { $case: kind = "environment", value: name = "" } = scope?.scope ?? {};
+        return { setting: { kind, name: kind === "fabric" ? fabricOf(name).fabricId : name, value } };
+      },
+      listGatekeeperSettings: async () => ({ settings: [] }),
+    },
+  });
+
   const fabricService = defineGrpcService(FabricServiceService, {
     allow: Object.fromEntries(Object.keys(FabricServiceService).map((method) => [method, allow])) as never, // one list for all
     handlers: {
@@ -169,7 +181,7 @@ export function standInRuntimeManager(): StandInRuntimeManager {
   });
 
   const self: StandInRuntimeManager = {
-    services: [appService, fabricService],
+    services: [appService, fabricService, gatekeeperService],
     fabrics,
     deploys: [],
     logs: async function* none() {},
@@ -197,8 +209,8 @@ function appFrom(request: DeployAppRequest, fabric: Fabric, revision: bigint): A
       strategy: request.strategy,
       specDigest: `sha256:${"1".repeat(64)}`,
       traceparent: "",
-      gatekeeper: "",
-      gatekeeperSource: "",
+      gatekeeper: request.gatekeeper ?? "",
+      gatekeeperSource: request.gatekeeper ? "app" : "",
     },
     status: {
       appId: "",

@@ -33,6 +33,8 @@ export const gateSchema = z.object({
   environment: z.string().optional(),
   statusCurrent: z.boolean().optional(),
 });
+/** Of an environment or a fabric. */
+export const gatekeeperSettingSchema = z.object({ kind: z.string(), name: z.string(), level: z.string().nullable() });
 export type Gate = z.output<typeof gateSchema>;
 
 export const appStatusSchema = z.object({
@@ -69,6 +71,7 @@ export const appSchema = z.object({
   desiredState: z.enum(["running", "stopped"]),
   replicas: z.number(),
   publicPort: z.number(),
+  gatekeeper: z.object({ level: z.string(), source: z.string() }).nullish(),
   bundleDigest: z.string(),
   deleting: z.boolean(),
   createdAt: instant,

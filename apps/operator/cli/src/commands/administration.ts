@@ -6,7 +6,8 @@ import { auditEntrySchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { writeNewPrivateFile } from "../files/new-private-file.ts";
 import { formatTime } from "../output/format.ts";
-import { outputOption, wholeNumber } from "./options.ts";
+import { gatekeeperOption, outputOption, wholeNumber } from "./options.ts";
+import { setGatekeeper } from "./set-gatekeeper.ts";
 import { userCommand } from "./user.ts";
 
 interface OutputChoice {
@@ -57,6 +58,16 @@ function environmentCommand(world: CommandWorld): Command {
         api.call("/v1/environments", environmentSchema, { method: "POST", body: { name } }),
       );
       outputOf(world, options).done(`environment ${name} is created`, created);
+    });
+  environment
+    .command("set")
+    .description("change an environment's settings")
+    .argument("<name>", "name")
+    .addOption(gatekeeperOption().makeOptionMandatory())
+    .addOption(outputOption())
+    .action(async (name: string, options: OutputChoice & { gatekeeper: string }) => {
+      const path = `/v1/environments/${encodeURIComponent(name)}/gatekeeper`;
+      await setGatekeeper(world, { ...options, path, what: `environment ${name}`, level: options.gatekeeper });
     });
   return environment;
 }

@@ -13,7 +13,15 @@ import { inTenths, packProgress } from "../output/progress.ts";
 import type { Output } from "../output/output.ts";
 import { appPath } from "./app-path.ts";
 import { followRollout, type WaitOptions } from "./follow-rollout.ts";
-import { environmentOption, nameValue, outputOption, timeoutOption, waitOption, wholeNumber } from "./options.ts";
+import {
+  environmentOption,
+  gatekeeperOption,
+  nameValue,
+  outputOption,
+  timeoutOption,
+  waitOption,
+  wholeNumber,
+} from "./options.ts";
 
 interface SettingsOptions {
   readonly replicas?: number;
@@ -23,6 +31,7 @@ interface SettingsOptions {
   readonly maxSurge?: number;
   readonly readyTimeout?: number;
   readonly drainTimeout?: number;
+  readonly gatekeeper?: string;
 }
 
 interface DeployOptions extends WaitOptions, SettingsOptions {
@@ -52,6 +61,7 @@ function withSettings(command: Command): Command {
       wholeNumber(1, 3600),
     )
     .option("--drain-timeout <seconds>", "how long an old replica has to finish its requests", wholeNumber(1, 3600))
+    .addOption(gatekeeperOption())
     .addOption(waitOption())
     .addOption(timeoutOption())
     .addOption(outputOption());
@@ -166,6 +176,9 @@ function settings(
     ...(options.port === undefined ? {} : { publicPort: options.port }),
     ...(options.set === undefined ? {} : { properties: options.set }),
     ...(secureProperties === undefined ? {} : { secureProperties }),
+    ...(options.gatekeeper === undefined
+      ? {}
+      : { gatekeeper: options.gatekeeper === "default" ? null : options.gatekeeper }),
     ...(Object.keys(strategy).length === 0 ? {} : { strategy }),
   };
 }

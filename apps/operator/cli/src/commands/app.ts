@@ -104,6 +104,9 @@ function appFields(app: App): [string, string][] {
       "Wish",
       app.deleting ? "deleted" : `${app.desiredState}, ${app.replicas} replica(s), generation ${app.generation}`,
     ],
+    ...(app.gatekeeper
+      ? ([["Gatekeeper", `${app.gatekeeper.level}, set for the ${app.gatekeeper.source}`]] satisfies [string, string][])
+      : []),
     ["Phase", phaseOf(app)],
     ["Serving", app.status && app.status.servingRevision > 0 ? `revision ${app.status.servingRevision}` : "-"],
     ["Ready", readyOf(app)],

@@ -2,11 +2,13 @@ import { Command, InvalidArgumentError } from "commander";
 import { fabricSchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { fabricPath } from "./fabric-path.ts";
-import { outputOption } from "./options.ts";
+import { gatekeeperOption, outputOption } from "./options.ts";
+import { setGatekeeper } from "./set-gatekeeper.ts";
 
 interface FabricSetOptions {
   readonly clockSkewWarn?: number | null;
   readonly clockSkewFail?: number | null;
+  readonly gatekeeper?: string;
   readonly output?: "table" | "json";
 }
 
@@ -17,13 +19,21 @@ export function fabricSetCommand(world: CommandWorld): Command {
     .argument("<fabric>", "name or id")
     .option("--clock-skew-warn <seconds>", 'alert above this skew of its clock, or "default"', secondsOrDefault)
     .option("--clock-skew-fail <seconds>", 'not synced above this skew of its clock, or "default"', secondsOrDefault)
+    .addOption(gatekeeperOption())
     .addOption(outputOption())
     .action(async (name: string, options: FabricSetOptions, command: Command) => {
       const body = { clockSkewWarnSeconds: options.clockSkewWarn, clockSkewFailSeconds: options.clockSkewFail };
-      if (Object.values(body).every((value) => value === undefined))
-        command.error("error: nothing to set: name at least one of --clock-skew-warn, --clock-skew-fail", {
-          exitCode: 2,
-        });
+      const isClockSet = Object.values(body).some((value) => value !== undefined);
+      if (!isClockSet && options.gatekeeper === undefined)
+        command.error(
+          "error: nothing to set: name at least one of --clock-skew-warn, --clock-skew-fail, --gatekeeper",
+          { exitCode: 2 },
+        );
+      if (options.gatekeeper !== undefined) {
+        const path = `${fabricPath(name)}/gatekeeper`;
+        await setGatekeeper(world, { ...options, path, what: `fabric ${name}`, level: options.gatekeeper });
+      }
+      if (!isClockSet) return;
       const changed = await withApi(world, (api) =>
         api.call(fabricPath(name), fabricSchema, { method: "PATCH", body }),
       );

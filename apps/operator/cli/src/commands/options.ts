@@ -6,6 +6,16 @@ export const outputOption = (): Option =>
 export const environmentOption = (): Option =>
   new Option("-e, --environment <name>", "environment of the app").env("DRAWBRIDGE_ENVIRONMENT").default("production");
 
+/** A level, or "default", which takes it away. */
+export const gatekeeperOption = (): Option =>
+  new Option(
+    "--gatekeeper <level>",
+    'what keeps requests off tracked APIs until their policies apply: strict, flexible, disabled, or "default"; counts from the next deployment or restart on',
+  ).argParser((text) => {
+    if (["strict", "flexible", "disabled", "true", "false", "default"].includes(text)) return text;
+    throw new InvalidArgumentError('It must be strict, flexible, disabled or "default".');
+  });
+
 export const waitOption = (): Option => new Option("--wait", "wait until the fabric runs it");
 
 export const timeoutOption = (): Option =>

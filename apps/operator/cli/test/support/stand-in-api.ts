@@ -154,6 +154,7 @@ function answers(
     ],
     [/^DELETE \/v1\/fabric-tokens\//, { ...token, state: "revoked", createdAt: at, createdBy: "ann", refusedUses: 0 }],
     [/^GET \/v1\/apps$/, page(anApp(phase))],
+    [/^PUT .*\/gatekeeper$/, { kind: "environment", name: "test", level: "strict" }],
     [/^GET \/v1\/gates$/, page({ ...aGate, app: "orders", environment: "production", statusCurrent: true })],
     [/\/logs$/, { type: "line", replicaId: "r-1", stream: "stdout", line: "hello", at }],
     [

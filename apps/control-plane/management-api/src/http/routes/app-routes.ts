@@ -124,6 +124,7 @@ function deployRoutes(services: RouteServices): readonly Route[] {
         "CONFIGURATION_INVALID",
         "CONFIGURATION_REQUIRED",
         "CONFIGURATION_TOO_LARGE",
+        "GATEKEEPER_INVALID",
         "FABRIC_NOT_FOUND",
         "FABRIC_FULL",
         "APP_ON_OTHER_FABRIC",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { bundleDigest, fabricRef, nullableInstant } from "./common.ts";
-import { gateSchema } from "./gate.ts";
+import { gatekeeperLevel, gateSchema } from "./gate.ts";
 
 export const desiredStates = ["running", "stopped"] as const;
 export const appPhases = ["pending", "progressing", "running", "stopped", "failed", "degraded"] as const;
@@ -54,6 +54,10 @@ export const appSchema = z
     desiredState: z.enum(desiredStates),
     replicas: z.int(),
     publicPort: z.int(),
+    gatekeeper: z
+      .object({ level: z.string(), source: z.string() })
+      .nullable()
+      .meta({ description: "Level that was set nearest, and whose it is: app, environment or fabric; null for none." }),
     bundleDigest: z.string(),
     deleting: z.boolean(),
     createdAt: nullableInstant("When it was first deployed."),
@@ -121,7 +125,10 @@ export const deployBody = z.strictObject({
     })
     .optional()
     .meta({ description: "How the new version replaces the old one." }),
-  properties: propertyMap("Plain properties.").optional(),
+  gatekeeper: gatekeeperLevel.optional(),
+  properties: propertyMap(
+    "Plain properties. `anypoint.platform.gatekeeper` or `drawbridge.gatekeeper` sets the gatekeeper's level.",
+  ).optional(),
   secureProperties: propertyMap("Secure properties: encrypted at rest, never shown again.").optional(),
 });
 

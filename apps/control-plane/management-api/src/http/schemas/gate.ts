@@ -39,3 +39,20 @@ export const appGateSchema = gateSchema
       .meta({ description: "False when the fabric is not connected: the gate is the last known one." }),
   })
   .meta({ id: "AppGate", description: "A gate, with the app that it belongs to." });
+
+/** "true" and "false" are accepted of old. */
+const levels = ["strict", "flexible", "disabled", "true", "false"] as const;
+export const gatekeeperLevel = z
+  .enum(levels, { error: "must be strict, flexible or disabled" })
+  .nullable()
+  .meta({ description: "null takes it away." });
+
+export const gatekeeperBody = z.strictObject({ level: gatekeeperLevel });
+
+export const gatekeeperSettingSchema = z
+  .object({
+    kind: z.string().meta({ description: "environment or fabric." }),
+    name: z.string().meta({ description: "Name of the environment, id of the fabric." }),
+    level: z.string().nullable(),
+  })
+  .meta({ id: "GatekeeperSetting", description: "A gatekeeper level for more than one app." });
