@@ -10,6 +10,8 @@ export interface RawUpstream extends AsyncDisposable {
   /** What no reader could take for requests without doubt. */
   doubts(): readonly string[];
   bytesSeen(): string;
+  /** The same by connection. */
+  connections(): readonly string[];
   reset(answer?: (request: ReadMessage, socket: Socket) => void): void;
 }
 
@@ -20,6 +22,7 @@ export async function startRawUpstream(): Promise<RawUpstream> {
   let requests: ReadMessage[] = [];
   let doubts: string[] = [];
   let seen = "";
+  let byConnection = new Map<Socket, string>();
   const plain = (_request: ReadMessage, socket: Socket): void => void socket.write(plainAnswer);
   let answer = plain;
 
@@ -31,6 +34,7 @@ export async function startRawUpstream(): Promise<RawUpstream> {
     socket.on("data", (bytes) => {
       const piece = bytes.toString("latin1");
       seen += piece;
+      byConnection.set(socket, (byConnection.get(socket) ?? "") + piece);
       text += piece;
       for (;;) {
         const result = readMessage(text);
@@ -53,10 +57,12 @@ export async function startRawUpstream(): Promise<RawUpstream> {
     requests: () => requests,
     doubts: () => doubts,
     bytesSeen: () => seen,
+    connections: () => [...byConnection.values()],
     reset(next = plain) {
       requests = [];
       doubts = [];
       seen = "";
+      byConnection = new Map();
       answer = next;
     },
     async [Symbol.asyncDispose]() {

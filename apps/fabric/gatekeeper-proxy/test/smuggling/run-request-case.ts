@@ -16,7 +16,7 @@ const longestMs = 20_000;
 /** Send the bytes, ask something harmless, and compare what both sides saw. Findings: empty if all is well. */
 export async function runRequestCase(lane: Lane, one: RequestCase): Promise<readonly string[]> {
   lane.upstream.reset();
-  const client = await talk(lane.port, one);
+  const client = await exchangeBytes(lane.port, one);
   const findings: string[] = [];
   const statuses = client.answers.map(statusOf);
   const isMalformedInBody = one.answers.length === 0 && one.leaves !== true;
@@ -28,7 +28,7 @@ export async function runRequestCase(lane: Lane, one: RequestCase): Promise<read
   for (const answer of client.answers) findings.push(...answer.doubts, ...problemFindings(answer));
   if (client.rest !== "") findings.push(`bytes behind the last answer: ${JSON.stringify(client.rest.slice(0, 80))}`);
 
-  const canary = await talk(lane.port, {
+  const canary = await exchangeBytes(lane.port, {
     pieces: ["GET /canary HTTP/1.1\r\nHost: a.example\r\n\r\n"],
     answers: [200],
     leaves: false,
@@ -88,14 +88,17 @@ function problemFindings(answer: ReadMessage): string[] {
   ];
 }
 
-interface Talk {
+export interface Talk {
   readonly answers: readonly ReadMessage[];
   readonly rest: string;
   readonly hasEnded: boolean;
 }
 
-/** Until as many answers as expected came, the gateway closes the connection, or the client leaves. */
-async function talk(port: number, one: Pick<RequestCase, "pieces" | "answers" | "leaves">): Promise<Talk> {
+/** Until as many answers as expected came, the gateway closes the connection, the client leaves, or it takes too long. */
+export async function exchangeBytes(
+  port: number,
+  one: Pick<RequestCase, "pieces" | "answers" | "leaves">,
+): Promise<Talk> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   socket.on("error", () => socket.destroy());
   const deadline = AbortSignal.timeout(longestMs);
