@@ -81,9 +81,14 @@ test.each(["runtime-manager", "NATS", "PostgreSQL"])(
 test("the whole control plane restarted with empty caches deletes and restarts nothing", async () => {
   const before = JSON.parse(await stack.run("app", "list", "-o", "json")) as ShownApp[];
   const load = startLoad(address);
-  const controlPlane = ["management-api", "config-resolver", "activation", "runtime-manager", "cert-authority"].map(
-    (name) => stack.stack.service(name),
-  );
+  const controlPlane = [
+    "management-api",
+    "api-manager",
+    "config-resolver",
+    "activation",
+    "runtime-manager",
+    "cert-authority",
+  ].map((name) => stack.stack.service(name));
   await Promise.all(controlPlane.map((service) => service.kill()));
   await Promise.all([stack.stack.backing.nats.restart(), stack.stack.backing.postgres.restart()]);
   for (const service of controlPlane) service.start();

@@ -42,10 +42,12 @@ test("an API is made, previewed, given policies, tiers, a client and a contract,
   });
   expect(saved.json.warnings).toEqual([expect.stringContaining("matches no resource of orders:v1@production")]);
   expect(
-    (await call("PUT", `${production}/automated-policies/cross`, {
-      type: "cors",
-      configuration: { groups: [{ origins: ["https://a.example"] }] },
-    })).status,
+    (
+      await call("PUT", `${production}/automated-policies/cross`, {
+        type: "cors",
+        configuration: { groups: [{ origins: ["https://a.example"] }] },
+      })
+    ).status,
   ).toBe(200);
   expect((await call("GET", `${orders}/policies`)).json.items).toMatchObject([
     { name: "cross", api: null },

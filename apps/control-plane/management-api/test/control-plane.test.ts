@@ -49,6 +49,7 @@ describe("the REST API on the real control plane", () => {
     expect(json.services.map((entry: { service: string }) => entry.service)).toEqual([
       "management-api",
       "activation",
+      "api-manager",
       "cert-authority",
       "config-resolver",
       "monitoring-ingest",

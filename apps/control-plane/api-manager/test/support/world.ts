@@ -30,6 +30,8 @@ import { createApiManagerService } from "../../src/service.ts";
 import type { ApiManagerDatabase } from "../../src/store/database.ts";
 
 const migrations = fileURLToPath(new URL("../../migrations", import.meta.url));
+/** As runtime-manager has it: room for 4 MiB of objects. */
+const maxMessageBytes = 5 * 1024 * 1024;
 const forever = new AbortController().signal;
 export const org = "acme";
 
@@ -46,6 +48,8 @@ export interface World extends AsyncDisposable {
   readonly bindings: Bindings;
   /** The service's own database, to look at what is stored. */
   readonly store: Store<ApiManagerDatabase>;
+  /** File of its key encryption keys, read at a start. */
+  readonly kekFile: string;
   start(options?: { readonly reconcileSeconds?: number }): Promise<Replica>;
 }
 
@@ -101,6 +105,7 @@ export async function startWorld(): Promise<World> {
     nats,
     bindings,
     store,
+    kekFile: settings.KEY_ENCRYPTION_KEY_FILE,
     start: (options) => startReplica(ca, settings, options?.reconcileSeconds ?? 3_600),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -133,7 +138,13 @@ async function startReplica(
   const peers: Pick<Component, "stop">[] = [];
   const as = async <D extends Methods>(client: Service<D>, caller: string): Promise<GrpcClient<D>["call"]> => {
     const identity = new IdentityHolder(await ca.issueService(caller));
-    const peer = createGrpcClient<D>(client, { address, identity, expectedServer: "/cp/api-manager", logger });
+    const peer = createGrpcClient<D>(client, {
+      address,
+      identity,
+      expectedServer: "/cp/api-manager",
+      logger,
+      maxMessageBytes,
+    });
     await peer.start(forever);
     peers.push(peer);
     return peer.call;
