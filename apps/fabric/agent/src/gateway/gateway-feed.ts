@@ -112,6 +112,7 @@ export function createGatewayFeed(options: GatewayFeedOptions): GatewayFeed {
     name: "gateway-feed",
     path: options.socketPath,
     services: [service],
+    maxMessageBytes: maxReportBytes,
     maxSentMessageBytes,
     logger,
     clock,
@@ -134,6 +135,8 @@ export function createGatewayFeed(options: GatewayFeedOptions): GatewayFeed {
 
 /** 4 MiB of objects, or a root of as many index pages as there can be. */
 const maxSentMessageBytes = 8 * 1024 * 1024;
+/** The gates of one app are never parted: room for 10,000 of them. */
+const maxReportBytes = 16 * 1024 * 1024;
 
 interface Listener {
   tell(frames: readonly Frame[]): void;

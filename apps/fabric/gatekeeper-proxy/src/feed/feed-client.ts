@@ -35,7 +35,7 @@ interface FeedOptions {
   /** Of the root that is followed; empty for none. */
   readonly rootDigest: () => string;
   /** Every gate, for the beginning of a stream. */
-  readonly completeReport: () => GateReport;
+  readonly completeReport: () => readonly GateReport[];
   readonly events: FeedEvents;
 }
 
@@ -92,7 +92,7 @@ export function createFeed(options: FeedOptions): Feed {
     send = (request) => !stream.destroyed && stream.writable && (stream.write(request), true);
     const hello = { bootId: options.bootId, gatewayId: options.gatewayId, rootDigest: options.rootDigest() };
     send({ frame: { $case: "hello", value: hello } });
-    send({ frame: { $case: "gateReport", value: options.completeReport() } });
+    for (const report of options.completeReport()) send({ frame: { $case: "gateReport", value: report } });
     return over.promise;
   }
 

@@ -11,8 +11,10 @@ interface GateReporterDeps {
   readonly send: (report: GateReport) => boolean;
 }
 
-/** A thousand gates that open together are one report. */
+/** A thousand gates that open together are reported together. */
 const coalesceMs = 50;
+/** Gates of one message; an app is never parted. With a message each of the longest kind it is below 1 MiB. */
+const mostGates = 500;
 
 /** Reports gates to the agent: whole apps, soon after one of their gates changed. */
 export class GateReporter {
@@ -31,9 +33,11 @@ export class GateReporter {
     void this.#sendSoon();
   }
 
-  complete(): GateReport {
+  /** All gates: the first report is complete, the others add to it. */
+  complete(): readonly GateReport[] {
     this.#changed.clear();
-    return { complete: true, apps: this.#appsOf(undefined) };
+    const [first = [], ...more] = parted(this.#appsOf(undefined));
+    return [{ complete: true, apps: first }, ...more.map((apps) => ({ complete: false, apps }))];
   }
 
   async #sendSoon(): Promise<void> {
@@ -43,7 +47,7 @@ export class GateReporter {
     const appIds = new Set(this.#changed);
     this.#changed.clear();
     // Nobody there: the next stream begins with all gates.
-    this.#deps.send({ complete: false, apps: this.#appsOf(appIds) });
+    for (const apps of parted(this.#appsOf(appIds))) this.#deps.send({ complete: false, apps });
   }
 
   #appsOf(appIds: ReadonlySet<string> | undefined): GateReport["apps"] {
@@ -59,8 +63,22 @@ export class GateReporter {
   }
 }
 
+function parted(apps: GateReport["apps"]): GateReport["apps"][] {
+  const parts: GateReport["apps"][] = [];
+  let count = mostGates;
+  for (const app of apps) {
+    if (count + app.gates.length > mostGates) {
+      parts.push([]);
+      count = 0;
+    }
+    parts.at(-1)?.push(app);
+    count += app.gates.length;
+  }
+  return parts;
+}
+
 /** How one gate stands, as the control plane hears it. */
-export function gateStatus(
+function gateStatus(
   record: GateRecord,
   { gatekeeper, gatewayId }: Pick<GateReporterDeps, "gatekeeper" | "gatewayId">,
 ): GateStatus {

@@ -71,8 +71,9 @@ const folder = await mkdtemp(join(tmpdir(), "drawbridge-measure-"));
   const openMib = await residentMib(gateway.pid);
 
   // One API of all is edited: from the root at the agent's stream to the report that it is enforced.
+  const edits = apis > 2_000 ? 3 : 20; // making the whole tree anew takes this program long
   const editsMs: number[] = [];
-  for (let revision = 2; revision < 22; revision += 1) {
+  for (let revision = 2; revision < 2 + edits; revision += 1) {
     list[0] = api(0, revision);
     const next = await sign(revision, list);
     const editedMs = performance.now();
@@ -114,7 +115,10 @@ const folder = await mkdtemp(join(tmpdir(), "drawbridge-measure-"));
         residentMib: { beforeConfiguration: idleMib, open: openMib, restarted: await residentMib(again.pid) },
         announcedToReportedOpenMs: Math.round(openedMs),
         confirmedToReportedOpenMs: Math.round(flippedMs),
-        editToReportedEnforcedMs: { p50: Math.round(sorted[10] ?? 0), max: Math.round(sorted[19] ?? 0) },
+        editToReportedEnforcedMs: {
+          p50: Math.round(sorted[Math.floor(edits / 2)] ?? 0),
+          max: Math.round(sorted.at(-1) ?? 0),
+        },
       },
       undefined,
       2,

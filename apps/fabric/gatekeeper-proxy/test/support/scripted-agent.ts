@@ -83,7 +83,7 @@ export async function startScriptedAgent(options: {
       name: "scripted-agent",
       path: options.socketPath,
       logger,
-      maxSentMessageBytes: 5 * 1024 * 1024,
+      maxMessageBytes: 16 * 1024 * 1024,
       services: [
         defineGrpcService(GatewayServiceService, {
           allow: { connect: ["anyone"], getObjects: ["anyone"] },
