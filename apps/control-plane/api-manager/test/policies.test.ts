@@ -1,8 +1,11 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
 import type { ApplyPolicyRequest, PolicyOwner } from "@drawbridge/contracts/apis/v1/policy_service";
 import { isDrawbridgeError, type DrawbridgeError } from "@drawbridge/errors";
+import { parseKeyEncryptionKeys } from "@drawbridge/pki";
 import { sql } from "@drawbridge/store";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { rewrapAll } from "../src/store/rewrap.ts";
 import { fetchTree } from "./support/tree.ts";
 import { aBinding, aKey, asked, org, startWorld, type Replica, type World } from "./support/world.ts";
 
@@ -226,6 +229,28 @@ test("an automated policy is in the document of every API of its environment, be
   ]);
   expect(policiesOf("auto-2:v1@staging")).toEqual([["for-all", true]]);
   expect(policiesOf("auto-3:v1@testing")).toEqual([]);
+});
+
+test("records are brought under a new key, and the old one opens nothing that is needed any more", async () => {
+  await anApi("rewrapped");
+  const owner = ofApi("rewrapped");
+  await replica.policies.applyPolicy(aPolicy(owner, "kept"));
+  await replica.policies.applyPolicy(aPolicy(owner, "gone"));
+  await replica.policies.removePolicy({ ...asked(), owner, name: "gone" });
+  const fresh = randomBytes(32).toString("base64url");
+  const before = await readFile(world.kekFile, "utf8");
+  const keks = parseKeyEncryptionKeys(`${fresh}\n${before}`);
+  expect(await rewrapAll(world.store, keks)).toBeGreaterThan(4);
+  expect(await rewrapAll(world.store, parseKeyEncryptionKeys(fresh))).toBe(0);
+  await writeFile(world.kekFile, fresh);
+  await using other = await world.start();
+  const shown = await other.policies.listPolicies({ org, owner, pageSize: 0, pageToken: "" });
+  expect(shown.policies.map(({ name }) => name)).toEqual(["kept"]);
+  const history = { org, owner, name: "gone", pageSize: 0, pageToken: "" };
+  expect((await other.policies.listPolicyVersions(history)).versions).toHaveLength(2);
+  // The other replica still has the old key only.
+  await rewrapAll(world.store, parseKeyEncryptionKeys(`${before}\n${fresh}`));
+  await writeFile(world.kekFile, before);
 });
 
 test("a request_id stands for one change for ever; one that told a secret is not told again", async () => {
