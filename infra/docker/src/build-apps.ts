@@ -5,7 +5,7 @@ import { cp, glob, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { rolldown } from "rolldown";
 import { billOfMaterials } from "./bill-of-materials.ts";
-import { copyPackages, productionPackages } from "./production-packages.ts";
+import { copyPackages, productionPackages, type InstalledPackage } from "./production-packages.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 const [out, ...named] = process.argv.slice(2);
@@ -29,6 +29,11 @@ const programs = [
   "src/worker/policy/module-thread.ts",
 ];
 
+/** Apps whose programs another one starts, in its own image. */
+const companions: Readonly<Record<string, readonly string[]>> = {
+  "apps/fabric/agent": ["apps/fabric/gatekeeper-proxy"],
+};
+
 for (const app of named.length > 0 ? named : await everyApp()) await buildApp(app, join(out, app));
 
 async function everyApp(): Promise<readonly string[]> {
@@ -43,11 +48,21 @@ async function buildApp(app: string, folder: string): Promise<void> {
   await buildCode(app, folder);
   if (existsSync(join(root, app, "migrations")))
     await cp(join(root, app, "migrations"), join(folder, app, "migrations"), { recursive: true });
-  const packages = await productionPackages(join(root, app), root);
+  const packages = await packagesOf([app, ...(companions[app] ?? [])]);
   await copyPackages(packages, root, folder);
   const manifest = JSON.parse(await readFile(join(root, app, "package.json"), "utf8")) as Manifest;
   await writeFile(join(folder, "sbom.cdx.json"), `${JSON.stringify(billOfMaterials(manifest, packages), null, 1)}\n`);
   console.log(`${app} is built, with ${packages.length} npm packages`);
+}
+
+async function packagesOf(apps: readonly string[]): Promise<readonly InstalledPackage[]> {
+  const found = new Map<string, InstalledPackage>();
+  for (const app of apps) {
+    for (const each of await productionPackages(join(root, app), root)) {
+      if (each.direct || !found.has(each.folder)) found.set(each.folder, each);
+    }
+  }
+  return [...found.values()];
 }
 
 interface Manifest {
@@ -56,7 +71,9 @@ interface Manifest {
 }
 
 async function buildCode(app: string, folder: string): Promise<void> {
-  const input = programs.map((program) => join(root, app, program)).filter((program) => existsSync(program));
+  const input = [app, ...(companions[app] ?? [])]
+    .flatMap((each) => programs.map((program) => join(root, each, program)))
+    .filter((program) => existsSync(program));
   const build = await rolldown({
     input,
     platform: "node",

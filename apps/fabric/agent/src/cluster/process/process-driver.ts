@@ -92,11 +92,9 @@ function resolveOptions(given: ProcessDriverOptions): ResolvedOptions {
   };
 }
 
-/** In a checkout the app beside this one, in an image the folder beside those of shim and front. */
+/** The app beside this one, in a checkout as in an image. */
 function gatewayEntry(sources: string, extension: string): string {
-  return extension === ".ts"
-    ? join(sources, "../../gatekeeper-proxy/src/main.ts")
-    : join(sources, `gateway/main${extension}`);
+  return join(sources, `../../gatekeeper-proxy/src/main${extension}`);
 }
 
 function assertAppId(appId: string): void {
