@@ -9,11 +9,15 @@ test.each([
     { A: "1", "anypoint.platform.gatekeeper": "strict" },
     { level: "strict", properties: { A: "1" } },
   ],
-  ["our own", { "drawbridge.gatekeeper": "disabled" }, { level: "disabled", properties: {} }],
+  [
+    "our own alone, so that the others stay",
+    { "drawbridge.gatekeeper": "disabled" },
+    { level: "disabled", properties: undefined },
+  ],
   [
     "both: the one of old counts",
     { "drawbridge.gatekeeper": "disabled", "anypoint.platform.gatekeeper": "flexible" },
-    { level: "flexible", properties: {} },
+    { level: "flexible", properties: undefined },
   ],
 ])("the gatekeeper's level comes from %s and is no property of the app (GK 7)", (_, given, taken) => {
   expect(takeGatekeeper(given)).toEqual(taken);

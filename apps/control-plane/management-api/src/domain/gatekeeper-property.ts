@@ -9,8 +9,7 @@ export function takeGatekeeper(properties: Readonly<Record<string, string>> | un
   const name = propertyNames.find((candidate) => properties !== undefined && Object.hasOwn(properties, candidate));
   if (properties === undefined || name === undefined) return { level: undefined, properties };
   const isOurs = (key: string): boolean => propertyNames.some((candidate) => candidate === key);
-  return {
-    level: properties[name],
-    properties: Object.fromEntries(Object.entries(properties).filter(([key]) => !isOurs(key))),
-  };
+  const others = Object.entries(properties).filter(([key]) => !isOurs(key));
+  // Nothing else was said: the app keeps the properties that it has.
+  return { level: properties[name], properties: others.length === 0 ? undefined : Object.fromEntries(others) };
 }
