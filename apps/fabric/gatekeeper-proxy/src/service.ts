@@ -64,7 +64,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     onRoot: (root) => {
       link.follow(root);
       tree.follow(root);
-      gatekeeper.reviewAll();
+      linkChanged();
       keeper.changed();
     },
   });
@@ -178,13 +178,13 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       onLink: (report) => {
         link.report(report, { nowMs: clock.monotonicMs(), root: tree.root });
         if (report.isUp) tree.retry();
-        gatekeeper.reviewAll();
+        linkChanged();
       },
       onRoot: (jws) => void roots.offer(jws),
       onTrustBundle: (bundle) => void trust.replace(bundle).then((isChanged) => isChanged && roots.trustChanged()),
       onLost: () => {
         link.lose("AGENT_GONE", clock.now(), clock.monotonicMs());
-        gatekeeper.reviewAll();
+        linkChanged();
       },
     },
   });
@@ -206,6 +206,16 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     workers: () => pool.alive(),
     isLinkUp: () => link.state.state === "up",
   });
+
+  let linkSeen = "";
+  /** All gates look at the connection; a new root of the same session says nothing new about it. */
+  function linkChanged(): void {
+    const { state, sinceMs, reason } = link.state;
+    const seen = [state, sinceMs, reason, link.isConfirmed(tree.root)].join();
+    if (seen === linkSeen) return;
+    linkSeen = seen;
+    gatekeeper.reviewAll();
+  }
 
   const reading = new Map<string, Promise<void>>();
   function readCache(apis: readonly ApiName[]): void {

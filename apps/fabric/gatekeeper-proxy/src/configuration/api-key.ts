@@ -14,5 +14,10 @@ export function apiKey({ environment, name, version }: ApiName): string {
 
 /** On which of `pages` index pages the API's entry is (ConfigurationRoot.index_pages). */
 export function indexPageOf(key: string, pages: number): number {
-  return createHash("sha256").update(key).digest().readUInt32BE(0) % pages;
+  return indexHashOf(key) % pages;
+}
+
+/** What decides it, however many pages there are. */
+export function indexHashOf(key: string): number {
+  return createHash("sha256").update(key).digest().readUInt32BE(0);
 }

@@ -1,6 +1,6 @@
 import { fullJitterDelayMs, type Clock, type Random } from "@drawbridge/lifecycle";
 import type { Logger } from "@drawbridge/telemetry";
-import { apiKey, indexPageOf, type ApiName } from "./api-key.ts";
+import { apiKey, indexHashOf, type ApiName } from "./api-key.ts";
 import { fetchObjects, type GetObjects } from "./fetch-objects.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { createApiResolver, type Resolution, type ResolveApi } from "./resolve-api.ts";
@@ -39,6 +39,7 @@ export class ConfigurationTree {
   readonly #deps: ConfigurationTreeDeps;
   readonly #resolve: ResolveApi;
   readonly #wishes = new Map<string, ApiWish>();
+  readonly #hashes = new Map<string, number>();
   #root: Root | undefined;
   #wake = new AbortController();
   #stopped = false;
@@ -63,7 +64,11 @@ export class ConfigurationTree {
   /** The APIs that apps are bound to now. */
   bind(apis: readonly ApiName[]): void {
     const wanted = new Map(apis.map((api) => [apiKey(api), api]));
-    for (const key of this.#wishes.keys()) if (!wanted.has(key)) this.#wishes.delete(key);
+    for (const key of this.#wishes.keys()) {
+      if (wanted.has(key)) continue;
+      this.#wishes.delete(key);
+      this.#hashes.delete(key);
+    }
     const added = [...wanted].filter(([key]) => !this.#wishes.has(key));
     if (added.length === 0) return;
     const sinceMs = this.#deps.clock.monotonicMs();
@@ -76,8 +81,10 @@ export class ConfigurationTree {
   follow(root: Root): void {
     const before = this.#root;
     this.#root = root;
-    const isOnSamePage = (key: string): boolean =>
-      before !== undefined && pageOf(before, key) !== undefined && pageOf(before, key) === pageOf(root, key);
+    const isOnSamePage = (key: string): boolean => {
+      const page = this.#pageOf(root, key);
+      return before !== undefined && page !== undefined && page === this.#pageOf(before, key);
+    };
     this.#review([...this.#wishes.keys()].filter((key) => !isOnSamePage(key)));
     this.retry();
   }
@@ -159,6 +166,12 @@ export class ConfigurationTree {
     return failed.length === 0 && unavailable === undefined;
   }
 
+  #pageOf({ indexPages }: Root, key: string): string | undefined {
+    const hash = this.#hashes.get(key) ?? indexHashOf(key);
+    this.#hashes.set(key, hash);
+    return indexPages.length === 0 ? undefined : indexPages[hash % indexPages.length];
+  }
+
   #review(keys: readonly string[]): void {
     const root = this.#root;
     const changed: string[] = [];
@@ -173,10 +186,6 @@ export class ConfigurationTree {
     }
     this.#deps.onChange(changed);
   }
-}
-
-function pageOf(root: Root, key: string): string | undefined {
-  return root.indexPages.length === 0 ? undefined : root.indexPages[indexPageOf(key, root.indexPages.length)];
 }
 
 /** Those for which `load` said true; eight at a time. */
