@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
@@ -50,6 +50,7 @@ interface Measured extends LoadResult {
  */
 export async function runGatewayBench({ seconds = 8, rounds = 3 }: GatewayBenchOptions = {}): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), "drawbridge-bench-gateway-"));
+  await chmod(folder, 0o755); // nginx reads the answers in it as another user
   await using started = new AsyncDisposableStack();
   started.defer(() => rm(folder, { recursive: true, force: true }));
   const notes = ["nginx", "haproxy", "wrk"].filter((name) => programNamed(name) === undefined);
