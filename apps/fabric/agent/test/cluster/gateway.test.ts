@@ -220,3 +220,15 @@ test("a port that somebody else has is not taken from him, and the app stays whe
   await expect(cluster.driver.apply(other, never)).rejects.toMatchObject({ code: "PORT_IN_USE" });
   expect((await get(cluster.driver, one.appId)).body).toBe("one");
 });
+
+test("gateways of two fabrics on one machine leave each other alone", async () => {
+  await using one = await openCluster();
+  await using other = await openCluster();
+  const apps = [anApp({ apis }), anApp({ apis, answer: "other" })] as const;
+  await one.driver.apply(apps[0], never);
+  const first = gatewayOf(one).state()?.app;
+  await other.driver.apply(apps[1], never);
+  await other.driver.remove(apps[1].appId, never);
+  expect(isAlive(first)).toBe(true);
+  expect(gatewayOf(one).state()?.exits).toBe(0);
+});

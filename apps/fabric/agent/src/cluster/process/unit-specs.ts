@@ -67,14 +67,11 @@ export function gatesOf(app: DesiredApp): DeploymentGates & { readonly problem: 
 }
 
 export const gatewayId = "gateway-0";
-/** In place of an app's id, in what finds its processes. */
-const gatewayAppId = "gateway";
-
 export function gatewaySpec(options: ResolvedOptions & { readonly directory: string }): UnitSpec {
   return {
     kind: "gateway",
     unitId: gatewayId,
-    appId: gatewayAppId,
+    appId: options.ids.next(), // its processes are found by it, and every fabric of the machine has a gateway-0
     revision: "0",
     templateDigest: "gateway",
     createdAt: options.clock.now(),
