@@ -88,13 +88,19 @@ function watchTls(pass: Pass): void {
   const connect = tls.connect;
   Object.assign(tls, {
     connect: (...args: Parameters<typeof connect>) => {
-      const [options] = args;
-      const after = pass("connect", typeof options === "object" ? `${options.host ?? ""}:${options.port ?? ""}` : "");
+      const after = pass("connect", targetOf(args[0]));
       const socket = connect(...args);
       socket.once("secureConnect", after);
       return socket;
     },
   });
+}
+
+/** `tls.connect` takes options, or a port first. */
+function targetOf(first: unknown): string {
+  if (typeof first !== "object" || first === null) return "";
+  const { host = "", port = "" } = first as tls.ConnectionOptions; // what an object in the first place is
+  return `${host}:${port}`;
 }
 
 function watchGrpc(pass: Pass): void {
@@ -104,7 +110,7 @@ function watchGrpc(pass: Pass): void {
       const session = connect(...args);
       const request = session.request.bind(session);
       session.request = (headers, options) => {
-        const path = headers && !Array.isArray(headers) ? String(headers[":path"]) : "";
+        const path = headers && !Array.isArray(headers) ? String((headers as http2.OutgoingHttpHeaders)[":path"]) : ""; // isArray does not see readonly lists
         const after = pass("call", path);
         const stream = request(headers, options);
         after();

@@ -218,6 +218,17 @@ test("a local mistake is JSON too", async () => {
   expect(JSON.parse(ran.stderr)).toMatchObject({ code: "BUNDLE_MANIFEST_MISSING" });
 });
 
+test("fabric set sends what is named, null for what goes back to the default, and asks for something to set", async () => {
+  await run(["fabric", "set", "edge", "--clock-skew-warn", "90", "--clock-skew-fail", "default"]);
+  const sent = api.requests.find(({ line }) => line === "PATCH /v1/fabrics/edge");
+  expect(sent?.body).toEqual({ clockSkewWarnSeconds: 90, clockSkewFailSeconds: null });
+  const [nothing, zero] = [
+    await run(["fabric", "set", "edge"]),
+    await run(["fabric", "set", "edge", "--clock-skew-warn", "0"]),
+  ];
+  expect([nothing.exitCode, zero.exitCode]).toEqual([2, 2]);
+});
+
 describe("fabric token create", () => {
   const bodyOf = () => api.requests.find(({ line }) => line === "POST /v1/fabric-tokens")?.body;
 

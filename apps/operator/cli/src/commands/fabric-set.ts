@@ -1,3 +1,4 @@
+import { DrawbridgeError } from "@drawbridge/errors";
 import { Command, InvalidArgumentError } from "commander";
 import { fabricSchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
@@ -5,9 +6,12 @@ import { fabricPath } from "./fabric-path.ts";
 import { gatekeeperOption, outputOption } from "./options.ts";
 import { setGatekeeper } from "./set-gatekeeper.ts";
 
+/** Not null: the parser of options takes that for nothing. */
+type Seconds = number | "default";
+
 interface FabricSetOptions {
-  readonly clockSkewWarn?: number | null;
-  readonly clockSkewFail?: number | null;
+  readonly clockSkewWarn?: Seconds;
+  readonly clockSkewFail?: Seconds;
   readonly gatekeeper?: string;
   readonly output?: "table" | "json";
 }
@@ -21,14 +25,18 @@ export function fabricSetCommand(world: CommandWorld): Command {
     .option("--clock-skew-fail <seconds>", 'not synced above this skew of its clock, or "default"', secondsOrDefault)
     .addOption(gatekeeperOption())
     .addOption(outputOption())
-    .action(async (name: string, options: FabricSetOptions, command: Command) => {
-      const body = { clockSkewWarnSeconds: options.clockSkewWarn, clockSkewFailSeconds: options.clockSkewFail };
+    .action(async (name: string, options: FabricSetOptions) => {
+      const body = {
+        clockSkewWarnSeconds: orNull(options.clockSkewWarn),
+        clockSkewFailSeconds: orNull(options.clockSkewFail),
+      };
       const isClockSet = Object.values(body).some((value) => value !== undefined);
       if (!isClockSet && options.gatekeeper === undefined)
-        command.error(
-          "error: nothing to set: name at least one of --clock-skew-warn, --clock-skew-fail, --gatekeeper",
-          { exitCode: 2 },
-        );
+        throw new DrawbridgeError({
+          kind: "invalid_argument",
+          code: "NOTHING_TO_UPDATE",
+          message: "nothing to set: name at least one of --clock-skew-warn, --clock-skew-fail, --gatekeeper",
+        });
       if (options.gatekeeper !== undefined) {
         const path = `${fabricPath(name)}/gatekeeper`;
         await setGatekeeper(world, { ...options, path, what: `fabric ${name}`, level: options.gatekeeper });
@@ -45,8 +53,12 @@ export function fabricSetCommand(world: CommandWorld): Command {
     });
 }
 
-function secondsOrDefault(text: string): number | null {
-  if (text === "default") return null;
+function orNull(seconds: Seconds | undefined): number | null | undefined {
+  return seconds === "default" ? null : seconds;
+}
+
+function secondsOrDefault(text: string): Seconds {
+  if (text === "default") return text;
   const seconds = Number(text);
   if (/^\d+$/.test(text) && seconds >= 1 && seconds <= 86_400) return seconds;
   throw new InvalidArgumentError('It must be a whole number of seconds from 1 to 86400, or "default".');
