@@ -1,6 +1,7 @@
+import { mkdtempDisposable } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "@drawbridge/lifecycle";
-import { tempDir } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
 import {
   endpointsPath,
@@ -26,7 +27,7 @@ const deployment: DeploymentEndpoints = {
 };
 
 test("what the driver says of deployments and their APIs is what the gateway reads (GK 2)", async () => {
-  await using folder = await tempDir();
+  await using folder = await mkdtempDisposable(join(tmpdir(), "drawbridge-routes-"));
   const path = endpointsPath(folder.path);
   const endpoints = { sequence: 4, replicaIds: ["r3-a"], deployments: [deployment] };
   writeEndpoints(path, endpoints);
@@ -34,21 +35,21 @@ test("what the driver says of deployments and their APIs is what the gateway rea
 });
 
 test("endpoints of an agent that knew no deployments are still read", async () => {
-  await using folder = await tempDir();
+  await using folder = await mkdtempDisposable(join(tmpdir(), "drawbridge-routes-"));
   const path = endpointsPath(folder.path);
   writeStateFile(path, { sequence: 2, replicaIds: ["r1-a"] });
   expect(readEndpoints(path)).toEqual({ sequence: 2, replicaIds: ["r1-a"], deployments: [] });
 });
 
 test("endpoints with a level that is none of ours are not read at all: nothing is guessed (GK 5)", async () => {
-  await using folder = await tempDir();
+  await using folder = await mkdtempDisposable(join(tmpdir(), "drawbridge-routes-"));
   const path = endpointsPath(folder.path);
   writeStateFile(path, { sequence: 2, replicaIds: [], deployments: [{ ...deployment, level: "lenient" }] });
   expect(readEndpoints(path)).toBeUndefined();
 });
 
 test("routes are read as they were written", async () => {
-  await using folder = await tempDir();
+  await using folder = await mkdtempDisposable(join(tmpdir(), "drawbridge-routes-"));
   const path = gatewayPaths(folder.path).routes;
   const routes = {
     sequence: 1,
@@ -70,7 +71,7 @@ test("routes are read as they were written", async () => {
 });
 
 test("who watches endpoints hears of a change of deployments, and keeps what it had while a file makes no sense", async () => {
-  await using folder = await tempDir();
+  await using folder = await mkdtempDisposable(join(tmpdir(), "drawbridge-routes-"));
   const path = endpointsPath(folder.path);
   const tables: RoutingTable[] = [];
   let heard = Promise.withResolvers<void>();
