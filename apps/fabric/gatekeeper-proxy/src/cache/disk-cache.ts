@@ -179,10 +179,15 @@ export class DiskCache {
     }
   }
 
-  #root(name: string, trustBundle: TrustBundle): Promise<Root | undefined> {
+  async #root(name: string, trustBundle: TrustBundle): Promise<Root | undefined> {
     const known = this.#roots.get(name) ?? this.#readRoot(name, trustBundle);
     this.#roots.set(name, known);
-    return known;
+    const root = await known;
+    if (root === undefined) {
+      this.#roots.delete(name);
+      this.#onDisk.roots.delete(name); // so that it is written again
+    }
+    return root;
   }
 
   async #readRoot(name: string, trustBundle: TrustBundle): Promise<Root | undefined> {
