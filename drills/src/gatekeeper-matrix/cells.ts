@@ -27,6 +27,12 @@ export const cells = {
   "agent back, cache was corrupt": live,
   "gateway killed, agent away, cache tampered with": row(["offline", "gate"], ["offline", "gate"], ["open", "app"]),
   "agent back, cache was tampered with": live,
+  "gateway killed, agent away, cache written again": row(
+    ["offline", "gate"],
+    ["cached", "policy"],
+    ["cached", "policy"],
+  ),
+  "agent back once more": live,
   "unusable policy added": row(["policy_error", "gate"], ["degraded", "policy"], ["degraded", "policy"]),
   "gateway killed, policy unusable": row(["policy_error", "gate"], ["policy_error", "gate"], ["degraded", "policy"]),
   "unusable policy removed": live,

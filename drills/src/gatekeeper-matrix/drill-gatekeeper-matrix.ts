@@ -99,6 +99,9 @@ async function oneRound({ stack, stage, gateway, matrix, others, version }: Roun
   await agent.kill();
   await killGateway("gateway killed, agent away, cache tampered with", () => gateway.tamperCache());
   await startAgent("agent back, cache was tampered with");
+  await agent.kill();
+  await killGateway("gateway killed, agent away, cache written again");
+  await startAgent("agent back once more");
 
   await onAll((name) => stage.applyPolicy(name, unusable));
   await matrix.expect("unusable policy added");
