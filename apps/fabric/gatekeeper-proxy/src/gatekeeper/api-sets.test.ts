@@ -30,3 +30,20 @@ test.each([
   sets.recall(disk);
   expect([sets.last?.newest.set.setId, sets.last?.before?.set.setId]).toEqual(last);
 });
+
+test("a set from the disk that nobody has tried yet is what to fall back to when the platform wants another (row 16)", () => {
+  const sets = new ApiSets();
+  sets.recall({ newest: a, before: undefined });
+  sets.hold([a], 1);
+  sets.complete(b);
+  expect(sets.last?.before?.set.setId).toBe("a");
+});
+
+test("a set that is known to be unusable is not: the one before it stays (row 16)", () => {
+  const sets = new ApiSets();
+  sets.recall({ newest: b, before: a });
+  sets.hold([b], 1);
+  sets.unusable("b", []);
+  sets.complete(c);
+  expect(sets.last?.before?.set.setId).toBe("a");
+});

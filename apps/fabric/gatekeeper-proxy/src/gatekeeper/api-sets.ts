@@ -57,8 +57,9 @@ export class ApiSets {
       this.last = { newest: complete, before: last.before };
       return;
     }
-    const wasUsable = last !== undefined && this.outcome(last.newest.set.setId) === "applied";
-    this.last = { newest: complete, before: wasUsable ? last.newest : last?.before };
+    // One from the disk may not have been tried yet: what comes of it decides later.
+    const mayBeUsable = last !== undefined && this.outcome(last.newest.set.setId) !== "unusable";
+    this.last = { newest: complete, before: mayBeUsable ? last.newest : last?.before };
   }
 
   /** What the disk has. The platform may have been faster: then it only tells what was wanted before that. */
