@@ -8,7 +8,7 @@ interface Codec {
 }
 
 test.each(Object.keys(eventCodecs))("%s is <domain>.<entity>.<fact>.v<N>", (type) => {
-  expect(type).toMatch(/^(activation|certs|runtime|config)\.[a-z]+\.[a-z]+\.v[1-9]$/);
+  expect(type).toMatch(/^(activation|apis|certs|runtime|config)\.[a-z]+\.[a-z]+\.v[1-9]$/);
 });
 
 test("ids come last in a subject, so that a consumer can filter by type", () => {
