@@ -127,7 +127,7 @@ test("draining is for who has the token: not ready, no new connections, requests
     ),
   );
   expect((await gateway.admin("/readyz")).status).toBe(503);
-  expect(app.status()?.phase).toBe("stopping");
+  await until(() => app.status()?.phase === "stopping");
   await gateway.stop();
 });
 
