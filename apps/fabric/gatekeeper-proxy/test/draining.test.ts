@@ -1,8 +1,9 @@
+import { freePort } from "@drawbridge/testkit";
 import { once } from "node:events";
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from "node:http";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { aListener, anApp, freePort, startWorker } from "./support/worker-thread.ts";
+import { aListener, anApp, startWorker } from "./support/worker-thread.ts";
 
 async function startUpstream(name: string, delayMs = 0): Promise<{ server: Server; port: number }> {
   const server = createServer((_request, response) => {

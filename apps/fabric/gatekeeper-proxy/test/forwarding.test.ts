@@ -1,8 +1,9 @@
+import { freePort } from "@drawbridge/testkit";
 import { once } from "node:events";
 import { createServer, request, type IncomingMessage, type RequestListener } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { aListener, anApp, freePort, startWorker, type WorkerThread } from "./support/worker-thread.ts";
+import { aListener, anApp, startWorker, type WorkerThread } from "./support/worker-thread.ts";
 
 interface Upstream extends AsyncDisposable {
   readonly port: number;

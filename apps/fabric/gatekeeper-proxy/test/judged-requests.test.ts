@@ -1,9 +1,10 @@
+import { freePort } from "@drawbridge/testkit";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { ApiDocument, ContractPage } from "@drawbridge/contracts/apis/v1/configuration";
 import { expect, test } from "vitest";
-import { aListener, anApp, freePort, startWorker } from "./support/worker-thread.ts";
+import { aListener, anApp, startWorker } from "./support/worker-thread.ts";
 import type { ApiSet, Verdict } from "../src/workers/protocol.ts";
 
 const secret = "s".repeat(43);

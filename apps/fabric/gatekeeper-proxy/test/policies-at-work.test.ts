@@ -1,10 +1,11 @@
+import { freePort } from "@drawbridge/testkit";
 import { createHash, generateKeyPairSync, scryptSync, sign, type KeyObject } from "node:crypto";
 import { once } from "node:events";
 import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type RequestListener } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { ApiDocument, type Policy } from "@drawbridge/contracts/apis/v1/configuration";
 import { expect, test } from "vitest";
-import { aListener, anApp, freePort, startWorker, type WorkerThread } from "./support/worker-thread.ts";
+import { aListener, anApp, startWorker, type WorkerThread } from "./support/worker-thread.ts";
 
 interface Server extends AsyncDisposable {
   readonly port: number;

@@ -4,10 +4,10 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, createServer as createNetServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
-import { createTestCa } from "@drawbridge/testkit";
+import { freePort, createTestCa } from "@drawbridge/testkit";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { aListener, anApp, freePort, startWorker, type WorkerThread } from "./support/worker-thread.ts";
+import { aListener, anApp, startWorker, type WorkerThread } from "./support/worker-thread.ts";
 import type { Replica } from "../src/workers/protocol.ts";
 
 let worker: WorkerThread;

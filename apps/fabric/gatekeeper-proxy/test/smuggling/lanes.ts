@@ -1,5 +1,6 @@
 import { createTestCa } from "@drawbridge/testkit";
-import { aListener, anApp, freePort, startWorker, type WorkerThread } from "../support/worker-thread.ts";
+import { freePort } from "@drawbridge/testkit";
+import { aListener, anApp, startWorker, type WorkerThread } from "../support/worker-thread.ts";
 import { startRawUpstream, type RawUpstream } from "./raw-upstream.ts";
 import type { SmugglingLane } from "./suite.ts";
 

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { Worker } from "node:worker_threads";
 import { createCounterStorage } from "@drawbridge/policies";
 import type {
@@ -80,15 +79,6 @@ export async function startWorker(start: Partial<WorkerStart> = {}): Promise<Wor
       await worker.terminate();
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 export function anApp(options: {
