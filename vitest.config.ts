@@ -2,9 +2,17 @@ import { defineConfig } from "vitest/config";
 
 const seconds = 1000;
 
+/** A renewal that is late fails them: nothing else runs beside them. */
+const measured = [
+  "infra/local/test/revocation.test.ts",
+  ...["rotation-soak", "clock-jump", "revocation"].map((drill) => `drills/test/${drill}.test.ts`),
+];
+/** What they show on a whole stack, gatekeeper-proxy's integration tests show on its own processes. */
+const onlyAsDrills = ["gatekeeper-matrix", "smuggling"].map((drill) => `drills/test/${drill}.test.ts`);
+
 /**
- * Three suites. Integration and end-to-end tests start real servers and processes, so their limits are there to end a
- * hang, not to judge speed.
+ * Integration and end-to-end tests start real servers and processes, so their limits are there to end a hang, not to judge
+ * speed.
  */
 export default defineConfig({
   test: {
@@ -32,10 +40,20 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["infra/local/test/**/*.test.ts", "drills/test/*.test.ts"],
+          exclude: [...measured, ...onlyAsDrills],
+          testTimeout: 600 * seconds,
+          hookTimeout: 240 * seconds,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          name: "e2e alone",
+          include: measured,
           testTimeout: 600 * seconds,
           hookTimeout: 240 * seconds,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
