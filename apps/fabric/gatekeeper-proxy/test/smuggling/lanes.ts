@@ -1,5 +1,4 @@
-import { createTestCa } from "@drawbridge/testkit";
-import { freePort } from "@drawbridge/testkit";
+import { createTestCa, freePort } from "@drawbridge/testkit";
 import { aListener, anApp, startWorker, type WorkerThread } from "../support/worker-thread.ts";
 import { startRawUpstream, type RawUpstream } from "./raw-upstream.ts";
 import type { SmugglingLane } from "./suite.ts";

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { createCounterStorage } from "@drawbridge/policies";
 import type {
