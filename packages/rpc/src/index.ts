@@ -32,6 +32,7 @@ export {
 export { createOpsServer, listening, type OpsServerOptions } from "./ops-server.ts";
 export { observeIdentity } from "./identity-metrics.ts";
 export { createServiceIdentity, type ServiceIdentity, type ServiceIdentityOptions } from "./service-identity.ts";
+export { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 export type { OnRevoked } from "./connection-watch.ts";
 export type { RevocationCheck } from "./revocation-check.ts";
 export {

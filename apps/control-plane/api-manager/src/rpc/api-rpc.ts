@@ -10,7 +10,13 @@ import {
 } from "@drawbridge/contracts/apis/v1/api_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { IdSource } from "@drawbridge/lifecycle";
-import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import type { Store } from "@drawbridge/store";
 import { apiKeyText, type ApiKey } from "../domain/api-key.ts";
 import type { Resource } from "../domain/binding.ts";
@@ -20,7 +26,6 @@ import { openapiResources, resourcesOf, type KnownResources } from "../policies/
 import { assertConditionCount, previewConditions } from "../policies/preview.ts";
 import { deleteApi, getApi, insertApi, listApis, updateApi, type ApiView } from "../store/apis.ts";
 import type { ApiManagerDatabase } from "../store/database.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 import type { Write } from "./write.ts";
 
 const managementApi = [{ service: "management-api" }] as const;

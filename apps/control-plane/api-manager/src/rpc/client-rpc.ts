@@ -10,7 +10,13 @@ import {
 } from "@drawbridge/contracts/apis/v1/client_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
-import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import type { Store } from "@drawbridge/store";
 import { makeClientId, makeClientSecret } from "../domain/client-secret.ts";
 import { fieldError } from "../domain/field-error.ts";
@@ -26,7 +32,6 @@ import {
   type ClientView,
 } from "../store/clients.ts";
 import type { ApiManagerDatabase } from "../store/database.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 import type { Write } from "./write.ts";
 
 const managementApi = [{ service: "management-api" }] as const;

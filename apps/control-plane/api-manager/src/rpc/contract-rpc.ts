@@ -18,7 +18,13 @@ import {
 } from "@drawbridge/contracts/apis/v1/contract_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
-import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import type { Store } from "@drawbridge/store";
 import { assertDecidable, isApprovedAtOnce, type ContractDecision } from "../domain/contract.ts";
 import { fieldError } from "../domain/field-error.ts";
@@ -31,7 +37,6 @@ import type { ApiManagerDatabase } from "../store/database.ts";
 import type { Save } from "../store/save.ts";
 import { applyTier, getTier, listTiers, type TierView } from "../store/tiers.ts";
 import { clientRevoked } from "./client-rpc.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 import type { Write } from "./write.ts";
 
 const managementApi = [{ service: "management-api" }] as const;

@@ -10,7 +10,13 @@ import {
 } from "@drawbridge/contracts/apis/v1/policy_service";
 import type { IdSource } from "@drawbridge/lifecycle";
 import { policyCatalogue } from "@drawbridge/policies";
-import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import type { Store } from "@drawbridge/store";
 import type { Sealer } from "../crypto/sealer.ts";
 import { fieldError } from "../domain/field-error.ts";
@@ -30,7 +36,6 @@ import {
   type PolicyView,
 } from "../store/policies.ts";
 import { ownerText, ownerToProto, resolveOwner, type ResolvedOwner } from "./owner.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 import { policyTypeToProto } from "./policy-type-to-proto.ts";
 import type { Write } from "./write.ts";
 

@@ -5,12 +5,17 @@ import {
 } from "@drawbridge/contracts/runtime/v1/agent_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
-import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import type { LockReason } from "../domain/fabric.ts";
 import type { FabricId } from "../domain/ids.ts";
 import { assertShortText } from "../domain/limits.ts";
 import type { AgentRepository, AgentStanding } from "../store/agents.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 
 const activation = { service: "activation" } as const;
 const managementApi = { service: "management-api" } as const;

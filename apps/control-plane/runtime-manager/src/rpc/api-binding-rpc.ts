@@ -3,11 +3,16 @@ import {
   type ApiBinding as ApiBindingProto,
 } from "@drawbridge/contracts/runtime/v1/api_binding_service";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import type { ApiBinding } from "../domain/api-binding.ts";
 import { fabricId, isUuid } from "../domain/ids.ts";
 import type { ApiBindingRepository } from "../store/api-bindings.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 
 /** Tells api-manager what manifests declare. */
 export function createApiBindingRpc(

@@ -18,7 +18,14 @@ import {
 } from "@drawbridge/contracts/runtime/v1/app_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
-import { defineGrpcService, type CallContext, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type CallContext,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import { currentTraceparent } from "@drawbridge/telemetry";
 import type { AppAddress } from "../domain/app.ts";
 import type { AppView } from "../domain/app-view.ts";
@@ -40,7 +47,6 @@ import type { AppRepository } from "../store/apps.ts";
 import type { Command, CommandResult, CommandScene } from "../store/commands.ts";
 import { appToProto, revisionToProto } from "./app-to-proto.ts";
 import { deployInputFromProto } from "./deploy-from-proto.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 import type { StreamLogsHandler } from "./stream-logs.ts";
 
 export interface AppRpcDeps {

@@ -1,7 +1,13 @@
 import { FabricServiceService, type Fabric as FabricProto } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock, IdSource } from "@drawbridge/lifecycle";
-import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import {
+  defineGrpcService,
+  type GrpcServiceDefinition,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from "@drawbridge/rpc";
 import type { ClockLimits } from "../domain/clock-limits.ts";
 import type { Fabric } from "../domain/fabric.ts";
 import { fabricId, type AgentId, type FabricId } from "../domain/ids.ts";
@@ -9,7 +15,6 @@ import { assertShortText, limits } from "../domain/limits.ts";
 import { assertName } from "../domain/names.ts";
 import type { FabricRepository } from "../store/fabrics.ts";
 import { fabricToProto } from "./fabric-to-proto.ts";
-import { pageSize, readPageToken, writePageToken } from "./page-token.ts";
 
 export interface FabricRpcDeps {
   readonly fabrics: FabricRepository;
