@@ -31,6 +31,7 @@ export default defineConfig({
           name: "integration",
           include: ["{apps/*/*,packages/*}/test/**/*.test.ts"],
           globalSetup: ["packages/testkit/src/global-setup.ts"],
+          expect: { poll: { timeout: 100 * seconds } },
           testTimeout: 120 * seconds,
           hookTimeout: 120 * seconds,
           sequence: { groupOrder: 2 },
