@@ -43,13 +43,12 @@ test("no request is lost while replicas, routes and the deployment change under 
   const load = Array.from({ length: 8 }, async () => {
     while (!stop.signal.aborted) statuses.push((await ask(port, agent)).status);
   });
-  for (let change = 0; change < 40; change += 1) {
+  for (let change = 0; change < 40 || statuses.length < 100; change += 1) {
     const replica = change % 2 === 0 ? replicas.second : replicas.first;
     await worker.apply({ change: "app_set", app: anApp({ replicas: [replica] }) });
   }
   stop.abort();
   await Promise.all(load);
-  expect(statuses.length).toBeGreaterThan(40);
   expect(statuses.filter((status) => status !== 200)).toEqual([]);
   agent.destroy();
   first.server.close();
