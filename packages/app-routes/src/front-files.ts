@@ -24,6 +24,8 @@ export interface FrontStatus {
   readonly sequence: number;
   /** Requests under way at replicas that get no new ones. */
   readonly draining: Readonly<Record<string, number>>;
+  /** Of a gateway: gates of the app through which it lets nothing. */
+  readonly closedGates?: number | undefined;
 }
 
 export function frontConfigPath(unitDirectory: string): string {
@@ -59,5 +61,6 @@ export function readFrontStatus(path: string): FrontStatus | undefined {
     detail: json.text("detail"),
     sequence: json.number("sequence"),
     draining: json.numbers("draining"),
+    closedGates: json.optional("closedGates", json.number),
   }));
 }

@@ -1,3 +1,4 @@
+export { appRecordPath, appsDirectory, listFolders, readAppNames, type AppNames } from "./app-names.ts";
 export type { BoundApi, DeploymentGates, GatekeeperLevel } from "./deployment-gates.ts";
 export {
   endpointsPath,
@@ -15,6 +16,17 @@ export {
   writeFrontConfig,
   type FrontStatus,
 } from "./front-files.ts";
+export {
+  egressDirectoryIn,
+  gatewayEgressDirectory,
+  gatewayOwnDirectory,
+  gatewayPeersDirectory,
+  gatewaySpoolDirectory,
+  gatewayStatusPath,
+  leftSpoolsDirectory,
+  readGatewayStatuses,
+  takenSpoolsDirectory,
+} from "./gateway-files.ts";
 export { createFrontStatusWriter, type FrontStatusWriter } from "./front-status-writer.ts";
 export { jsonFields, textsFromJson } from "./json-fields.ts";
 export { describePortHolder, isListeningOn } from "./listening-port.ts";
@@ -33,18 +45,33 @@ export {
   signalProcess,
   type ProcessRef,
 } from "./process-table.ts";
-export { gatewayDirectory, gatewayPaths, readRoutes, writeRoutes, type AppRoute, type Routes } from "./routes-file.ts";
+export {
+  gatewayDirectory,
+  gatewayPaths,
+  readRoutes,
+  writeRoutes,
+  type AppRoute,
+  type CertificateSource,
+  type HostPath,
+  type Routes,
+  type SharedPorts,
+} from "./routes-file.ts";
 export { errorCode, isDiskFull, readStateFile, writeStateFile } from "./state-file.ts";
+export { readTraffic, trafficPath, writeTraffic, type ReplicaTraffic, type Traffic } from "./traffic-file.ts";
+export { openTrafficTally, type TrafficTally } from "./traffic-tally.ts";
 export {
   initialUnitState,
   readUnitSpec,
   readUnitState,
   readUnitWish,
   shimArgument,
+  unitCgroup,
   unitMarker,
   unitPaths,
   writeUnitSpec,
+  type AppProtocol,
   type PortRange,
+  type UnitMetrics,
   type UnitPaths,
   type UnitPhase,
   type UnitSpec,

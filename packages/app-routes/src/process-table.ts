@@ -17,7 +17,10 @@ export interface ProcessEntry {
   readonly groupId: number;
   readonly sessionId: number;
   readonly startTicks: string;
-  /** A zombie is dead: nobody has read its exit yet. */
+  /**
+   * A zombie is dead: nobody has read its exit yet. One whose first thread has ended and others not (a killed process
+   * with worker threads, for a moment) still holds its files and listens on its sockets: it is not dead.
+   */
   readonly isZombie: boolean;
 }
 
@@ -35,6 +38,7 @@ function readProcessEntry(pid: number): ProcessEntry | undefined {
   // The name (field 2) is in parentheses and may itself hold spaces and parentheses: count from the last one.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state, parentPid, groupId, sessionId] = fields;
+  const threads = fields[17];
   const startTicks = fields[19];
   if (state === undefined || startTicks === undefined) return undefined;
   return {
@@ -43,7 +47,7 @@ function readProcessEntry(pid: number): ProcessEntry | undefined {
     groupId: Number(groupId),
     sessionId: Number(sessionId),
     startTicks,
-    isZombie: state === "Z" || state === "X",
+    isZombie: (state === "Z" || state === "X") && !(Number(threads) > 1),
   };
 }
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { decodeStateFile } from "./decode-state-file.ts";
-import { jsonFields } from "./json-fields.ts";
+import { jsonFields, type JsonFields } from "./json-fields.ts";
 import { writeStateFile } from "./state-file.ts";
 
 /** Written by the driver: the apps that the gateway serves. */
@@ -8,6 +8,35 @@ export interface Routes {
   /** Grows with every change. */
   readonly sequence: number;
   readonly apps: readonly AppRoute[];
+  /** Ports that all apps with hosts share; absent: none is open. */
+  readonly shared?: SharedPorts | undefined;
+}
+
+/** Settings of the fabric's operator. */
+export interface SharedPorts {
+  readonly http: PortAddress | undefined;
+  readonly https: (PortAddress & CertificateSource) | undefined;
+}
+
+export interface PortAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Where the keys of an HTTPS port are; they are read there and go nowhere. */
+export interface CertificateSource {
+  /** With a folder for each certificate that holds `tls.crt` and `tls.key`, as a Kubernetes secret is mounted. */
+  readonly certificatesDirectory: string;
+  /** Name of the folder of the certificate for clients that name no host, or one that no certificate has. */
+  readonly defaultCertificate: string | undefined;
+}
+
+/** What an app is served at on shared ports. */
+export interface HostPath {
+  /** Lower case; "*.example.com" for one label in front. */
+  readonly host: string;
+  /** "/" or "/orders": this path and what is below. */
+  readonly path: string;
 }
 
 export interface AppRoute {
@@ -17,6 +46,8 @@ export interface AppRoute {
   /** Where the gateway listens for it. */
   readonly address: string;
   readonly port: number;
+  /** On the shared ports; absent: it is not served there. */
+  readonly hosts?: readonly HostPath[] | undefined;
   readonly endpointsPath: string;
   /** Folder of the replicas' unit folders. */
   readonly replicasDirectory: string;
@@ -50,6 +81,7 @@ export function readRoutes(path: string): Routes | undefined {
   return decodeStateFile(path, (json) => ({
     sequence: json.number("sequence"),
     apps: json.list("apps", appRouteFrom),
+    shared: json.optional("shared", (name) => sharedPortsFrom(json.fields(name))),
   }));
 }
 
@@ -61,8 +93,32 @@ function appRouteFrom(value: unknown): AppRoute {
     environment: json.text("environment"),
     address: json.text("address"),
     port: json.number("port"),
+    hosts: json.optional("hosts", (name) => json.list(name, hostPathFrom)),
     endpointsPath: json.text("endpointsPath"),
     replicasDirectory: json.text("replicasDirectory"),
     statusPath: json.text("statusPath"),
   };
+}
+
+function hostPathFrom(value: unknown): HostPath {
+  const json = jsonFields(value);
+  return { host: json.text("host"), path: json.text("path") };
+}
+
+function sharedPortsFrom(json: JsonFields): SharedPorts {
+  return {
+    http: json.optional("http", (name) => portAddressFrom(json.fields(name))),
+    https: json.optional("https", (name) => {
+      const https = json.fields(name);
+      return {
+        ...portAddressFrom(https),
+        certificatesDirectory: https.text("certificatesDirectory"),
+        defaultCertificate: https.optional("defaultCertificate", https.text),
+      };
+    }),
+  };
+}
+
+function portAddressFrom(json: JsonFields): PortAddress {
+  return { address: json.text("address"), port: json.number("port") };
 }

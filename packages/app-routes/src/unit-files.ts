@@ -31,11 +31,13 @@ export interface UnitSpec {
   /** Without the secrets, which only ever pass through a pipe. */
   readonly environment: Readonly<Record<string, string>>;
   /** Variable that tells the process its port, by name of the port; the first is served by the front. */
-  readonly ports: readonly { readonly name: string; readonly variable: string }[];
+  readonly ports: readonly UnitPort[];
   readonly portRange: PortRange;
   readonly probe:
     | { readonly kind: "http"; readonly portName: string; readonly path: string }
     | { readonly kind: "none" };
+  /** Where a replica tells metrics of its own. */
+  readonly metrics?: UnitMetrics | undefined;
   readonly memoryLimitBytes: number | undefined;
   /** Thousandths of a core; kept by the cgroup alone. */
   readonly cpuLimitMillis: number | undefined;
@@ -49,6 +51,24 @@ export interface UnitSpec {
   /** Of a replica: what the gateway needs of its deployment, as it was when that began. */
   readonly gates?: DeploymentGates | undefined;
 }
+
+export interface UnitMetrics {
+  readonly portName: string;
+  readonly path: string;
+  /** What may leave besides the usual ones. */
+  readonly names: readonly string[];
+}
+
+export interface UnitPort {
+  readonly name: string;
+  readonly variable: string;
+  /** Absent: HTTP/1.1. */
+  readonly protocol?: AppProtocol | undefined;
+}
+
+/** What an app speaks at a port; "h2c": HTTP/2 without TLS and with prior knowledge, as gRPC servers do. */
+const appProtocols = ["http1", "h2c"] as const;
+export type AppProtocol = (typeof appProtocols)[number];
 
 export interface PortRange {
   readonly from: number;
@@ -122,6 +142,12 @@ export function unitMarker(unit: Pick<UnitSpec, "appId" | "unitId">): Readonly<R
   return { DRAWBRIDGE_APP_ID: unit.appId, DRAWBRIDGE_REPLICA: unit.unitId };
 }
 
+/** cgroup of the unit's own, where one can be made (`cgroupParent`); it is made by the shim. */
+export function unitCgroup(unit: Pick<UnitSpec, "appId" | "unitId" | "cgroupParent">): string | undefined {
+  const { cgroupParent, appId, unitId } = unit;
+  return cgroupParent === undefined ? undefined : join(cgroupParent, `drawbridge-${appId}-${unitId}`);
+}
+
 export function writeUnitSpec(paths: UnitPaths, spec: UnitSpec): void {
   writeStateFile(paths.spec, spec);
 }
@@ -140,10 +166,19 @@ export function readUnitSpec(paths: UnitPaths): UnitSpec | undefined {
     environment: json.texts("environment"),
     ports: json.list("ports", (item) => {
       const port = jsonFields(item);
-      return { name: port.text("name"), variable: port.text("variable") };
+      const protocol = port.optional("protocol", (name) => port.oneOf(name, appProtocols));
+      return { name: port.text("name"), variable: port.text("variable"), protocol };
     }),
     portRange: { from: json.fields("portRange").number("from"), to: json.fields("portRange").number("to") },
     probe: probeFrom(json.fields("probe")),
+    metrics: json.optional("metrics", (name) => {
+      const metrics = json.fields(name);
+      return {
+        portName: metrics.text("portName"),
+        path: metrics.text("path"),
+        names: metrics.list("names", textItem),
+      };
+    }),
     memoryLimitBytes: json.optional("memoryLimitBytes", json.number),
     cpuLimitMillis: json.optional("cpuLimitMillis", json.number),
     cgroupParent: json.optional("cgroupParent", json.text),

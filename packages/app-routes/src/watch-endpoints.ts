@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import type { Clock } from "@drawbridge/lifecycle";
 import { readEndpoints, type DeploymentEndpoints, type Endpoints } from "./endpoints-file.ts";
 import { isAlive } from "./process-table.ts";
-import { readUnitSpec, readUnitState, unitPaths } from "./unit-files.ts";
+import { rememberFile } from "./remember-file.ts";
+import { readUnitSpec, readUnitState, unitPaths, type AppProtocol } from "./unit-files.ts";
 
 /** Where the system tells of changes this only heals what it missed. */
 const pollIntervalMs = 500;
@@ -13,6 +14,7 @@ export interface Route {
   readonly replicaId: string;
   readonly address: string;
   readonly port: number;
+  readonly protocol: AppProtocol;
 }
 
 export interface RoutingTable {
@@ -39,6 +41,7 @@ export async function watchEndpoints(
 ): Promise<void> {
   const { clock } = options;
   const watchers = new Map<string, FSWatcher>();
+  const read = rememberFile(options.endpointsPath, readEndpoints);
   let last: Endpoints = { sequence: 0, replicaIds: [], deployments: [] };
   let wake = new AbortController();
 
@@ -56,7 +59,7 @@ export async function watchEndpoints(
   try {
     while (!signal.aborted) {
       wake = new AbortController();
-      last = readEndpoints(options.endpointsPath) ?? last;
+      last = read() ?? last;
       const folders = new Set([
         dirname(options.endpointsPath),
         ...last.replicaIds.map((replicaId) => join(options.replicasDirectory, replicaId)),
@@ -84,7 +87,8 @@ function routeTo(replicasDirectory: string, replicaId: string): Route | undefine
   const paths = unitPaths(join(replicasDirectory, replicaId));
   const state = readUnitState(paths);
   if (state?.phase !== "ready" || !isAlive(state.app)) return undefined;
-  const portName = readUnitSpec(paths)?.ports[0]?.name;
-  const port = portName === undefined ? undefined : state.ports[portName];
-  return port === undefined ? undefined : { replicaId, address: state.address, port };
+  const served = readUnitSpec(paths)?.ports[0];
+  const port = served && state.ports[served.name];
+  if (port === undefined) return undefined;
+  return { replicaId, address: state.address, port, protocol: served?.protocol ?? "http1" };
 }

@@ -48,6 +48,13 @@ test("endpoints with a level that is none of ours are not read at all: nothing i
   expect(readEndpoints(path)).toBeUndefined();
 });
 
+test("routes of an agent that knew no shared ports are still read, and open none", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "drawbridge-routes-"));
+  const path = gatewayPaths(folder.path).routes;
+  writeStateFile(path, { sequence: 1, apps: [] });
+  expect(readRoutes(path)).toEqual({ sequence: 1, apps: [], shared: undefined });
+});
+
 test("routes are read as they were written", async () => {
   await using folder = await mkdtempDisposable(join(tmpdir(), "drawbridge-routes-"));
   const path = gatewayPaths(folder.path).routes;
@@ -60,11 +67,16 @@ test("routes are read as they were written", async () => {
         environment: "test",
         address: "127.0.0.1",
         port: 18_000,
+        hosts: [{ host: "*.example.com", path: "/orders" }],
         endpointsPath: "/state/apps/app-1/endpoints.json",
         replicasDirectory: "/state/apps/app-1/replicas",
         statusPath: "/state/apps/app-1/gateway-status.json",
       },
     ],
+    shared: {
+      http: { address: "0.0.0.0", port: 80 },
+      https: { address: "::", port: 443, certificatesDirectory: "/tls", defaultCertificate: "fallback" },
+    },
   };
   writeRoutes(path, routes);
   expect(readRoutes(path)).toEqual(routes);

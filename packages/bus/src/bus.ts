@@ -63,5 +63,7 @@ export interface Bus extends Component {
   readonly health: HealthCheck;
   /** Of the server that we are connected to; undefined before the start. */
   readonly serverVersion: string | undefined;
+  /** Largest message that it takes, headers included; undefined before the start. */
+  readonly maxMessageBytes: number | undefined;
   [internals](): BusInternals;
 }

@@ -98,6 +98,9 @@ export function connectBus(options: ConnectBusOptions): Bus {
     get serverVersion() {
       return connected?.nc.info?.version;
     },
+    get maxMessageBytes() {
+      return connected?.nc.info?.max_payload;
+    },
     [internals]: (): BusInternals => live(),
 
     async start(signal) {

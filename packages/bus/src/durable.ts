@@ -9,6 +9,7 @@ import {
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/nats-core";
 import { notProvisioned } from "./not-provisioned.ts";
+import type { QueueName } from "./stream.ts";
 import { isRefusal } from "./translate-error.ts";
 import { isAtLeast, parseServerVersion } from "./server-version.ts";
 
@@ -50,6 +51,36 @@ export async function ensureDurable(jsm: JetStreamManager, spec: DurableSpec, se
   }
 }
 
+/** Bytes of a queue that nobody acknowledged for this long are delivered again. */
+const queueAckWaitMs = 60_000;
+/** A writer holds many small batches until it has written them. */
+const queueAckPending = 20_000;
+
+/**
+ * Make the one durable of a queue, unless it is there.
+ * @throws DrawbridgeError `BUS_NOT_PROVISIONED` (unavailable)
+ */
+export async function ensureQueueDurable(
+  jsm: JetStreamManager,
+  queue: QueueName,
+  durable: string,
+  ackWaitMs = queueAckWaitMs,
+): Promise<void> {
+  if ((await findDurable(jsm, { stream: queue, durable })) !== undefined) return;
+  try {
+    await jsm.consumers.add(queue, {
+      durable_name: durable,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      ack_wait: nanos(ackWaitMs),
+      max_ack_pending: queueAckPending,
+      max_deliver: -1, // who works it off decides when to give up
+    });
+  } catch (error) {
+    throw isRefusal(error) ? notProvisioned(`the durable ${durable} of ${queue}`, error) : error;
+  }
+}
+
 type Filter = Pick<ConsumerConfig, "filter_subject" | "filter_subjects">;
 
 function filterOf(types: readonly EventType[], serverVersion: string): Filter {
@@ -60,7 +91,10 @@ function filterOf(types: readonly EventType[], serverVersion: string): Filter {
   return { filter_subject: `drawbridge.${first.split(".")[1] ?? ""}.>` };
 }
 
-async function findDurable(jsm: JetStreamManager, spec: DurableSpec): Promise<ConsumerConfig | undefined> {
+async function findDurable(
+  jsm: JetStreamManager,
+  spec: Pick<DurableSpec, "stream" | "durable">,
+): Promise<ConsumerConfig | undefined> {
   try {
     return (await jsm.consumers.info(spec.stream, spec.durable)).config;
   } catch (error) {

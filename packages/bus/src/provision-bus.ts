@@ -1,8 +1,8 @@
 import type { BusLogger } from "./bus-logger.ts";
 import { internals } from "./bus.ts";
 import { connectBus, type ConnectBusOptions } from "./connect-bus.ts";
-import { ensureDurable } from "./durable.ts";
-import { durablesOf, serviceNames, standardBuckets } from "./service-access.ts";
+import { ensureDurable, ensureQueueDurable } from "./durable.ts";
+import { accessOf, durablesOf, serviceNames, standardBuckets } from "./service-access.ts";
 
 export interface ProvisionBusOptions extends Pick<ConnectBusOptions, "url" | "credentials" | "streamReplicas"> {
   readonly logger: BusLogger;
@@ -21,6 +21,7 @@ export async function provisionBus(options: ProvisionBusOptions, signal: AbortSi
       for (const { stream, types } of durablesOf(service)) {
         await ensureDurable(jsm, { stream, durable: service, types }, bus.serverVersion ?? "");
       }
+      for (const queue of accessOf(service).queues ?? []) await ensureQueueDurable(jsm, queue, service);
     }
     for (const [bucket, spec] of Object.entries(standardBuckets)) {
       await bus.kv(bucket, { ...spec, ...(options.streamReplicas ? { replicas: options.streamReplicas } : {}) });

@@ -1,4 +1,5 @@
-import type { JetStreamClient, JetStreamManager, MsgRequest, StoredMsg } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StoredMsg } from "@nats-io/jetstream";
+import { getNext } from "./get-next.ts";
 import type { KeyValueEntry } from "./key-value.ts";
 
 /** What a bucket holds, as far as it was read. */
@@ -39,9 +40,7 @@ async function readRange(
   const prefix = `$KV.${bucket}.`;
   const entries: KeyValueEntry[] = [];
   for (let seq = range.from; seq <= range.to;) {
-    // The server knows this request since 2.9; the types have it for direct answers only.
-    const request = { seq, next_by_subj: `${prefix}>` } as unknown as MsgRequest;
-    const message = await jsm.streams.getMessage(`KV_${bucket}`, request);
+    const message = await getNext(jsm, { stream: `KV_${bucket}`, subject: `${prefix}>`, from: seq });
     if (message === null || message.seq > range.to) break;
     if (!isMark(message)) {
       const { subject, data, seq: revision, time } = message;

@@ -1,6 +1,6 @@
 import type { EventType } from "@drawbridge/contracts";
 import type { KeyValueOptions } from "./key-value.ts";
-import type { StreamName } from "./stream.ts";
+import type { QueueName, StreamName } from "./stream.ts";
 
 /** What one service does on the bus. Its durables and its dead letters carry its name. */
 export interface ServiceAccess {
@@ -8,6 +8,10 @@ export interface ServiceAccess {
   readonly owns: StreamName | undefined;
   /** Events that it consumes with a durable, by stream: exactly the `types` of its consumers. */
   readonly consumes: Partial<Readonly<Record<StreamName, readonly EventType[]>>>;
+  /** Events that it looks up in the stream of another service, one after the other and as often as it wants. */
+  readonly reads?: Partial<Readonly<Record<StreamName, readonly EventType[]>>>;
+  /** Queues that it fills and works off, and whose dead letters it keeps. */
+  readonly queues?: readonly QueueName[];
   /** Subjects that it listens to without a stream. */
   readonly hears: readonly string[];
   /** Subjects that it speaks on without a stream: broadcasts and requests. */
@@ -41,6 +45,22 @@ export const serviceAccess = {
   activation: {
     owns: "ACTIVATION",
     consumes: { RUNTIME: ["runtime.fabric.activated.v1", "runtime.fabric.deleted.v1"] },
+    hears: trustNews,
+    says: [],
+    buckets: { revoked: "reader" },
+  },
+  alerting: {
+    owns: undefined,
+    consumes: {},
+    hears: trustNews,
+    says: [],
+    buckets: { revoked: "reader" },
+  },
+  "analytics-ingest": {
+    owns: undefined,
+    consumes: {},
+    reads: { RUNTIME: ["runtime.fabric.deleted.v1"] },
+    queues: ["ANALYTICS"],
     hears: trustNews,
     says: [],
     buckets: { revoked: "reader" },

@@ -1,5 +1,5 @@
 import { accessOf, durablesOf, type ServiceName } from "./service-access.ts";
-import { deadStreamName, domainOf } from "./stream.ts";
+import { deadStreamName, domainOf, queueStreams, type QueueName } from "./stream.ts";
 
 /** Subjects that a login may use; everything else is refused. */
 export interface BusPermissions {
@@ -14,10 +14,15 @@ export function inboxPrefixOf(service: ServiceName): string {
 
 /** Streams whose settings a service looks at when it connects. */
 export function streamsOf(service: ServiceName): readonly string[] {
-  const { owns } = accessOf(service);
+  const { owns, queues = [] } = accessOf(service);
   const durables = durablesOf(service);
   const dead = durables.length === 0 ? [] : [deadStreamName];
-  return [...(owns === undefined ? [] : [owns]), ...durables.map(({ stream }) => stream), ...dead];
+  return [
+    ...(owns === undefined ? [] : [owns]),
+    ...durables.map(({ stream }) => stream),
+    ...dead,
+    ...queues.flatMap((queue) => [queue, queueStreams[queue].deadStream]),
+  ];
 }
 
 /**
@@ -25,7 +30,7 @@ export function streamsOf(service: ServiceName): readonly string[] {
  * make them may have the server deliver any message on any subject. `provisionBus` makes them, with a login of its own.
  */
 export function permissionsOf(service: ServiceName): BusPermissions {
-  const { owns, hears, says, buckets } = accessOf(service);
+  const { owns, hears, says, buckets, reads = {}, queues = [] } = accessOf(service);
   const durables = durablesOf(service);
   const inbox = `${inboxPrefixOf(service)}.>`;
   return {
@@ -40,10 +45,26 @@ export function permissionsOf(service: ServiceName): BusPermissions {
         `$JS.API.CONSUMER.MSG.NEXT.${stream}.${service}`,
         `$JS.ACK.${stream}.${service}.>`,
       ]),
+      ...Object.keys(reads).map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
+      ...queues.flatMap((queue) => queueSubjects(queue, service)),
       ...Object.entries(buckets).flatMap(([bucket, use]) => bucketSubjects(bucket, use)),
     ],
     subscribe: [inbox, ...hears],
   };
+}
+
+/** Of dead letters, whose consumer is a person: looked at and removed one by one. */
+function queueSubjects(queue: QueueName, service: ServiceName): readonly string[] {
+  const { subject, deadStream, deadSubject } = queueStreams[queue];
+  return [
+    subject,
+    deadSubject,
+    `$JS.API.CONSUMER.INFO.${queue}.${service}`,
+    `$JS.API.CONSUMER.MSG.NEXT.${queue}.${service}`,
+    `$JS.ACK.${queue}.${service}.>`,
+    `$JS.API.STREAM.MSG.GET.${deadStream}`,
+    `$JS.API.STREAM.MSG.DELETE.${deadStream}`,
+  ];
 }
 
 function bucketSubjects(bucket: string, use: "writer" | "reader"): readonly string[] {

@@ -9,7 +9,7 @@ import {
 import { jserrors } from "@nats-io/jetstream/internal";
 import { nanos } from "@nats-io/nats-core";
 import { notProvisioned } from "./not-provisioned.ts";
-import { isRefusal } from "./translate-error.ts";
+import { isOutOfRoom, isRefusal } from "./translate-error.ts";
 
 export type StreamName = "ACTIVATION" | "CERTS" | "RUNTIME" | "CONFIG" | "APIS";
 
@@ -37,15 +37,43 @@ export function streamOf(type: string): StreamName | undefined {
 export interface StreamSpec {
   readonly name: string;
   readonly subjects: readonly string[];
+  /** 0: for as long as it takes. */
   readonly maxAgeMs: number;
   /** How long the same Nats-Msg-Id is recognised: longer than a relay may need to repeat. */
   readonly duplicateWindowMs: number;
   /** 1, or 3 in a NATS cluster. */
   readonly replicas?: number;
+  /** "work queue": a message goes when it was acknowledged. Default "limits": when it is too old. */
+  readonly retention?: "limits" | "work queue";
+  /**
+   * Room for messages when the stream is made; later it is the operator's. A work queue that is full takes no more, another
+   * stream forgets the oldest. Where the server has less, it is halved until it fits. Default: no bound.
+   */
+  readonly maxBytes?: number;
 }
+
+/** Bytes on their way from where they were acknowledged to where they are worked on. */
+export type QueueName = "ANALYTICS";
+
+/** Each queue's stream, what is published where, and the stream for what could not be worked on. */
+export const queueStreams = {
+  ANALYTICS: {
+    subject: "drawbridge.analytics.batch",
+    deadStream: "ANALYTICS_DEAD",
+    deadSubject: "drawbridge.analytics.dead",
+  },
+} as const satisfies Readonly<
+  Record<QueueName, { readonly subject: string; readonly deadStream: string; readonly deadSubject: string }>
+>;
+
+// The keys are names of queues.
+const queueNames = Object.keys(queueStreams) as readonly QueueName[];
 
 const dayMs = 86_400_000;
 const duplicateWindowMs = 10 * 60_000;
+const gib = 1024 ** 3;
+/** Below this a stream of so many bytes makes no sense. */
+const leastBytes = 16 * 1024 ** 2;
 
 /** Where events that no consumer could handle are kept for people to look at. */
 export const deadStreamName = "DEAD";
@@ -58,6 +86,13 @@ export const standardStreams: readonly StreamSpec[] = [
     duplicateWindowMs,
   })),
   { name: deadStreamName, subjects: ["drawbridge.dead.>"], maxAgeMs: 30 * dayMs, duplicateWindowMs },
+  ...queueNames.flatMap((name): readonly StreamSpec[] => {
+    const { subject, deadStream, deadSubject } = queueStreams[name];
+    return [
+      { name, subjects: [subject], maxAgeMs: 0, duplicateWindowMs, retention: "work queue", maxBytes: 4 * gib },
+      { name: deadStream, subjects: [deadSubject], maxAgeMs: 30 * dayMs, duplicateWindowMs, maxBytes: gib / 4 },
+    ];
+  }),
 ];
 
 /**
@@ -68,22 +103,39 @@ export async function ensureStream(manager: JetStreamManager, spec: StreamSpec):
   const wanted = {
     subjects: [...spec.subjects],
     max_age: nanos(spec.maxAgeMs),
-    duplicate_window: nanos(Math.min(spec.duplicateWindowMs, spec.maxAgeMs)),
+    duplicate_window: nanos(Math.min(spec.duplicateWindowMs, spec.maxAgeMs || spec.duplicateWindowMs)),
   };
   const existing = await findStream(manager, spec.name);
   if (existing === undefined) {
-    await refusalSaid(spec.name, () =>
-      manager.streams.add({
-        name: spec.name,
-        ...wanted,
-        retention: RetentionPolicy.Limits,
-        storage: StorageType.File,
-        discard: DiscardPolicy.Old,
-        num_replicas: spec.replicas ?? 1,
-      }),
-    );
+    const isQueue = spec.retention === "work queue";
+    const settings = {
+      name: spec.name,
+      ...wanted,
+      retention: isQueue ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: isQueue ? DiscardPolicy.New : DiscardPolicy.Old,
+      num_replicas: spec.replicas ?? 1,
+    };
+    await refusalSaid(spec.name, () => addStream(manager, settings, spec.maxBytes));
   } else if (!isAsWanted(existing, wanted)) {
     await refusalSaid(spec.name, () => manager.streams.update(spec.name, { ...existing, ...wanted }));
+  }
+}
+
+/** The server sets aside what a stream may hold at most, and refuses a stream for which it has too little. */
+async function addStream(
+  manager: JetStreamManager,
+  settings: Parameters<JetStreamManager["streams"]["add"]>[0],
+  maxBytes: number | undefined,
+): Promise<void> {
+  if (maxBytes === undefined) return void (await manager.streams.add(settings));
+  for (let bytes = maxBytes; ; bytes /= 2) {
+    try {
+      await manager.streams.add({ ...settings, max_bytes: bytes });
+      return;
+    } catch (error) {
+      if (bytes / 2 < leastBytes || !isOutOfRoom(error)) throw error;
+    }
   }
 }
 

@@ -34,6 +34,7 @@ const meaningOfApiCode: Readonly<Record<number, Meaning>> = {
   10_009: { ...unavailable, message: "the message bus has no leader at the moment" }, // JSClusterNotLeaderErr
   10_023: { kind: "resource_exhausted", code: "BUS_FULL", message: "the message bus is out of room" }, // JSInsufficientResourcesErr
   10_047: { kind: "resource_exhausted", code: "BUS_FULL", message: "the message bus is out of room" }, // JSStorageResourcesExceededErr
+  10_077: { kind: "resource_exhausted", code: "BUS_FULL", message: "the message bus is out of room" }, // JSStreamStoreFailedF: also a stream's own bounds
   10_054: { kind: "invalid_argument", code: "BUS_MESSAGE_TOO_LARGE", message: "the message is too large" }, // JSStreamMessageExceedsMaximumErr
 };
 
@@ -62,6 +63,11 @@ function meaningOf(error: unknown): Meaning {
   if (error instanceof errors.InvalidArgumentError || error instanceof errors.InvalidSubjectError) return refused;
   // Closed, draining, reconnecting, broken socket.
   return unavailable;
+}
+
+/** The server, or the account, has less storage than was asked for. */
+export function isOutOfRoom(error: unknown): boolean {
+  return error instanceof JetStreamApiError && (error.code === 10_023 || error.code === 10_047);
 }
 
 /** The server does not allow the login to use a subject. A request that failed for it wraps the reason. */

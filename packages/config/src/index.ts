@@ -1,4 +1,5 @@
 export { addressList, createAddressList, network, plainAddress, type AddressList } from "./address-list.ts";
+export { columnarStoreFields, wholeColumnarStore } from "./columnar-store-fields.ts";
 export { configTable, describeConfig, type ConfigRow } from "./describe-config.ts";
 export { loadConfig, loadConfigOrExit, type ConfigSchema, type LoadConfigOptions } from "./load-config.ts";
 export { Secret } from "./secret.ts";

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { syncFolder } from "@drawbridge/durable-files";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { validateIdentity, type IdentityMaterial, type IdentitySnapshot } from "./identity.ts";
 import { parseTrustBundleJson, trustBundleToJson } from "./trust-bundle.ts";
@@ -33,7 +34,7 @@ export async function saveIdentityDir(directory: string, material: IdentityMater
   };
   try {
     for (const [name, text] of Object.entries(contents)) await writeDurably(join(directory, generation, name), text);
-    await syncDirectory(join(directory, generation));
+    await syncFolder(join(directory, generation));
     await replaceLink(join(directory, currentLink), generation);
   } catch (error) {
     // Tried again and again on a full disk, halves of generations would pile up.
@@ -41,7 +42,7 @@ export async function saveIdentityDir(directory: string, material: IdentityMater
     throw error;
   }
   for (const name of Object.keys(contents)) await replaceLink(join(directory, name), join(currentLink, name));
-  await syncDirectory(directory);
+  await syncFolder(directory);
   await removeOldGenerations(directory, now);
 }
 
@@ -83,11 +84,6 @@ async function replaceLink(path: string, target: string): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
   await symlink(target, temporary);
   await rename(temporary, path);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await using handle = await open(path, "r");
-  await handle.sync();
 }
 
 /**

@@ -35,6 +35,16 @@ export type {
   PolicyServices,
   RunningModule,
 } from "./policy-services.ts";
+export {
+  parseCapturePath,
+  parseRedactRule,
+  type CapturePath,
+  type CaptureStep,
+  type RedactRule,
+} from "./captures/capture-path.ts";
+export { isNeverRevealed, plainName } from "./captures/withheld-names.ts";
+export { isBlockedAddress } from "./types/blocked-address.ts";
+export { findUrlProblem } from "./types/outbound-url.ts";
 export { definePolicyType, type PolicyCategory, type PolicyContext, type PolicyType } from "./policy-type.ts";
 export { PolicyConfigurationError } from "./policy-configuration-error.ts";
 export type {
@@ -69,7 +79,8 @@ export { prepareConfiguration } from "./prepare-configuration.ts";
 export { createKeySets, type KeySets } from "./types/jwt-validation/key-sets.ts";
 export { createWorkQueue, type WorkQueue } from "./work-queue.ts";
 export { policyJsonSchema, validatePolicy, type FieldProblem, type ValidationVerdict } from "./validate-policy.ts";
-export { createCounterStorage, restoreCounterStorage } from "./counters/counter-storage.ts";
+export { CounterLedger, highestCount, wordsPerShare, type CounterPart } from "./counters/counter-ledger.ts";
+export { createCounterStorage, restoreCounterStorage, seedBytes, seedOf } from "./counters/counter-storage.ts";
 export { openCounters, type OpenedCounters } from "./counters/open-counters.ts";
 export { openContracts } from "./contracts/paged-contracts.ts";
 export { matchingForm } from "./matching/matching-form.ts";
@@ -82,3 +93,10 @@ export {
   type ResourceMatch,
 } from "./matching/preview-matching.ts";
 export { readOpenApiResources, type OpenApiResources } from "./matching/read-openapi.ts";
+export {
+  isRouteTemplate,
+  routeMethods,
+  routePlaceholder,
+  routeTemplate,
+  uriTemplateOfRoute,
+} from "./routes/route-template.ts";

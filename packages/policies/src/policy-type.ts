@@ -4,6 +4,7 @@ import type { Enforcement } from "./pipeline/enforcement.ts";
 import type { Exchange } from "./pipeline/exchange.ts";
 import type { AnswerOptions, PolicyIdentity, Refusal, RefuseOptions, Reply } from "./pipeline/reply.ts";
 import type { PolicyServices } from "./policy-services.ts";
+import type { FieldProblem } from "./validate-policy.ts";
 
 export type PolicyCategory = "security" | "quality_of_service" | "transformation" | "troubleshooting";
 
@@ -47,6 +48,8 @@ export interface PolicyType<C = unknown> {
   readonly requiresContracts: (configuration: C) => boolean;
   /** What to store instead of a configuration that an operator gave: its passwords replaced by hashes. */
   readonly prepare?: (configuration: C) => Promise<unknown>;
+  /** What keeps it from being saved now, though a gateway that has it goes on with it: what ends with time. */
+  readonly problemsOn?: (configuration: C, now: Date) => readonly FieldProblem[];
   /** Bytes of body that it reads before it decides; 0 for none. */
   readonly bodyBytes: (configuration: C) => number;
   /**

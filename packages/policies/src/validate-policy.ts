@@ -19,12 +19,17 @@ export interface ValidationVerdict {
   readonly problems: readonly FieldProblem[];
 }
 
-/** Whether `configuration` (parsed JSON) may be saved for a policy of that type. */
-export function validatePolicy(type: string, configuration: unknown): ValidationVerdict {
+/**
+ * Whether `configuration` (parsed JSON) may be saved for a policy of that type.
+ * @param now the time of the save; without it what ends with time is not looked at
+ */
+export function validatePolicy(type: string, configuration: unknown, now?: Date): ValidationVerdict {
   const policyType = policyCatalogue.get(type);
   if (policyType === undefined) return { ok: false, problems: [unknownType(type)] };
   const parsed = parseConfiguration(policyType, configuration);
-  return parsed.outcome === "valid" ? { ok: true, problems: [] } : { ok: false, problems: parsed.problems };
+  if (parsed.outcome === "invalid") return { ok: false, problems: parsed.problems };
+  const problems = (now && policyType.problemsOn?.(parsed.configuration, now)) ?? [];
+  return { ok: problems.length === 0, problems };
 }
 
 export function unknownType(type: string): FieldProblem {

@@ -16,6 +16,7 @@ export {
 } from "./grpc-client.ts";
 export type { ProxySettings } from "./grpc-channel.ts";
 export { fromGrpcError, toGrpcStatus } from "./grpc-error.ts";
+export { undegraded } from "./grpc-health.ts";
 export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export { defineGrpcService, type CallContext, type GrpcServiceDefinition, type HandlerOf } from "./grpc-service.ts";
 export type { ClientCertificate, Connection, ListenAddress, ProxyNetworks } from "./listener.ts";
@@ -29,7 +30,9 @@ export {
   type HttpServer,
   type HttpServerOptions,
 } from "./http-server.ts";
-export { createOpsServer, listening, type OpsServerOptions } from "./ops-server.ts";
+export type { Exchange, ExchangeAnswer } from "./exchange/exchange.ts";
+export { createExchangeServer, type ExchangeServer, type ExchangeServerOptions } from "./exchange/exchange-server.ts";
+export { createOpsServer, listening, registerProbes, type OpsServerOptions } from "./ops-server.ts";
 export { observeIdentity } from "./identity-metrics.ts";
 export { createServiceIdentity, type ServiceIdentity, type ServiceIdentityOptions } from "./service-identity.ts";
 export { pageSize, readPageToken, writePageToken } from "./page-token.ts";

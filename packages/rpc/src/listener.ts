@@ -42,7 +42,8 @@ export interface ListenerOptions {
   readonly tls?: {
     readonly identity: IdentityHolder;
     readonly clientCertificate: ClientCertificate;
-    readonly protocol: "h2" | "http/1.1";
+    /** "h2 or http/1.1": as the client asks; `alpnProtocol` of its socket tells which. */
+    readonly protocol: "h2" | "http/1.1" | "h2 or http/1.1";
     /** Default 10 s; the PROXY header has as long. */
     readonly handshakeTimeoutMs?: number;
     /** Connections from there must begin with a PROXY header, all others must not (R14). Default: from nowhere. */
@@ -151,7 +152,8 @@ export function createListener(options: ListenerOptions): Listener {
     const { identity, clientCertificate, protocol } = settings;
     // Whoever shows no certificate may know us by a pin only: it gets the roots as well.
     const sendRoots = clientCertificate === "none";
-    const current = () => serverTlsOptions(identity.get(), { clientCertificate, alpnProtocols: [protocol], sendRoots });
+    const current = () =>
+      serverTlsOptions(identity.get(), { clientCertificate, alpnProtocols: protocol.split(" or "), sendRoots });
     const secure = createTlsServer({
       ...current(),
       handshakeTimeout: settings.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs,
@@ -236,6 +238,8 @@ export function createListener(options: ListenerOptions): Listener {
       } catch (error) {
         throw listenError(error, options.listen);
       }
+      // Of accept, where file descriptors or memory are short for a moment: it must not end the process.
+      server.on("error", (error) => logger.warn({ err: error }, "a connection could not be accepted"));
       if (tls?.clientCertificate === "required") watch.start();
     },
     address: () => {

@@ -1,6 +1,6 @@
 import type { Health, HealthCheck } from "@drawbridge/lifecycle";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
-import { createHttpServer, type HttpServer } from "./http-server.ts";
+import { createHttpServer, type HttpServer, type HttpServerOptions } from "./http-server.ts";
 import type { ListenAddress } from "./listener.ts";
 
 export interface OpsServerOptions {
@@ -25,17 +25,23 @@ export function createOpsServer(options: OpsServerOptions): HttpServer {
     clientCertificate: "none",
     allow: ["anyone"],
     logger: options.logger.child({}, { level: "warn" }), // probes come every few seconds
-    register: (app) => {
-      app.get("/livez", () => ({ status: "ok" }));
-      app.get("/readyz", (_request, reply) => {
-        const report = options.health.report();
-        return reply.code(report.ready ? 200 : 503).send(report);
-      });
-      app.get("/metrics", async (_request, reply) => {
-        const text = await options.telemetry.metricsText();
-        return reply.type("text/plain; version=0.0.4; charset=utf-8").send(text);
-      });
-    },
+    register: (app) => registerProbes(app, options),
+  });
+}
+
+/** /livez, /readyz and /metrics, for a server that answers more than these. */
+export function registerProbes(
+  app: Parameters<HttpServerOptions["register"]>[0],
+  options: { readonly health: Health; readonly telemetry: Pick<Telemetry, "metricsText"> },
+): void {
+  app.get("/livez", () => ({ status: "ok" }));
+  app.get("/readyz", (_request, reply) => {
+    const report = options.health.report();
+    return reply.code(report.ready ? 200 : 503).send(report);
+  });
+  app.get("/metrics", async (_request, reply) => {
+    const text = await options.telemetry.metricsText();
+    return reply.type("text/plain; version=0.0.4; charset=utf-8").send(text);
   });
 }
 

@@ -87,6 +87,8 @@ export function createUnixGrpcServer(options: UnixGrpcServerOptions): Component 
       await once(listener, "listening").catch((error: unknown) => {
         throw unusable(path, error);
       });
+      // Of accept, where file descriptors or memory are short for a moment: it must not end the process.
+      listener.on("error", (error) => logger.warn({ err: error }, "a connection could not be accepted"));
       await chmod(path, 0o600);
       logger.info({ [field.address]: `unix:${path}` }, "listening");
     },

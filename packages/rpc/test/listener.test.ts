@@ -150,7 +150,12 @@ test("a peer without ALPN h2 is not served", async () => {
 test("the health protocol says what /readyz says", async () => {
   const health = createHealth();
   const { port } = await startServer({ health });
+  for (const service of ["", "undegraded"]) {
+    expect(await healthClient(port).check({ service })).toEqual({ status: 1 });
+  }
+  health.register("bus", () => "away", "degraded");
   expect(await healthClient(port).check({ service: "" })).toEqual({ status: 1 });
+  expect(await healthClient(port).check({ service: "undegraded" })).toEqual({ status: 2 });
   health.register("database", () => "not connected");
   expect(await healthClient(port).check({ service: "" })).toEqual({ status: 2 });
   await expect(healthClient(port).check({ service: "other" })).rejects.toMatchObject({

@@ -56,6 +56,8 @@ async function setUp(connect: Connect = echo, options: Partial<GrpcServerOptions
           getSnapshot: [{ fabric: "agent" }],
           getApiConfiguration: [],
           getApiObjects: [],
+          reportRoutes: [],
+          getAnalyticsAccess: [],
         },
         handlers: {
           connect: (call, context) => {
@@ -65,6 +67,8 @@ async function setUp(connect: Connect = echo, options: Partial<GrpcServerOptions
           getSnapshot: () => Promise.reject(new Error("not asked for")),
           getApiConfiguration: () => Promise.reject(new Error("not asked for")),
           getApiObjects: () => Promise.reject(new Error("not asked for")),
+          reportRoutes: () => Promise.reject(new Error("not asked for")),
+          getAnalyticsAccess: () => Promise.reject(new Error("not asked for")),
         },
       }),
     ],

@@ -14,7 +14,13 @@ async function aServer(path: string) {
     path,
     services: [
       defineGrpcService(GatewayServiceService, {
-        allow: { connect: ["anyone"], getObjects: ["anyone"] },
+        allow: {
+          connect: ["anyone"],
+          getObjects: ["anyone"],
+          reportRoutes: [],
+          getAnalyticsAccess: [],
+          reportInsight: [],
+        },
         handlers: {
           connect: async (call) => {
             for await (const { frame } of call) {
@@ -25,6 +31,9 @@ async function aServer(path: string) {
             }
           },
           getObjects: async ({ digests }) => ({ objects: digests }),
+          reportRoutes: () => Promise.reject(new Error("not asked for")),
+          getAnalyticsAccess: () => Promise.reject(new Error("not asked for")),
+          reportInsight: () => Promise.reject(new Error("not asked for")),
         },
       }),
     ],

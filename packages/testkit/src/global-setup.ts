@@ -9,7 +9,7 @@ import { startPrivateTestPostgres } from "./backend/test-postgres.ts";
 export async function setup(): Promise<() => Promise<void>> {
   const environment = readTestEnvironment();
   if (environment.backend === "local" && environment.natsUrl === undefined) {
-    await findNatsServer({ progress: { progress: say, warn: say } });
+    await findNatsServer({ progress: { progress: say } });
   }
   if (environment.postgresUrl !== undefined) return () => Promise.resolve();
   const postgres = await startPrivateTestPostgres();

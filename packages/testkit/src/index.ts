@@ -1,6 +1,8 @@
 export { freePort } from "@drawbridge/local";
 export { type KillableServer } from "./backend/backing-server.ts";
 export { type TestDatabaseOptions } from "./backend/database-template.ts";
+export { alertingMigrations, createAlertingProcess } from "./alerting-process.ts";
+export { createAnalyticsIngestProcess, type AnalyticsIngestProcess } from "./analytics-ingest-process.ts";
 export { startTestNats, type TestNats } from "./backend/test-nats.ts";
 export {
   startPrivateTestPostgres,
@@ -22,6 +24,8 @@ export {
 } from "./runtime-manager-process.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { programEnvironment } from "./program-environment.ts";
+export { createPrivateCa, type PrivateCa } from "./private-ca.ts";
+export { createServerCertificate, type ServerCertificate } from "./server-certificate.ts";
 export { tempDir, type TempDir } from "./temp-dir.ts";
 export { createTestCa, type AgentParts, type FabricParts, type IssueOptions, type TestCa } from "./test-ca.ts";
 export { untilReady } from "./until-ready.ts";

@@ -27,6 +27,8 @@ export async function createMonitoringIngestProcess(options: {
   readonly certAuthorityAddress: string;
   readonly nats: TestNats;
   readonly checkInIntervalMs?: number;
+  /** More settings, such as limits. */
+  readonly env?: Readonly<Record<string, string>>;
 }): Promise<MonitoringIngestProcess> {
   const [fabricAddress, address] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   const service = await createControlPlaneProcess({
@@ -40,6 +42,9 @@ export async function createMonitoringIngestProcess(options: {
       DRAWBRIDGE_FABRIC_LISTEN: fabricAddress,
       DRAWBRIDGE_INTERNAL_LISTEN: address,
       DRAWBRIDGE_CHECK_IN_INTERVAL_MS: String(options.checkInIntervalMs ?? 50),
+      DRAWBRIDGE_DATA_DIR: join(options.dir, "ingest-data"),
+      DRAWBRIDGE_FLUSH_INTERVAL_MS: "20",
+      ...options.env,
     },
   });
   return { ...service, fabricAddress, address };

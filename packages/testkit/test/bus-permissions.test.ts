@@ -204,7 +204,7 @@ test.each(serviceNames)(
     using thief = await rawNats(nats.url, await loginOf(service));
     const buckets = access[service].buckets;
     const written = Object.entries(buckets).flatMap(([name, use]) => (use === "writer" ? [`KV_${name}`] : []));
-    for (const stream of ["ACTIVATION", "CERTS", "RUNTIME", "CONFIG", "DEAD", "EXTRA", ...written]) {
+    for (const stream of ["ACTIVATION", "CERTS", "RUNTIME", "CONFIG", "DEAD", "ANALYTICS", "EXTRA", ...written]) {
       for (const subjectOf of power) {
         const subject = subjectOf(stream);
         expect(await thief.say(pub(subject, "{}")), subject).toContain(

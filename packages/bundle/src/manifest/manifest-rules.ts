@@ -29,7 +29,7 @@ function* commandViolations({ runtime }: Manifest): Generator<RuleViolation> {
   }
 }
 
-function* portViolations({ ports, readiness }: Manifest): Generator<RuleViolation> {
+function* portViolations({ ports, readiness, metrics }: Manifest): Generator<RuleViolation> {
   for (const field of ["name", "env"] as const) {
     const seen = new Set<string>();
     for (const [index, port] of ports.entries()) {
@@ -41,12 +41,18 @@ function* portViolations({ ports, readiness }: Manifest): Generator<RuleViolatio
       seen.add(port[field]);
     }
   }
-  if (readiness.port !== undefined && !ports.some((port) => port.name === readiness.port)) {
-    const names = ports.map((port) => port.name).join(", ");
-    yield {
-      path: ["readiness", "port"],
-      message: `is not one of the ports (${names}); use one of their names or leave it out`,
-    };
+  for (const [field, port] of [
+    ["readiness", readiness.port],
+    ["metrics", metrics?.port],
+  ] as const) {
+    if (port === undefined || ports.some(({ name }) => name === port)) continue;
+    const names = ports.map(({ name }) => name).join(", ");
+    const message = `is not one of the ports (${names}); use one of their names or leave it out`;
+    yield { path: [field, "port"], message };
+  }
+  const asked = metrics === undefined ? undefined : ports.find(({ name }) => name === (metrics.port ?? ports[0]?.name));
+  if (asked?.protocol === "h2c") {
+    yield { path: ["metrics"], message: `cannot be read at ${asked.name}, which speaks h2c; name a port of http1` };
   }
 }
 

@@ -68,6 +68,10 @@ const portSchema = map(
     env: text('"PORT"')
       .regex(environmentNamePattern, "must be the name of an environment variable, for example PORT")
       .meta({ description: "Environment variable that tells the app which port to listen on." }),
+    protocol: z
+      .enum(["http1", "h2c"], { error: "must be http1, or h2c for HTTP/2 without TLS, as gRPC servers speak" })
+      .optional()
+      .meta({ description: "What the app speaks there: http1 (the default) or h2c, HTTP/2 without TLS (gRPC)." }),
   },
   "{ name: http, env: PORT }",
 );
@@ -85,6 +89,28 @@ const readinessSchema = map(
       .meta({ description: "How long a new replica may take to become ready." }),
   },
   "readiness: { path: /ready }",
+);
+
+const metricsSchema = map(
+  {
+    path: text('"/metrics"')
+      .max(1_024, "must have at most 1024 characters")
+      .regex(pathPattern, 'must be a path that begins with "/", without query, for example "/metrics"')
+      .default("/metrics")
+      .meta({ description: "A GET of this path answers in the text format of Prometheus, or in OpenMetrics." }),
+    port: text('"http"').optional().meta({ description: "Name of the port to ask; the first one by default." }),
+    names: list(
+      text('"orders_placed_total"').regex(
+        /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/,
+        "must be the name of a metric: letters, digits and _, at most 100",
+      ),
+      20,
+      "[orders_placed_total]",
+    )
+      .default([])
+      .meta({ description: "Metrics that the control plane is told of besides those of requests and of the process." }),
+  },
+  "metrics: { path: /metrics }",
 );
 
 const resourcesSchema = map(
@@ -215,6 +241,7 @@ export const manifestSchema = z
         .default([{ name: "http", env: "PORT" }])
         .meta({ description: "Ports that the app listens on; the first one serves HTTP and is published." }),
       readiness: readinessSchema.prefault({}).meta({ description: "When a replica can take requests." }),
+      metrics: metricsSchema.optional().meta({ description: "Where the app tells metrics of its own, if it does." }),
       resources: resourcesSchema.prefault({}).meta({ description: "What one replica may use." }),
       configuration: configurationSchema.prefault({}).meta({ description: "What can be configured." }),
       drainSeconds: integer(0, 3_600)

@@ -99,6 +99,21 @@ test.each([
     "6:9 readiness.port: is not one of the ports (http); use one of their names or leave it out",
   ],
   [
+    "a metrics port that does not exist",
+    `${minimal}metrics:\n  port: web\n`,
+    "6:9 metrics.port: is not one of the ports (http); use one of their names or leave it out",
+  ],
+  [
+    "metrics at a port that speaks HTTP/2",
+    `${minimal}ports: [{ name: grpc, env: PORT, protocol: h2c }]\nmetrics: {}\n`,
+    "6:10 metrics: cannot be read at grpc, which speaks h2c; name a port of http1",
+  ],
+  [
+    "a metric whose name is text",
+    `${minimal}metrics: { names: ["a{b}"] }\n`,
+    "5:20 metrics.names[0]: must be the name of a metric: letters, digits and _, at most 100",
+  ],
+  [
     "a secret with a default",
     `${minimal}configuration: { properties: { A: { secret: true, default: x } } }\n`,
     "5:60 configuration.properties.A.default: a secret has no default, because everybody can read a manifest; remove it",

@@ -3,9 +3,10 @@ import { randomFillSync } from "node:crypto";
 /*
  * Memory of the counters: a SharedArrayBuffer of 32-bit words.
  *
- *   header  magic, layout, buckets (a power of two), 8 words of seed, evictions, entries claimed, 3 spare
+ *   header  magic, layout, buckets (a power of two), 8 words of seed, evictions, entries claimed, counts left out, 2 spare
  *   locks   one word per bucket: 0 free, else the second (since 1970) in which it was taken
- *   entries `slotsPerBucket` per bucket, each: tag (0: free), count, second from which it may be forgotten, spare
+ *   entries `slotsPerBucket` per bucket, each: tag (0: free), count, second from which it may be forgotten, and how much of
+ *           the count other gateways of the fabric counted
  */
 
 const magic = 0x64_62_63_31;
@@ -16,8 +17,8 @@ const seedWords = 8;
 
 export const slotsPerBucket = 8;
 export const wordsPerEntry = 4;
-export const entryWord = { tag: 0, count: 1, endSecond: 2 } as const;
-export const headerWord = { evictions: 11, claimed: 12 } as const;
+export const entryWord = { tag: 0, count: 1, endSecond: 2, elsewhere: 3 } as const;
+export const headerWord = { evictions: 11, claimed: 12, leftOut: 13 } as const;
 
 export const defaultCounterEntries = 65_536;
 const mostEntries = 16_777_216;
@@ -32,11 +33,16 @@ export interface CounterLayout {
   readonly firstEntry: number;
 }
 
+export const seedBytes = seedWords * 4;
+
 /**
  * Memory for at least `entries` counters, 16 bytes and a bit each. One gateway makes one and gives it to all its threads;
- * it outlives each of them.
+ * it outlives each of them. Gateways that exchange counts have one seed.
  */
-export function createCounterStorage(entries: number = defaultCounterEntries): SharedArrayBuffer {
+export function createCounterStorage(
+  entries: number = defaultCounterEntries,
+  seed: Uint8Array = randomFillSync(new Uint8Array(seedBytes)),
+): SharedArrayBuffer {
   if (!Number.isInteger(entries) || entries < 1 || entries > mostEntries) {
     throw new RangeError(`counters: from 1 to ${mostEntries} entries`);
   }
@@ -47,9 +53,13 @@ export function createCounterStorage(entries: number = defaultCounterEntries): S
   header[0] = magic;
   header[1] = layout;
   header[2] = buckets;
-  const seed = new Uint8Array(storage, seedWord * 4, seedWords * 4);
-  seed.set(randomFillSync(new Uint8Array(seedWords * 4)));
+  seedOf(storage).set(seed);
   return storage;
+}
+
+/** The bytes that hashes of subjects begin with. */
+export function seedOf(storage: SharedArrayBuffer): Uint8Array {
+  return new Uint8Array(storage, seedWord * 4, seedBytes);
 }
 
 function bucketsFor(entries: number): number {
@@ -66,7 +76,7 @@ export function layoutOf(storage: SharedArrayBuffer): CounterLayout {
   }
   return {
     words,
-    seed: Buffer.from(Uint8Array.from(new Uint8Array(storage, seedWord * 4, seedWords * 4))),
+    seed: Buffer.from(Uint8Array.from(seedOf(storage))),
     buckets,
     firstLock: headerWords,
     firstEntry: headerWords + buckets,
@@ -74,16 +84,23 @@ export function layoutOf(storage: SharedArrayBuffer): CounterLayout {
 }
 
 /**
- * A storage for `entries` counters with the counts in `saved`, bytes of an earlier one, so that long windows outlive a
- * process; undefined if they are of another size or layout.
+ * A storage for `entries` counters with the counts in `saved`, bytes of an earlier one and whatever follows them, so that long
+ * windows outlive a process; undefined if they are of another size, layout or seed.
  */
-export function restoreCounterStorage(saved: Uint8Array, entries: number): SharedArrayBuffer | undefined {
-  if (saved.byteLength % 4 !== 0 || saved.byteLength < headerWords * 4) return undefined;
-  const storage = new SharedArrayBuffer(saved.byteLength);
-  new Uint8Array(storage).set(saved);
+export function restoreCounterStorage(
+  saved: Uint8Array,
+  entries: number,
+  seed?: Uint8Array,
+): SharedArrayBuffer | undefined {
+  if (!Number.isInteger(entries) || entries < 1 || entries > mostEntries) return undefined;
+  const buckets = bucketsFor(entries);
+  const bytes = (headerWords + buckets + buckets * slotsPerBucket * wordsPerEntry) * 4;
+  if (saved.byteLength < bytes) return undefined;
+  const storage = new SharedArrayBuffer(bytes);
+  new Uint8Array(storage).set(saved.subarray(0, bytes));
   try {
-    const { words, firstLock, firstEntry, buckets } = layoutOf(storage);
-    if (buckets !== bucketsFor(entries)) return undefined;
+    const { words, firstLock, firstEntry } = layoutOf(storage);
+    if (seed !== undefined && Buffer.compare(Buffer.from(seedOf(storage)), seed) !== 0) return undefined;
     // A lock that was held when the bytes were copied is nobody's now.
     words.fill(0, firstLock, firstEntry);
     return storage;

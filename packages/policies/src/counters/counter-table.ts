@@ -79,20 +79,47 @@ export class CounterTable {
     try {
       const found = this.#find(bucket, tag);
       if (found !== noSlot) return found;
-      const slot = this.#reusable(bucket);
-      // In this order, so that nobody counts in what is half made: no tag, no count, then the new owner.
-      Atomics.store(words, slot + entryWord.tag, 0);
-      Atomics.store(words, slot + entryWord.count, 0);
-      Atomics.store(words, slot + entryWord.endSecond, Math.ceil(keepUntilMs / 1_000) | 0);
-      Atomics.store(words, slot + entryWord.tag, tag);
+      const slot = this.#reusable(bucket, "forget_one");
+      this.#begin(slot, tag, Math.ceil(keepUntilMs / 1_000));
       return slot;
     } finally {
       Atomics.store(words, lock, 0);
     }
   }
 
-  /** A free entry, else one that has ended, else the one that ends first. */
-  #reusable(bucket: number): number {
+  /**
+   * Use the entry of `tag` while nobody can give it away; made if there is none, but never in place of one that matters.
+   * False: there is no room.
+   */
+  withEntry(bucket: number, tag: number, endSecond: number, use: (slot: number) => void): boolean {
+    const lock = this.#firstLock + bucket;
+    this.#lock(lock);
+    try {
+      let slot = this.#find(bucket, tag);
+      if (slot === noSlot) {
+        slot = this.#reusable(bucket, "forget_none");
+        if (slot === noSlot) return false;
+        this.#begin(slot, tag, endSecond);
+      }
+      use(slot);
+      return true;
+    } finally {
+      Atomics.store(this.#words, lock, 0);
+    }
+  }
+
+  /** In this order, so that nobody counts in what is half made: no tag, no count, then the new owner. */
+  #begin(slot: number, tag: number, endSecond: number): void {
+    const words = this.#words;
+    Atomics.store(words, slot + entryWord.tag, 0);
+    Atomics.store(words, slot + entryWord.count, 0);
+    Atomics.store(words, slot + entryWord.elsewhere, 0);
+    Atomics.store(words, slot + entryWord.endSecond, endSecond | 0);
+    Atomics.store(words, slot + entryWord.tag, tag);
+  }
+
+  /** A free entry, else one that has ended, else the one that ends first, if it may be forgotten. */
+  #reusable(bucket: number, full: "forget_one" | "forget_none"): number {
     const words = this.#words;
     const nowSecond = this.#nowSecond();
     const first = this.#firstEntry + bucket * slotsPerBucket * wordsPerEntry;
@@ -109,7 +136,10 @@ export class CounterTable {
         bestEnd = end;
       }
     }
-    if (bestEnd > nowSecond) Atomics.add(words, headerWord.evictions, 1);
+    if (bestEnd > nowSecond) {
+      if (full === "forget_none") return noSlot;
+      Atomics.add(words, headerWord.evictions, 1);
+    }
     return best;
   }
 

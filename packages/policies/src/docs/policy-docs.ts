@@ -12,14 +12,33 @@ Requests pass policies in this order: CORS, then the automated policies of the e
 pass them in reverse. All policies of an API are enforced, or none: one that cannot be makes the API unusable, and the reason is told with
 policy and field.
 
-A policy with conditions acts where one of them matches, one without on everything that is tracked; \`drawbridge api preview\` shows where that is.
+A policy with conditions acts where one of them matches, one without on everything that is tracked; \`drawbridge api preview\` shows where that is,
+of the resources in the API's OpenAPI document, else in manifests, else of [observed routes](gatekeeper.md#observed-routes).
 A condition is of the whole path below the base path: \`/orders\` is not \`/orders/1\`. A template matches without regard to case and to a slash at its end, and \`GET\` holds for \`HEAD\` too, as many servers have it. A regular
 expression is taken as it is: \`(?i)/orders/?\`. Escapes of characters that need none (\`%28\`) count as those characters.
 `;
 
+const limits = `## Limits of several gateways
+
+Rate limiting, SLA-based rate limiting, spike control and quota hold exactly for all threads of one gateway. The gateways of a fabric tell each other every 50 ms what they counted:
+
+- **Connected**, all together let at most \`rate x interval x (gateways - 1)\` requests more pass than a limit says, \`rate\` being what one gateway lets pass: a gateway
+  knows everything of the others but their last interval. 200 per second each, two gateways: 10 too many, whatever the limit. The interval is 50 ms and what the way to the other process takes; \`peer_lag_ms\` of
+  the metrics is the longest that was seen in the last two minutes. With more than 262,144 \`DRAWBRIDGE_COUNTER_ENTRIES\` it is 50 ms for each 262,144 of them.
+- **A gateway that is gone** leaves what it had counted: that stays until the window ends. What it counted in its last interval and told nobody is forgotten.
+- **Gateways that cannot reach each other** each count alone from there on: at worst the limit times their number. When they meet again, what each counted counts for all, and nothing twice.
+- **Restarts**: a gateway keeps its counters in a file (written every 30 s and at the end) and, before it takes requests, hears from the others what it had counted itself. Of a quota of a month nothing is lost while one gateway lives
+  that heard of it; if all are killed at once, what was counted since the last write, 30 s at most.
+- **Windows** are numbered by the wall clock, so on one machine they begin together. Of machines whose clocks differ each counts in the window of its own clock: around the end of a window, for as long as the clocks differ, each counts alone.
+- **Spike control** looks at the counts of this window and the last one, both of all gateways; a window that is not much longer than the interval (100 ms is the shortest) is mostly each gateway's own.
+- **Room**: a gateway keeps the counters of all of them. Where there is no room for another's count it is left out (\`peer_counts_left_out\`) rather than one of its own forgotten: limits are looser, never tighter.
+
+Queues of spike control, circuits and budgets of retries are each thread's own.
+`;
+
 /** docs/policies.md. */
 export function policyDocs(): string {
-  return [intro, ...[...policyCatalogue.values()].map(section)].join("\n");
+  return [intro, ...[...policyCatalogue.values()].map(section), limits].join("\n");
 }
 
 function section(type: PolicyType): string {

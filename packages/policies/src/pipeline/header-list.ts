@@ -9,7 +9,9 @@ function isNamed(name: string | undefined, lowerCaseName: string): boolean {
   return (
     name !== undefined &&
     name.length === lowerCaseName.length &&
-    (name === lowerCaseName || name.toLowerCase() === lowerCaseName)
+    (name === lowerCaseName ||
+      // Most names of one length differ in their first letter: no copy in lower case of those.
+      ((name.charCodeAt(0) | 0x20) === (lowerCaseName.charCodeAt(0) | 0x20) && name.toLowerCase() === lowerCaseName))
   );
 }
 

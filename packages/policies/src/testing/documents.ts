@@ -55,6 +55,9 @@ export function apiSources({
     tiers: [...tiers],
     contractPages: contractPages.map(() => Buffer.alloc(32)),
     contractCount: contracts.length,
+    observeRoutes: undefined,
+    analytics: undefined,
+    captures: [],
   };
   return { document, contractPages, assets: assets ?? new Map() };
 }

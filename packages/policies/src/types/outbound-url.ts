@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isBlockedAddress } from "./blocked-address.ts";
 
 /**
  * A server of the operator that policies may ask: https, or http to this machine if the configuration says so. Names that
@@ -13,6 +14,7 @@ export function findUrlProblem(
   if (!url) return "is no URL";
   if (url.username || url.password) return "must not hold credentials";
   if (url.hash) return "must not have a fragment";
+  if (isBlockedAddress(url.hostname)) return "must not be a link-local or metadata address";
   if (url.protocol === "https:") return undefined;
   if (url.protocol !== "http:") return "must begin with https://";
   if (!isLoopback(url.hostname)) return "must begin with https:// (http is for loopback addresses only)";

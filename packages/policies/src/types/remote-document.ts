@@ -3,6 +3,8 @@ import type { OutboundFetch, PolicyClock } from "../policy-services.ts";
 export interface RemoteDocumentOptions<T> {
   readonly url: string;
   readonly accept: string;
+  /** PEM roots to trust instead of the system's. */
+  readonly trustedRoots?: string;
   readonly fetch: OutboundFetch;
   readonly clock: Pick<PolicyClock, "nowMs" | "monotonicMs">;
   /** A document older than this is fetched again; until that succeeds the old one is used, for an hour more. */
@@ -102,9 +104,11 @@ export class RemoteDocument<T> {
   }
 
   async #fetch(): Promise<void> {
+    const { trustedRoots } = this.#options;
     try {
       const { status, body } = await this.#options.fetch({
         method: "GET",
+        ...(trustedRoots === undefined ? {} : { trustedRoots }),
         url: this.#options.url,
         headers: { accept: this.#options.accept },
         timeoutMs: fetchTimeoutMs,

@@ -4,6 +4,7 @@ import type { Exchange } from "../../pipeline/exchange.ts";
 import type { Reply } from "../../pipeline/reply.ts";
 import { definePolicyType, type PolicyContext } from "../../policy-type.ts";
 import type { PolicyServices } from "../../policy-services.ts";
+import { expiredCertificates, trustOf } from "../ca-certificates.ts";
 import { acceptToken, findToken, type TokenFields } from "../token-fields.ts";
 import { createStaticKeys } from "./key-source.ts";
 import { schema, type JwtConfiguration } from "./schema.ts";
@@ -23,6 +24,8 @@ export const jwtValidation = definePolicyType<JwtConfiguration>({
   provides: ["principal", "client"],
   requiresContracts: ({ clientIdClaim }) => clientIdClaim !== undefined,
   bodyBytes: () => 0,
+  problemsOn: ({ keys }, now) =>
+    keys.source === "jwks" ? expiredCertificates(keys.caCertificates, { field: "keys.caCertificates", now }) : [],
   create(configuration, context, services) {
     const rules = claimRules(configuration, configuration.issuers);
     const keys = trustedKeys(configuration, services);
@@ -55,7 +58,11 @@ function trustedKeys({ keys, algorithms }: JwtConfiguration, services: PolicySer
   if (keys.source === "secret") return { kind: "secret", secret: createSecretKey(keys.secret, "utf8") };
   const allowed = new Set(algorithms);
   if (keys.source === "jwks") {
-    const source = services.keySets.open({ url: keys.url, ttlMs: keys.ttlSeconds * 1000 });
+    const source = services.keySets.open({
+      url: keys.url,
+      ttlMs: keys.ttlSeconds * 1000,
+      ...trustOf(keys.caCertificates),
+    });
     return { kind: "public", source, algorithms: allowed };
   }
   // The schema refused keys that cannot be read.

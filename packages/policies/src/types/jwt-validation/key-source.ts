@@ -49,7 +49,7 @@ function selectKeys(
 
 /** Keys of a JWKS document (RFC 7517). */
 export function createRemoteKeys(
-  options: Pick<RemoteDocumentOptions<unknown>, "url" | "fetch" | "clock" | "ttlMs">,
+  options: Pick<RemoteDocumentOptions<unknown>, "url" | "trustedRoots" | "fetch" | "clock" | "ttlMs">,
 ): KeySource {
   const document = new RemoteDocument<VerificationKey[]>({
     ...options,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { caCertificatesField } from "../ca-certificates.ts";
 import { allowLoopbackHttpField, refineUrl, urlField } from "../outbound-url.ts";
 import { scopesField, tokenFields } from "../token-fields.ts";
 import { publicKeyAlgorithms } from "./algorithms.ts";
@@ -17,6 +18,7 @@ const jwks = z
     source: z.literal("jwks"),
     url: urlField("address of the JWK Set (RFC 7517)"),
     allowLoopbackHttp: allowLoopbackHttpField,
+    caCertificates: caCertificatesField,
     ttlSeconds: ttlSecondsField,
   })
   .superRefine((keys, context) => refineUrl(context, { field: "url", ...keys }));

@@ -6,6 +6,8 @@ import type { TokenProblem, TokenVerdict, TokenVerifier } from "../jwt-validatio
 
 export interface IntrospectionOptions {
   readonly endpoint: string;
+  /** PEM roots to trust at the endpoint instead of the system's. */
+  readonly trustedRoots?: string;
   readonly clientId: string;
   readonly clientSecret: string;
   /** How we say who we are (RFC 6749, section 2.3.1). */
@@ -91,7 +93,7 @@ function judge(claims: Claims, { rules, clock }: IntrospectionOptions): TokenVer
 }
 
 async function introspect(token: string, options: IntrospectionOptions): Promise<Answer> {
-  const { endpoint, clientId, clientSecret, authentication, timeoutMs, reportFailure } = options;
+  const { endpoint, clientId, clientSecret, authentication, timeoutMs, reportFailure, trustedRoots } = options;
   const form = new URLSearchParams({ token, token_type_hint: "access_token" });
   if (authentication === "post") {
     form.set("client_id", clientId);
@@ -110,6 +112,7 @@ async function introspect(token: string, options: IntrospectionOptions): Promise
       body: form.toString(),
       timeoutMs,
       maximumBytes: largestAnswerBytes,
+      ...(trustedRoots === undefined ? {} : { trustedRoots }),
     });
     if (status !== 200) {
       reportFailure(`the introspection endpoint answered ${status}`);

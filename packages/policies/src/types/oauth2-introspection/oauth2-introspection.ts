@@ -1,4 +1,5 @@
 import { definePolicyType } from "../../policy-type.ts";
+import { expiredCertificates, trustOf } from "../ca-certificates.ts";
 import { enforceTokens } from "../jwt-validation/jwt-validation.ts";
 import { createIntrospectingVerifier } from "./introspecting-verifier.ts";
 import { schema, type IntrospectionConfiguration } from "./schema.ts";
@@ -13,11 +14,13 @@ export const oauth2Introspection = definePolicyType<IntrospectionConfiguration>(
   provides: ["principal", "client"],
   requiresContracts: ({ clientIdClaim }) => clientIdClaim !== undefined,
   bodyBytes: () => 0,
+  problemsOn: ({ caCertificates }, now) => expiredCertificates(caCertificates, { field: "caCertificates", now }),
   create(configuration, context, services) {
     const { fetch, clock, raiseAlarm } = services;
     const { apiId, policyId, policyName } = context;
     const verifier = createIntrospectingVerifier({
       ...configuration,
+      ...trustOf(configuration.caCertificates),
       activeTtlMs: configuration.activeTtlSeconds * 1000,
       inactiveTtlMs: configuration.inactiveTtlSeconds * 1000,
       rules: {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { caCertificatesField } from "../ca-certificates.ts";
 import { allowLoopbackHttpField, refineUrl, urlField } from "../outbound-url.ts";
 import { scopesField, tokenFields } from "../token-fields.ts";
 
@@ -36,6 +37,7 @@ export const schema = z
   .strictObject({
     endpoint: urlField("address of the introspection endpoint (RFC 7662)"),
     allowLoopbackHttp: allowLoopbackHttpField,
+    caCertificates: caCertificatesField,
     ...introspectionFields,
     issuers: z
       .array(z.string().min(1).max(1024))

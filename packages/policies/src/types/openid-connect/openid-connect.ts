@@ -1,5 +1,6 @@
 import { definePolicyType, type PolicyContext } from "../../policy-type.ts";
 import type { PolicyServices } from "../../policy-services.ts";
+import { expiredCertificates, trustOf } from "../ca-certificates.ts";
 import { claimRules, enforceTokens } from "../jwt-validation/jwt-validation.ts";
 import { createTokenVerifier, type TokenVerifier } from "../jwt-validation/token-verifier.ts";
 import { createIntrospectingVerifier } from "../oauth2-introspection/introspecting-verifier.ts";
@@ -23,11 +24,13 @@ export const openidConnect = definePolicyType<OpenIdConfiguration>({
   provides: ["principal", "client"],
   requiresContracts: ({ clientIdClaim }) => clientIdClaim !== undefined,
   bodyBytes: () => 0,
+  problemsOn: ({ caCertificates }, now) => expiredCertificates(caCertificates, { field: "caCertificates", now }),
   create(configuration, context, services) {
     const { issuer, ttlSeconds } = configuration;
     const document = new RemoteDocument<IssuerMetadata>({
       url: discoveryUrl(issuer),
       accept: "application/json",
+      ...trustOf(configuration.caCertificates),
       fetch: services.fetch,
       clock: services.clock,
       ttlMs: ttlSeconds * 1000,
@@ -50,7 +53,11 @@ function buildVerifier(
   const { clock, fetch } = services;
   if (check.by === "signature") {
     if (jwksUri === undefined) return undefined;
-    const source = services.keySets.open({ url: jwksUri, ttlMs: ttlSeconds * 1000 });
+    const source = services.keySets.open({
+      url: jwksUri,
+      ttlMs: ttlSeconds * 1000,
+      ...trustOf(configuration.caCertificates),
+    });
     return createTokenVerifier({
       keys: { kind: "public", source, algorithms: new Set(check.algorithms) },
       rules: claimRules(configuration, [issuer]),
@@ -62,6 +69,7 @@ function buildVerifier(
   const { apiId, policyId, policyName } = context;
   return createIntrospectingVerifier({
     ...check,
+    ...trustOf(configuration.caCertificates),
     endpoint: introspectionEndpoint,
     activeTtlMs: check.activeTtlSeconds * 1000,
     inactiveTtlMs: check.inactiveTtlSeconds * 1000,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { caCertificatesField } from "../ca-certificates.ts";
 import { publicKeyAlgorithms } from "../jwt-validation/algorithms.ts";
 import { refineAudiences, ruleFields, ttlSecondsField } from "../jwt-validation/schema.ts";
 import { introspectionFields } from "../oauth2-introspection/schema.ts";
@@ -9,6 +10,7 @@ export const schema = z
   .strictObject({
     issuer: urlField("issuer; its configuration is read at <issuer>/.well-known/openid-configuration"),
     allowLoopbackHttp: allowLoopbackHttpField,
+    caCertificates: caCertificatesField,
     ttlSeconds: ttlSecondsField,
     check: z
       .discriminatedUnion("by", [

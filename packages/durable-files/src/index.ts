@@ -1,0 +1,1 @@
+export { syncFolder, temporaryMark, writeDurably, writeWhole, type WriteOptions } from "./write-durably.ts";
