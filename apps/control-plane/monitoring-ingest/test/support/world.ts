@@ -31,6 +31,7 @@ import {
   type CertAuthorityProcess,
   type MonitoringIngestProcess,
 } from "@drawbridge/testkit";
+import { metricsClient, type MetricsCalls } from "./otlp.ts";
 
 type Authority = GrpcClient<(typeof CertificateAuthorityServiceClient)["service"]>["call"];
 type Collectors = GrpcClient<(typeof CollectorServiceClient)["service"]>["call"];
@@ -43,10 +44,12 @@ export interface World extends AsyncDisposable {
   readonly authority: Authority;
   /** monitoring-ingest as management-api sees it, or another service. */
   collectorsAs(service: string): Promise<Collectors>;
+  /** MetricsService of monitoring-ingest as a service sees it. */
+  metricsAs(service: string): Promise<MetricsCalls>;
   issue(kind: "collector" | "agent", fabricId: string): Promise<IdentitySnapshot>;
 }
 
-export async function startWorld(): Promise<World> {
+export async function startWorld(env: Readonly<Record<string, string>> = {}): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await tempDir());
   const postgres = stack.use(await startTestPostgres());
@@ -66,6 +69,7 @@ export async function startWorld(): Promise<World> {
       identityDir: join(identities, "monitoring-ingest"),
       certAuthorityAddress: certAuthority.address,
       nats,
+      env,
     }),
   );
   await ingest.start();
@@ -99,6 +103,7 @@ export async function startWorld(): Promise<World> {
       owned.defer(() => client.stop(AbortSignal.timeout(1_000)));
       return client.call;
     },
+    metricsAs: async (caller) => owned.use(await metricsClient(ingest.address, join(identities, caller))).call,
     issue: (kind, fabricId) => issue(activation.call, kind, fabricId),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
