@@ -1,58 +1,33 @@
-import { connectBus, createRevocationNews } from "@drawbridge/bus";
+import { join } from "node:path";
 import { ApiBindingServiceClient } from "@drawbridge/contracts/runtime/v1/api_binding_service";
-import {
-  createHeadStart,
-  createHealth,
-  createLoop,
-  type Clock,
-  type Component,
-  type Health,
-  type IdSource,
-  type Random,
-} from "@drawbridge/lifecycle";
+import { createHeadStart, createLoop } from "@drawbridge/lifecycle";
 import { parseKeyEncryptionKeys } from "@drawbridge/pki";
-import {
-  createGrpcClient,
-  createGrpcServer,
-  createOpsServer,
-  createRevocationList,
-  createServiceIdentity,
-  listening,
-  observeIdentity,
-  type ListenAddress,
-} from "@drawbridge/rpc";
+import { createGrpcClient, createGrpcServer, listening, type ListenAddress } from "@drawbridge/rpc";
+import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
-import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createBindingQuestion } from "./clients/binding-question.ts";
 import type { ApiManagerConfig } from "./config.ts";
 import { createDeploymentConsumer } from "./consumers/deployment-consumer.ts";
 import { createSealer } from "./crypto/sealer.ts";
 import { createBindingReconciler } from "./reconcile-bindings.ts";
+import { createAnalyticsSettingsRpc } from "./rpc/analytics-settings-rpc.ts";
 import { createApiRpc } from "./rpc/api-rpc.ts";
+import { createCaptureRpc } from "./rpc/capture-rpc.ts";
 import { createClientRpc } from "./rpc/client-rpc.ts";
 import { createConfigurationRpc } from "./rpc/configuration-rpc.ts";
 import { createContractRpc } from "./rpc/contract-rpc.ts";
 import { createPolicyRpc } from "./rpc/policy-rpc.ts";
+import { createRouteRpc } from "./rpc/route-rpc.ts";
 import { createWrite } from "./rpc/write.ts";
 import { createBindingRepository } from "./store/bindings.ts";
+import { endCaptures } from "./store/captures.ts";
+import { createRestoreGuard } from "./restore-guard.ts";
 import { collectGarbage } from "./store/collect-garbage.ts";
 import { createConfigurationReader } from "./store/configuration-reader.ts";
 import type { ApiManagerDatabase } from "./store/database.ts";
 import { createSaves } from "./store/save.ts";
 
-export interface ApiManagerDeps {
-  readonly config: ApiManagerConfig;
-  readonly logger: Logger;
-  readonly telemetry: Telemetry;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ids: IdSource;
-}
-
-export interface ApiManagerService {
-  /** In start order; stop runs it backwards. */
-  readonly components: readonly Component[];
-  readonly health: Health;
+export interface ApiManagerService extends Service {
   /** Where it listens; after start. */
   address(): ListenAddress;
 }
@@ -60,51 +35,23 @@ export interface ApiManagerService {
 /** Room for a document of 1 MiB with modules beside it, and for 4 MiB of objects in an answer. */
 const maxMessageBytes = 10 * 1024 * 1024;
 const garbageMs = 30_000;
+/** Gateways end a capture by themselves: this is when the configuration says so too. */
+const capturesMs = 2_000;
 
-export function createApiManagerService(deps: ApiManagerDeps): ApiManagerService {
+export function createApiManagerService(deps: ServiceDeps<ApiManagerConfig>): ApiManagerService {
   const { config, logger, telemetry, clock, random, ids } = deps;
   const { metrics } = telemetry;
-  const health = createHealth();
   // outbound
-  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
-  const identity = createServiceIdentity({
-    dir: config.IDENTITY_DIR,
-    trustDomain: config.TRUST_DOMAIN,
-    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
-    replica: config.REPLICA,
-    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
-    clock,
-    random,
-    logger,
-    ids,
-  });
+  const foundations = createFoundations(deps, { name: "api-manager" });
+  const { health, ops, identity, bus, peer, listener } = foundations;
   const url = config.DATABASE_URL_FILE;
   const store = openStore<ApiManagerDatabase>({ url, schema: "api_manager", logger, clock, random });
-  const bus = connectBus({
-    url: config.NATS_URL,
-    credentials: config.NATS_CREDENTIALS_FILE,
-    name: config.REPLICA,
-    service: "api-manager",
-    logger,
-    clock,
-    random,
-  });
   const startOfBus = createHeadStart(bus);
-  const revocations = createRevocationList({
-    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
-    news: createRevocationNews(bus),
-    clock,
-    random,
-    logger,
-    metrics,
-  });
+  const revocations = followRevocations(deps, foundations);
   const runtimeManager = createGrpcClient(ApiBindingServiceClient, {
     address: config.RUNTIME_MANAGER_ADDRESS,
-    identity: identity.holder,
     expectedServer: "/cp/runtime-manager",
-    logger,
-    clock,
-    random,
+    ...peer,
   });
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   // domain
@@ -117,22 +64,21 @@ export function createApiManagerService(deps: ApiManagerDeps): ApiManagerService
   const server = createGrpcServer({
     name: "internal",
     listen: config.INTERNAL_LISTEN,
-    identity: identity.holder,
+    ...listener,
     clientCertificate: "required",
     revocations,
     services: [
       createApiRpc(operators),
+      createAnalyticsSettingsRpc(operators),
+      createCaptureRpc(operators),
       createPolicyRpc(operators),
       createClientRpc(operators),
       createContractRpc(operators),
       createConfigurationRpc(createConfigurationReader(store, sealer), identity.holder),
+      createRouteRpc({ store, clock }),
     ],
     maxMessageBytes,
-    logger,
-    metrics,
     health,
-    clock,
-    ids,
   });
   const garbage = createLoop({
     name: "garbage",
@@ -141,11 +87,15 @@ export function createApiManagerService(deps: ApiManagerDeps): ApiManagerService
     pass: () => collectGarbage(store, clock.now()),
     onError: (error) => logger.warn({ err: error, component: "garbage" }, "nothing was removed, will run again"),
   });
+  const captureEnd = createLoop({
+    name: "end of captures",
+    clock,
+    intervalMs: capturesMs,
+    pass: () => endCaptures({ store, sealer, now: clock.now() }),
+    onError: (error) =>
+      logger.warn({ err: error, component: "end of captures" }, "captures were not ended, will run again"),
+  });
 
-  observeIdentity(metrics, identity.holder);
-  health.register("identity", identity.health);
-  health.register("revocations", revocations.health);
-  health.register("revocation list age", revocations.freshness, "degraded");
   health.register("database", store.health);
   health.register("listeners", listening(server));
   health.register("bus", bus.health, "degraded");
@@ -163,6 +113,8 @@ export function createApiManagerService(deps: ApiManagerDeps): ApiManagerService
       runtimeManager,
       createOutboxMetrics({ store, metrics, clock }),
       garbage,
+      captureEnd,
+      createRestoreGuard({ store, file: join(config.IDENTITY_DIR, "seen-changes"), clock, logger }),
       server,
       createBindingReconciler({
         bindings,

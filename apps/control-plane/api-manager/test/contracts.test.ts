@@ -135,6 +135,39 @@ test("a client that is revoked is out of every tree, for ever, and its name is f
   expect((await request("ended", "leaving")).contract?.state).toBe(ContractState.CONTRACT_STATE_APPROVED);
 });
 
+test("a tier that contracts use is not deleted, and the error names them; afterwards it is gone from the tree", async () => {
+  await anApi("tiered");
+  await applyTier("tiered", "gold");
+  await applyTier("tiered", "silver");
+  const fabricId = await aBoundFabric("tiered");
+  await aClient("user-of-gold");
+  const contractId = (await request("tiered", "user-of-gold", "gold")).contract?.contractId ?? "";
+  const remove = (name: string) => replica.contracts.deleteTier({ ...asked(), api: aKey("tiered"), name });
+  const refused: unknown = await remove("gold").catch((thrown: unknown) => thrown);
+  expect(refused).toMatchObject({ code: "TIER_IN_USE", kind: "failed_precondition", details: { contracts: "1" } });
+  expect(String(refused)).toContain(`${contractId} of "user-of-gold" (requested)`);
+  await replica.contracts.approveContract({ ...asked(), contractId, tier: "silver" });
+  await remove("gold");
+  const { apis } = await fetchTree(world.ca, replica, fabricId);
+  expect(apis.get("tiered:v1@production")?.document.tiers.map(({ name }) => name)).toEqual(["silver"]);
+  expect(await codeOf(remove("gold"))).toBe("TIER_NOT_FOUND");
+  expect(await codeOf(remove("silver"))).toBe("TIER_IN_USE");
+  await replica.contracts.revokeContract({ ...asked(), contractId, reason: "" });
+  await remove("silver");
+  expect((await replica.contracts.getContract({ org, contractId })).contract).toMatchObject({ tier: "" });
+});
+
+test("an API goes with its tiers and contracts; its clients stay", async () => {
+  await anApi("going", true);
+  await applyTier("going", "gold");
+  await aClient("staying");
+  const contractId = (await request("going", "staying", "gold")).contract?.contractId ?? "";
+  await replica.apis.deleteApi({ ...asked(), key: aKey("going"), force: false });
+  expect(await codeOf(replica.contracts.getContract({ org, contractId }))).toBe("CONTRACT_NOT_FOUND");
+  const { client } = await replica.clients.getClient({ org, client: "staying" });
+  expect(client).toMatchObject({ contracts: 0, revokedAt: undefined });
+});
+
 test("lists go page by page, and of one state, API or client", async () => {
   await anApi("listed", true);
   for (const name of ["l-1", "l-2", "l-3"]) {

@@ -15,6 +15,10 @@ export const limits = {
   /** So many secrets of a client are valid at once. */
   secretsPerClient: 5,
   overlapSeconds: 90 * 86_400,
+  routeWords: 200,
+  /** At the same time. */
+  capturesPerApi: 5,
+  captureSeconds: 86_400,
 } as const;
 
 /** A DNS label (RFC 1123 2.1): what paths, file names and logs all carry. */
@@ -25,6 +29,12 @@ const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 
 export function isUuid(text: string): boolean {
   return uuidPattern.test(text);
+}
+
+/** @throws DrawbridgeError `FABRIC_ID_INVALID` (invalid_argument) */
+export function assertFabricId(fabricId: string): string {
+  if (isUuid(fabricId)) return fabricId;
+  throw invalid("FABRIC_ID_INVALID", "fabric_id must be a lower-case UUID");
 }
 
 /** @throws DrawbridgeError `REQUEST_ID_INVALID` (invalid_argument) */
@@ -38,6 +48,21 @@ export function assertLabel(name: string, code: "ORG_NAME_INVALID" | "ENVIRONMEN
   if (labelPattern.test(name)) return name;
   const noun = code === "ORG_NAME_INVALID" ? "organisation" : "environment name";
   throw invalid(code, `the ${noun} must be 1 to 63 of a-z, 0-9 and "-", starting and ending with a letter or digit`);
+}
+
+/**
+ * Sorted, each once.
+ * @throws DrawbridgeError `code` (invalid_argument), with fields
+ */
+export function assertRouteWords(
+  words: readonly string[],
+  code: "API_INVALID" | "ANALYTICS_SETTINGS_INVALID",
+): readonly string[] {
+  const distinct = [...new Set(words)].toSorted();
+  const isValid = distinct.length <= limits.routeWords && distinct.every((word) => /^[a-z]{2,32}$/.test(word));
+  if (isValid) return distinct;
+  const message = `must be at most ${limits.routeWords} words of 2 to 32 lower-case letters`;
+  throw fieldError(code, [{ field: "routeWords", message }]);
 }
 
 /** @throws DrawbridgeError `API_INVALID` (invalid_argument), with fields */

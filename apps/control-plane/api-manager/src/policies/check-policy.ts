@@ -30,6 +30,8 @@ export interface PolicyCandidate {
   readonly configuration: unknown;
   readonly conditions: readonly ResourceCondition[];
   readonly assets: ReadonlyMap<string, Uint8Array>;
+  /** undefined: what ends with time is not looked at. */
+  readonly now: Date | undefined;
 }
 
 export interface CheckedPolicy {
@@ -44,8 +46,8 @@ export interface CheckedPolicy {
  * passwords are hashes.
  */
 export async function checkPolicy(candidate: PolicyCandidate): Promise<CheckedPolicy> {
-  const { type, conditions, assets } = candidate;
-  const verdict = validatePolicy(type, candidate.configuration);
+  const { type, conditions, assets, now } = candidate;
+  const verdict = validatePolicy(type, candidate.configuration, now);
   if (!verdict.ok) return { problems: verdict.problems.map(inConfiguration), prepared: undefined };
   const configuration = await prepareConfiguration(type, candidate.configuration);
   const policy: Policy = {
@@ -74,6 +76,9 @@ const emptyDocument = {
   tiers: [],
   contractPages: [],
   contractCount: 0,
+  observeRoutes: undefined,
+  analytics: undefined,
+  captures: [],
 };
 
 /** Fields of the configuration are named below it; conditions and assets stand beside it. */

@@ -4,6 +4,7 @@ import type { ApiKey } from "../domain/api-key.ts";
 import { fieldError } from "../domain/field-error.ts";
 import { limits } from "../domain/limits.ts";
 import { boundResources, getApi, listApis } from "../store/apis.ts";
+import { listRoutes } from "../store/observed-routes.ts";
 
 type Reader = Parameters<typeof getApi>[0];
 
@@ -15,8 +16,8 @@ export async function knownResources(
   db: Reader,
   org: string,
   owner: { readonly environment: string; readonly key: ApiKey | undefined },
-): Promise<readonly Resource[]> {
-  if (owner.key) return (await resourcesOf(db, org, owner.key)).resources;
+): Promise<KnownResources> {
+  if (owner.key) return resourcesOf(db, org, owner.key);
   const apis = await listApis(db, {
     org,
     environments: [owner.environment],
@@ -24,28 +25,37 @@ export async function knownResources(
     after: undefined,
     limit: apisLookedAt + 1,
   });
-  if (apis.length > apisLookedAt) return [];
-  const all: Resource[] = [];
+  if (apis.length > apisLookedAt) return nothing;
+  const all: KnownResources[] = [];
   for (const { key } of apis) {
-    const { resources } = await resourcesOf(db, org, key);
-    if (resources.length === 0) return [];
-    all.push(...resources);
+    const known = await resourcesOf(db, org, key);
+    if (known.resources.length === 0) return nothing;
+    all.push(known);
   }
-  return all;
+  // What is known least surely says how sure all of it is.
+  const source = all.some((known) => known.source === "observed") ? "observed" : (all[0]?.source ?? "none");
+  return { source, resources: all.flatMap(({ resources }) => resources) };
 }
 
 export interface KnownResources {
-  readonly source: "openapi" | "manifest" | "none";
+  readonly source: "openapi" | "manifest" | "observed" | "none";
   readonly resources: readonly Resource[];
 }
 
-/** From its OpenAPI document, else what manifests of bound apps list, unless one of them tracks everything. */
+const nothing: KnownResources = { source: "none", resources: [] };
+
+/**
+ * From its OpenAPI document, else what manifests of bound apps list, unless one of them tracks everything, else the routes
+ * that gateways observed.
+ */
 export async function resourcesOf(db: Reader, org: string, key: ApiKey): Promise<KnownResources> {
-  const { openapi } = await getApi(db, org, key);
+  const { apiId, openapi } = await getApi(db, org, key);
   if (openapi !== "") return { source: "openapi", resources: openapiResources(openapi) };
   const bound = await boundResources(db, org, key);
-  if (bound.tracksAll || bound.resources.length === 0) return { source: "none", resources: [] };
-  return { source: "manifest", resources: bound.resources };
+  if (!bound.tracksAll && bound.resources.length > 0) return { source: "manifest", resources: bound.resources };
+  const observed = await listRoutes(db, apiId);
+  if (observed.length === 0) return nothing;
+  return { source: "observed", resources: observed.map(({ method, path }) => ({ method, path })) };
 }
 
 /** @throws DrawbridgeError `OPENAPI_INVALID` (invalid_argument), with its field */

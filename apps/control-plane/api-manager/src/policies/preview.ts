@@ -3,6 +3,7 @@ import { previewMatching } from "@drawbridge/policies";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Resource } from "../domain/binding.ts";
 import { fieldError } from "../domain/field-error.ts";
+import type { KnownResources } from "./known-resources.ts";
 
 export interface Preview {
   readonly resources: readonly {
@@ -54,13 +55,15 @@ export function previewConditions(conditions: readonly ResourceCondition[], reso
 /** One sentence for each condition that matches nothing of what is known of the API. */
 export function idleWarnings(
   conditions: readonly ResourceCondition[],
-  resources: readonly Resource[],
-  what: string,
+  { source, resources }: KnownResources,
+  owner: string,
 ): readonly string[] {
   if (resources.length === 0 || conditions.length === 0) return [];
+  const what = source === "observed" ? `no route of ${owner} that was observed so far` : `no resource of ${owner}`;
+  const effect = source === "observed" ? "on those it never acts" : "as it is, it never acts";
   return previewConditions(conditions, resources).idle.map((index) => {
     const { methods = "", path } = conditions[index] ?? {};
-    return `condition ${index + 1} (${methods} ${path?.value ?? ""}) matches no resource of ${what}: as it is, it never acts`;
+    return `condition ${index + 1} (${methods} ${path?.value ?? ""}) matches ${what}: ${effect}`;
   });
 }
 

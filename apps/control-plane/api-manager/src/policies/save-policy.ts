@@ -63,7 +63,10 @@ export async function savePolicy(
   const enabled = input.enabled ?? current?.enabled ?? true;
   const candidate = { ...input, automated: input.owner.apiId === undefined, order: place, configuration };
   const neighbours = await neighboursOf(save, sealer, input.owner, others);
-  const checked = await checkPolicy({ type: input.type, configuration, conditions: input.conditions, assets });
+  const { type, conditions } = input;
+  // What is not enforced may wait with what has ended.
+  const now = enabled ? save.now : undefined;
+  const checked = await checkPolicy({ type, configuration, conditions, assets, now });
   const problems = [...checked.problems, ...(enabled ? conflictsOf(candidate, neighbours) : [])];
   if (problems.length > 0) throw fieldError("POLICY_INVALID", problems);
   const next: PolicyView = {

@@ -7,6 +7,7 @@ import {
   UpdateApiRequest,
   UpdateApiResponse,
   type Api,
+  type ApiAnalytics,
 } from "@drawbridge/contracts/apis/v1/api_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { IdSource } from "@drawbridge/lifecycle";
@@ -18,14 +19,16 @@ import {
   writePageToken,
 } from "@drawbridge/rpc";
 import type { Store } from "@drawbridge/store";
+import type { ApiAnalyticsName } from "../domain/analytics-setting.ts";
 import { apiKeyText, type ApiKey } from "../domain/api-key.ts";
 import type { Resource } from "../domain/binding.ts";
 import { fieldError } from "../domain/field-error.ts";
-import { assertApiKey, assertLabel, limits, textProblems } from "../domain/limits.ts";
+import { assertApiKey, assertLabel, assertRouteWords, limits, textProblems } from "../domain/limits.ts";
 import { openapiResources, resourcesOf, type KnownResources } from "../policies/known-resources.ts";
 import { assertConditionCount, previewConditions } from "../policies/preview.ts";
 import { deleteApi, getApi, insertApi, listApis, updateApi, type ApiView } from "../store/apis.ts";
 import type { ApiManagerDatabase } from "../store/database.ts";
+import { apiAnalyticsFromProto, apiAnalyticsToProto } from "../tree/analytics.ts";
 import type { Write } from "./write.ts";
 
 const managementApi = [{ service: "management-api" }] as const;
@@ -64,9 +67,10 @@ export function createApiRpc(deps: {
           work: async (save) => {
             const key = assertApiKey(request.key);
             const { description, openapi, autoApprove } = request;
+            const analytics = analyticsOf(request) ?? "inherit";
             assertDescription(description);
             if (openapi !== "") openapiResources(openapi);
-            await insertApi(save, { apiId: ids.next(), key, description, openapi, autoApprove });
+            await insertApi(save, { apiId: ids.next(), key, description, openapi, autoApprove, analytics });
             return { api: apiToProto(await getApi(save.tx, save.org, key)) };
           },
         }),
@@ -76,11 +80,14 @@ export function createApiRpc(deps: {
           codec: { request: UpdateApiRequest, response: UpdateApiResponse },
           work: async (save) => {
             const key = assertApiKey(request.key);
-            const { description, openapi, autoApprove } = request;
+            const { description, openapi, autoApprove, observeRoutes } = request;
+            const routeWords = request.routeWords && assertRouteWords(request.routeWords.words, "API_INVALID");
+            const analytics = analyticsOf(request);
             if (description !== undefined) assertDescription(description);
             if (openapi) openapiResources(openapi);
             const { apiId } = await getApi(save.tx, save.org, key);
-            await updateApi(save, apiId, { description, openapi, autoApprove });
+            const update = { description, openapi, autoApprove, observeRoutes, routeWords, analytics };
+            await updateApi(save, apiId, update);
             return { api: apiToProto(await getApi(save.tx, save.org, key)) };
           },
         }),
@@ -130,9 +137,12 @@ export function createApiRpc(deps: {
 }
 
 function previewWarnings(key: ApiKey, source: KnownResources["source"] | "given"): readonly string[] {
+  if (source === "observed") {
+    return [`these are the routes of ${apiKeyText(key)} that were observed so far: there may be others`];
+  }
   if (source !== "none") return [];
   return [
-    `nothing is known of the resources of ${apiKeyText(key)}: give it an OpenAPI document, list resources in the app's manifest, or give routes to try`,
+    `nothing is known of the resources of ${apiKeyText(key)}: give it an OpenAPI document, list resources in the app's manifest, have its routes observed, or give routes to try`,
   ];
 }
 
@@ -150,7 +160,21 @@ function apiBound({ key, apps }: ApiView): DrawbridgeError {
   });
 }
 
+/** undefined: it does not say. */
+function analyticsOf({ analytics }: { readonly analytics?: ApiAnalytics | undefined }): ApiAnalyticsName | undefined {
+  if (analytics === undefined) return undefined;
+  const name = apiAnalyticsFromProto(analytics);
+  if (name === undefined) throw fieldError("API_INVALID", [{ field: "analytics", message: "must be inherit or off" }]);
+  return name;
+}
+
 function apiToProto(api: ApiView): Api {
-  const { openapi, apps, ...facts } = api;
-  return { ...facts, hasOpenapi: openapi !== "", apps: [...apps] };
+  const { openapi, apps, routeWords, analytics, ...facts } = api;
+  return {
+    ...facts,
+    hasOpenapi: openapi !== "",
+    apps: [...apps],
+    routeWords: [...routeWords],
+    analytics: apiAnalyticsToProto(analytics),
+  };
 }

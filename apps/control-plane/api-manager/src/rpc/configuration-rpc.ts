@@ -2,7 +2,7 @@ import { ConfigurationServiceService } from "@drawbridge/contracts/apis/v1/confi
 import { DrawbridgeError } from "@drawbridge/errors";
 import { createJwsSigner, type IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import { defineGrpcService, type GrpcServiceDefinition } from "@drawbridge/rpc";
-import { isUuid } from "../domain/limits.ts";
+import { assertFabricId } from "../domain/limits.ts";
 import type { ConfigurationReader } from "../store/configuration-reader.ts";
 
 const rootJwsType = "drawbridge-apis+jws";
@@ -49,15 +49,6 @@ export function createConfigurationRpc(reader: ConfigurationReader, identity: Id
         return { objects: [...objects] };
       },
     },
-  });
-}
-
-function assertFabricId(fabricId: string): string {
-  if (isUuid(fabricId)) return fabricId;
-  throw new DrawbridgeError({
-    kind: "invalid_argument",
-    code: "FABRIC_ID_INVALID",
-    message: "fabric_id must be a lower-case UUID",
   });
 }
 

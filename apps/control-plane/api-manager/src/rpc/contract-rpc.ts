@@ -7,6 +7,8 @@ import {
   ChangeContractTierResponse,
   ContractServiceService,
   ContractState,
+  DeleteTierRequest,
+  DeleteTierResponse,
   RejectContractRequest,
   RejectContractResponse,
   RequestContractRequest,
@@ -35,7 +37,7 @@ import { getClient } from "../store/clients.ts";
 import { decideContract, getContract, insertContract, listContracts, type ContractView } from "../store/contracts.ts";
 import type { ApiManagerDatabase } from "../store/database.ts";
 import type { Save } from "../store/save.ts";
-import { applyTier, getTier, listTiers, type TierView } from "../store/tiers.ts";
+import { applyTier, deleteTier, getTier, listTiers, type TierView } from "../store/tiers.ts";
 import { clientRevoked } from "./client-rpc.ts";
 import type { Write } from "./write.ts";
 
@@ -54,6 +56,7 @@ export function createContractRpc(deps: {
     allow: {
       applyTier: managementApi,
       listTiers: managementApi,
+      deleteTier: managementApi,
       requestContract: managementApi,
       listContracts: managementApi,
       getContract: managementApi,
@@ -95,6 +98,17 @@ export function createContractRpc(deps: {
         const last = page.length > limit ? page[limit - 1] : undefined;
         return { tiers: page.slice(0, limit).map(tierToProto), nextPageToken: last ? writePageToken([last.name]) : "" };
       },
+      deleteTier: (request) =>
+        write(request, {
+          method: "DeleteTier",
+          codec: { request: DeleteTierRequest, response: DeleteTierResponse },
+          work: async (save) => {
+            const { apiId } = await getApi(save.tx, save.org, assertApiKey(request.api));
+            const tier = await getTier(save.tx, apiId, request.name);
+            await deleteTier(save, apiId, tier);
+            return { tierId: tier.tierId };
+          },
+        }),
       requestContract: (request) =>
         write(request, {
           method: "RequestContract",

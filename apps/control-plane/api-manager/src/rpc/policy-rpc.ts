@@ -85,8 +85,8 @@ export function createPolicyRpc(deps: {
               newId: () => ids.next(),
               mode: dryRun ? "check" : "save",
             });
-            const resources = await knownResources(save.tx, save.org, owner);
-            const idle = idleWarnings(request.conditions, resources, ownerText(owner));
+            const known = await knownResources(save.tx, save.org, owner);
+            const idle = idleWarnings(request.conditions, known, ownerText(owner));
             return {
               policy: policyToProto(saved.policy, owner),
               changed: saved.changed,

@@ -1,8 +1,11 @@
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { sql, type Store } from "@drawbridge/store";
+import { type ApiAnalyticsName, defaultAnalytics } from "../domain/analytics-setting.ts";
 import { apiKeyText, type ApiKey } from "../domain/api-key.ts";
 import type { Resource } from "../domain/binding.ts";
+import { stopCapturesOf } from "./captures.ts";
 import type { ApiManagerDatabase } from "./database.ts";
+import { forgetRoutes, forgetUnknownRoutes } from "./observed-routes.ts";
 import type { Save } from "./save.ts";
 
 /** An API instance as operators see it. */
@@ -13,8 +16,18 @@ export interface ApiView {
   readonly description: string;
   readonly autoApprove: boolean;
   readonly openapi: string;
+  /** Gateways report which routes its apps answer. */
+  readonly observeRoutes: boolean;
+  /** Lower case, besides the common ones. */
+  readonly routeWords: readonly string[];
+  /** What it says of its environment's analytics. */
+  readonly analytics: ApiAnalyticsName;
+  /** Gateways tell its requests. */
+  readonly analyticsTold: boolean;
   readonly revision: bigint;
   readonly policies: number;
+  /** Enabled ones, those of its environment too. */
+  readonly policiesInForce: number;
   readonly contracts: number;
   readonly apps: readonly BoundAppView[];
   readonly createdAt: Date;
@@ -75,9 +88,14 @@ async function readApis(db: Reader, where: ReturnType<typeof sql>): Promise<read
     description: string;
     openapi: string;
     auto_approve: boolean;
+    observe_routes: boolean;
+    route_words: readonly string[];
+    analytics: ApiAnalyticsName;
+    analytics_on: boolean | null;
     revision: string;
     contract_count: number;
     policies: string;
+    policies_in_force: string;
     apps: readonly BoundAppView[] | null;
     created_at: Date;
     updated_at: Date;
@@ -85,6 +103,11 @@ async function readApis(db: Reader, where: ReturnType<typeof sql>): Promise<read
   }>`
     SELECT page.*,
       (SELECT count(*) FROM policy WHERE policy.api_id = page.api_id) AS policies,
+      (SELECT count(*) FROM policy WHERE enabled AND policy.api_id = page.api_id) + (SELECT count(*) FROM policy
+        WHERE enabled AND policy.api_id IS NULL AND policy.org = page.org AND policy.environment = page.environment
+      ) AS policies_in_force,
+      (SELECT is_on FROM analytics_setting WHERE analytics_setting.org = page.org
+        AND analytics_setting.environment = page.environment) AS analytics_on,
       (SELECT jsonb_agg(jsonb_build_object('fabricId', fabric_id, 'appId', app_id, 'appName', app_name, 'basePath', base_path)
           ORDER BY app_name, fabric_id, place)
         FROM binding WHERE binding.org = page.org AND binding.environment = page.environment
@@ -98,8 +121,13 @@ async function readApis(db: Reader, where: ReturnType<typeof sql>): Promise<read
     description: row.description,
     autoApprove: row.auto_approve,
     openapi: row.openapi,
+    observeRoutes: row.observe_routes,
+    routeWords: row.route_words,
+    analytics: row.analytics,
+    analyticsTold: row.analytics === "inherit" && (row.analytics_on ?? defaultAnalytics.isOn),
     revision: BigInt(row.revision),
     policies: Number(row.policies),
+    policiesInForce: Number(row.policies_in_force),
     contracts: row.contract_count,
     apps: row.apps ?? [],
     createdAt: row.created_at,
@@ -114,11 +142,12 @@ export interface NewApi {
   readonly description: string;
   readonly openapi: string;
   readonly autoApprove: boolean;
+  readonly analytics: ApiAnalyticsName;
 }
 
 /** @throws DrawbridgeError `API_ALREADY_EXISTS` (already_exists) */
 export async function insertApi({ tx, org, now, requestedBy, changed }: Save, api: NewApi): Promise<void> {
-  const { apiId, key, description, openapi, autoApprove } = api;
+  const { apiId, key, description, openapi, autoApprove, analytics } = api;
   try {
     await tx
       .insertInto("api")
@@ -129,6 +158,9 @@ export async function insertApi({ tx, org, now, requestedBy, changed }: Save, ap
         description,
         openapi,
         auto_approve: autoApprove,
+        observe_routes: false,
+        route_words: [],
+        analytics,
         revision: 1,
         document_digest: Buffer.alloc(0),
         contract_count: 0,
@@ -148,13 +180,16 @@ export interface ApiUpdate {
   readonly description?: string | undefined;
   readonly openapi?: string | undefined;
   readonly autoApprove?: boolean | undefined;
+  readonly observeRoutes?: boolean | undefined;
+  readonly routeWords?: readonly string[] | undefined;
+  readonly analytics?: ApiAnalyticsName | undefined;
 }
 
-/** What is not given stays. Nothing of it is in the document that gateways get. */
+/** What is not given stays. Of it only what is observed and told is in the document that gateways get. */
 export async function updateApi(
-  { tx, now, requestedBy }: Save,
+  { tx, now, requestedBy, changed }: Save,
   apiId: string,
-  { description, openapi, autoApprove }: ApiUpdate,
+  { description, openapi, autoApprove, observeRoutes, routeWords, analytics }: ApiUpdate,
 ): Promise<void> {
   await tx
     .updateTable("api")
@@ -162,15 +197,24 @@ export async function updateApi(
       ...(description === undefined ? {} : { description }),
       ...(openapi === undefined ? {} : { openapi }),
       ...(autoApprove === undefined ? {} : { auto_approve: autoApprove }),
+      ...(observeRoutes === undefined ? {} : { observe_routes: observeRoutes }),
+      ...(routeWords === undefined ? {} : { route_words: routeWords }),
+      ...(analytics === undefined ? {} : { analytics }),
       updated_at: now,
       updated_by: requestedBy,
     })
     .where("api_id", "=", apiId)
     .execute();
+  if (observeRoutes === false) await forgetRoutes(tx, apiId);
+  if (routeWords !== undefined) await forgetUnknownRoutes(tx, apiId, routeWords);
+  if (observeRoutes !== undefined || routeWords !== undefined) changed.policies(apiId);
+  if (analytics !== undefined) changed.facts(apiId);
 }
 
-/** With policies, tiers and contracts; the versions of its policies stay. */
-export async function deleteApi({ tx, edition, now, requestedBy, changed }: Save, api: ApiView): Promise<void> {
+/** With policies, tiers and contracts; the versions of its policies stay, and what was captured of it can still be read. */
+export async function deleteApi(save: Save, api: ApiView): Promise<void> {
+  const { tx, edition, now, requestedBy, changed } = save;
+  await stopCapturesOf(save, api.apiId);
   await sql`
     INSERT INTO policy_version SELECT policy_id, version + 1, org, environment, api_id, type, name, position, enabled,
       configuration, kek_id, conditions, assets, 'removed', ${now}, ${requestedBy}

@@ -1,5 +1,7 @@
 import { sql, type Store } from "@drawbridge/store";
 import type { ApiManagerDatabase } from "./database.ts";
+import { forgetOldCaptures } from "./captures.ts";
+import { forgetOldRoutes } from "./observed-routes.ts";
 
 /** A gateway that fetches a tree while others follow it quickly still gets all of it. */
 const treeLifeMs = 60_000;
@@ -41,5 +43,7 @@ export async function collectGarbage(store: Pick<Store<ApiManagerDatabase>, "db"
       AND NOT EXISTS (SELECT FROM policy WHERE policy.org = asset.org AND asset.digest = ANY(policy.assets))
       AND NOT EXISTS (SELECT FROM api_object WHERE api_object.digest = asset.digest AND api_object.org = asset.org)
   `.execute(db);
+  await forgetOldRoutes(db, now);
+  await forgetOldCaptures(db, now);
   await sql`DELETE FROM request WHERE created_at < ${ago(requestLifeMs)}`.execute(db);
 }

@@ -2,6 +2,7 @@ import { sql, type Store } from "@drawbridge/store";
 import { documentBinding, type Sealer } from "../crypto/sealer.ts";
 import { rootOf, type Root } from "../tree/objects.ts";
 import type { ApiManagerDatabase } from "./database.ts";
+import { issuedAtIn } from "./incarnation.ts";
 
 export interface ConfigurationReader {
   /** The current root; undefined for a fabric that nothing was published for. */
@@ -78,7 +79,7 @@ export function createConfigurationReader(
       const row = await db
         .selectFrom("fabric")
         .innerJoin("incarnation", (join) => join.onTrue())
-        .select(["incarnation_id", "revision", "issued_at", "index_pages"])
+        .select(["incarnation_id", "incarnation.created_at", "revision", "issued_at", "index_pages"])
         .where("fabric_id", "=", fabricId)
         .executeTakeFirst();
       return (
@@ -87,7 +88,7 @@ export function createConfigurationReader(
           fabricId,
           incarnationId: row.incarnation_id,
           revision: BigInt(row.revision),
-          issuedAt: row.issued_at,
+          issuedAt: issuedAtIn({ createdAt: row.created_at }, row.issued_at),
           indexPages: row.index_pages,
         })
       );

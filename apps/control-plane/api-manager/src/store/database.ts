@@ -1,4 +1,5 @@
 import type { ColumnType } from "kysely";
+import type { AddressDetailName, ApiAnalyticsName, GeographyDetailName } from "../domain/analytics-setting.ts";
 
 /** PostgreSQL bigint: written as bigint or number, read as text. */
 type Int8 = ColumnType<string, bigint | number, bigint | number>;
@@ -30,10 +31,25 @@ interface ApiTable {
   readonly description: string;
   readonly openapi: string;
   readonly auto_approve: boolean;
+  readonly observe_routes: boolean;
+  readonly route_words: readonly string[];
+  readonly analytics: ApiAnalyticsName;
   readonly revision: Int8;
   readonly document_digest: Buffer;
   readonly contract_count: number;
   readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly updated_by: string;
+}
+
+interface AnalyticsSettingTable {
+  readonly org: string;
+  readonly environment: string;
+  readonly is_on: boolean;
+  readonly client_address: AddressDetailName;
+  readonly user_agent: boolean;
+  readonly geography: GeographyDetailName;
+  readonly route_words: readonly string[];
   readonly updated_at: Date;
   readonly updated_by: string;
 }
@@ -123,6 +139,30 @@ interface BindingTable {
   readonly page_key: Int8;
 }
 
+interface ObservedRouteTable {
+  readonly api_id: string;
+  readonly method: string;
+  readonly template: string;
+  readonly first_seen_at: Date;
+  readonly last_seen_on: Date;
+}
+
+interface CaptureTable {
+  readonly capture_id: string;
+  readonly org: string;
+  readonly api_id: string;
+  readonly environment: string;
+  readonly name: string;
+  readonly version: string;
+  readonly settings: Buffer;
+  readonly state: "running" | "ended" | "stopped";
+  readonly started_at: Date;
+  readonly started_by: string;
+  readonly ends_at: Date;
+  readonly over_at: Date | null;
+  readonly stopped_by: string;
+}
+
 interface FabricTable {
   readonly fabric_id: string;
   readonly org: string;
@@ -174,9 +214,10 @@ interface RequestTable {
 }
 
 export interface ApiManagerDatabase {
-  readonly incarnation: { readonly incarnation_id: string };
+  readonly incarnation: { readonly incarnation_id: string; readonly created_at: Date };
   readonly organisation: { readonly org: string; readonly edition: Int8 };
   readonly api: ApiTable;
+  readonly analytics_setting: AnalyticsSettingTable;
   readonly policy: PolicyTable;
   readonly policy_version: PolicyVersionTable;
   readonly asset: AssetTable;
@@ -185,6 +226,8 @@ export interface ApiManagerDatabase {
   readonly tier: TierTable;
   readonly contract: ContractTable;
   readonly binding: BindingTable;
+  readonly observed_route: ObservedRouteTable;
+  readonly capture: CaptureTable;
   readonly fabric: FabricTable;
   readonly tree: TreeTable;
   readonly fabric_object: FabricObjectTable;

@@ -1,8 +1,9 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import { sql, type Store } from "@drawbridge/store";
 import type { ResourceCondition } from "@drawbridge/contracts/apis/v1/configuration";
+import type { Selectable } from "kysely";
 import { policyBinding, type Sealer } from "../crypto/sealer.ts";
-import type { ApiManagerDatabase, ConditionJson } from "./database.ts";
+import type { ApiManagerDatabase, ConditionJson, PolicyTable } from "./database.ts";
 import { conditionFromJson } from "./read-document-parts.ts";
 import type { Save } from "./save.ts";
 
@@ -33,23 +34,6 @@ export type PolicyAction = "created" | "changed" | "removed";
 
 type Reader = Pick<Store<ApiManagerDatabase>, "db">["db"];
 
-interface Row {
-  readonly policy_id: string;
-  readonly environment: string;
-  readonly api_id: string | null;
-  readonly type: string;
-  readonly name: string;
-  readonly position: number;
-  readonly enabled: boolean;
-  readonly configuration: Buffer;
-  readonly kek_id: string;
-  readonly conditions: readonly ConditionJson[];
-  readonly assets: readonly Buffer[];
-  readonly version: string;
-  readonly updated_at: Date;
-  readonly updated_by: string;
-}
-
 /** In the order of enforcement. */
 export async function listPolicies(
   db: Reader,
@@ -57,7 +41,7 @@ export async function listPolicies(
   org: string,
   { environment, apiId }: OwnerRef,
 ): Promise<readonly PolicyView[]> {
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<Selectable<PolicyTable>>`
     SELECT * FROM policy WHERE org = ${org} AND environment = ${environment}
       AND ${apiId === undefined ? sql`api_id IS NULL` : sql`api_id = ${apiId}`}
     ORDER BY position, policy_id
@@ -78,7 +62,7 @@ export async function listPolicyVersions(
   },
 ): Promise<readonly { readonly policy: PolicyView; readonly action: PolicyAction }[]> {
   const { org, owner, name, before, limit } = asked;
-  const { rows } = await sql<Row & { action: PolicyAction }>`
+  const { rows } = await sql<Selectable<PolicyTable> & { action: PolicyAction }>`
     SELECT * FROM policy_version WHERE org = ${org} AND environment = ${owner.environment} AND name = ${name}
       AND ${owner.apiId === undefined ? sql`api_id IS NULL` : sql`api_id = ${owner.apiId}`}
       ${before ? sql`AND (policy_id, version) < (${before.policyId}, ${before.version})` : sql``}
@@ -91,7 +75,7 @@ export async function listPolicyVersions(
   }));
 }
 
-function policyOf(sealer: Sealer, row: Row, sealedAs: bigint = BigInt(row.version)): PolicyView {
+function policyOf(sealer: Sealer, row: Selectable<PolicyTable>, sealedAs: bigint = BigInt(row.version)): PolicyView {
   const plain = sealer.open({ kekId: row.kek_id, bytes: row.configuration }, policyBinding(row.policy_id, sealedAs));
   return {
     policyId: row.policy_id,

@@ -1,23 +1,12 @@
 import type { Policy, ResourceCondition, SlaTier } from "@drawbridge/contracts/apis/v1/configuration";
 import { sql } from "@drawbridge/store";
-import type { Transaction } from "kysely";
+import type { Selectable, Transaction } from "kysely";
 import { policyBinding, type Sealer } from "../crypto/sealer.ts";
-import type { ApiManagerDatabase, ConditionJson, LimitJson } from "./database.ts";
+import type { ApiManagerDatabase, ConditionJson, LimitJson, PolicyTable } from "./database.ts";
 import type { Save } from "./save.ts";
 
-interface PolicyRow {
-  readonly policy_id: string;
-  readonly environment: string;
-  readonly api_id: string | null;
-  readonly type: string;
-  readonly name: string;
-  readonly position: number;
-  readonly configuration: Buffer;
-  readonly kek_id: string;
-  readonly conditions: readonly ConditionJson[];
-  readonly assets: readonly Buffer[];
-  readonly version: string;
-}
+/** Whether it is enforced was asked; who saved it, and when, is not in a document. */
+type PolicyRow = Omit<Selectable<PolicyTable>, "org" | "enabled" | "updated_at" | "updated_by">;
 
 /** The policies in force of each of these APIs, by API: automated ones of its environment first, then its own. */
 export async function readPoliciesOf(

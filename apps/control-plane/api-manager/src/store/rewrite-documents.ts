@@ -1,3 +1,4 @@
+import { Capture } from "@drawbridge/contracts/apis/v1/capture";
 import {
   ApiDocument,
   ContractPage,
@@ -7,9 +8,12 @@ import {
 } from "@drawbridge/contracts/apis/v1/configuration";
 import { sql } from "@drawbridge/store";
 import type { ApiKey } from "../domain/api-key.ts";
+import { analyticsTold, type ApiAnalyticsName, defaultAnalytics } from "../domain/analytics-setting.ts";
 import { keysOfPage, pageCount, pageKey, pageOfKey } from "../domain/page.ts";
 import { documentBinding, type Sealer } from "../crypto/sealer.ts";
+import { analyticsToProto } from "../tree/analytics.ts";
 import { contractPageObject, documentObject, type TreeObject } from "../tree/objects.ts";
+import { type AnalyticsColumns, settingOf } from "./analytics-settings.ts";
 import { readContracts } from "./read-contracts.ts";
 import { readPoliciesOf, readTiersOf } from "./read-document-parts.ts";
 import type { Save } from "./save.ts";
@@ -28,6 +32,13 @@ interface DocumentRow {
   readonly name: string;
   readonly version: string;
   readonly revision: string;
+  readonly observe_routes: boolean;
+  readonly route_words: readonly string[];
+  readonly analytics: ApiAnalyticsName;
+  /** Of its environment; null: nobody set any. */
+  readonly analytics_setting: AnalyticsColumns | null;
+  /** Orders of captures that run, oldest first. */
+  readonly captures: readonly Buffer[];
   readonly document_digest: Buffer;
   readonly bytes: Buffer | null;
   readonly kek_id: string | null;
@@ -81,9 +92,13 @@ export async function rewriteDocuments(
   return keys;
 }
 
-async function readDocuments({ tx }: Scene, apiIds: readonly string[]): Promise<readonly DocumentRow[]> {
+async function readDocuments({ tx, now }: Scene, apiIds: readonly string[]): Promise<readonly DocumentRow[]> {
   const { rows } = await sql<DocumentRow>`
-    SELECT api.api_id, environment, name, version, revision, document_digest, bytes, kek_id
+    SELECT api.api_id, environment, name, version, revision, observe_routes, route_words, analytics, document_digest, bytes,
+      kek_id, (SELECT to_jsonb(analytics_setting) FROM analytics_setting WHERE analytics_setting.org = api.org
+        AND analytics_setting.environment = api.environment) AS analytics_setting,
+      ARRAY(SELECT settings FROM capture WHERE capture.api_id = api.api_id AND state = 'running' AND ends_at > ${now}
+        ORDER BY capture_id) AS captures
     FROM api LEFT JOIN api_object AS object ON object.api_id = api.api_id AND object.digest = api.document_digest
     WHERE api.api_id = ANY(${apiIds}::uuid[]) ORDER BY api.api_id
   `.execute(tx);
@@ -99,6 +114,8 @@ async function rewriteDocument(
 ): Promise<Written> {
   const before = documentOf(sealer, row);
   const { pages, digests, count } = await rewritePages(scene, row.api_id, before, change.clientIds);
+  const setting = row.analytics_setting ? settingOf(row.analytics_setting) : defaultAnalytics;
+  const told = analyticsTold(setting, row.analytics);
   const document: ApiDocument = {
     ...before,
     ...parts,
@@ -106,6 +123,9 @@ async function rewriteDocument(
     revision: parts && row.bytes ? before.revision + 1n : before.revision,
     contractPages: digests.map((digest) => Buffer.from(digest)),
     contractCount: count,
+    observeRoutes: row.observe_routes ? { words: [...row.route_words] } : undefined,
+    analytics: told && analyticsToProto(told),
+    captures: row.captures.map((order) => Capture.decode(order)),
   };
   const object = documentObject(document);
   const named = namedBy(document);
@@ -120,7 +140,16 @@ function documentOf(sealer: Sealer, row: DocumentRow): ApiDocument {
     return ApiDocument.decode(sealer.open({ kekId, bytes }, documentBinding(apiId, digest)));
   }
   const revision = BigInt(row.revision);
-  return { apiId, name, version, environment, revision, policies: [], tiers: [], contractPages: [], contractCount: 0 };
+  const nothing = {
+    policies: [],
+    tiers: [],
+    contractPages: [],
+    contractCount: 0,
+    observeRoutes: undefined,
+    analytics: undefined,
+    captures: [],
+  };
+  return { apiId, name, version, environment, revision, ...nothing };
 }
 
 /** Pages of the clients are read from the tables; another number of pages than before means all of them. */

@@ -3,6 +3,7 @@ import type { ApiKey } from "../domain/api-key.ts";
 import { apiPageText, keysOfPage, pageCount, pageKey, pageOfKey } from "../domain/page.ts";
 import { configurationPublished } from "../events/configuration-published.ts";
 import { indexPageObject, rootOf, type TreeObject } from "../tree/objects.ts";
+import { issuedAtIn, readIncarnation } from "./incarnation.ts";
 import type { Save } from "./save.ts";
 
 type Scene = Pick<Save, "tx" | "org" | "edition" | "now">;
@@ -65,11 +66,10 @@ export async function rewriteTree(scene: Scene, fabricId: string, change: TreeCh
   await sql`UPDATE tree SET superseded_at = ${now} WHERE fabric_id = ${fabricId} AND superseded_at IS NULL`.execute(tx);
   await tx.insertInto("tree").values({ fabric_id: fabricId, revision, edition }).execute();
   if (change.apis === "others" || change.keys === "all") await noteApis(scene, fabricId);
-  const { incarnation_id: incarnationId } = await tx
-    .selectFrom("incarnation")
-    .select("incarnation_id")
-    .executeTakeFirstOrThrow();
-  const root = rootOf({ fabricId, incarnationId, revision, issuedAt: now, indexPages: digests });
+  const incarnation = await readIncarnation(tx);
+  const { incarnationId } = incarnation;
+  const issuedAt = issuedAtIn(incarnation, now);
+  const root = rootOf({ fabricId, incarnationId, revision, issuedAt, indexPages: digests });
   await enqueueEvents(tx, [configurationPublished({ fabricId, root, at: now })]);
 }
 

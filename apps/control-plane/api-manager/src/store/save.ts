@@ -30,6 +30,8 @@ export interface Save {
 export interface Changes {
   /** Policies or tiers of an API changed, or it is new. */
   policies(apiId: string): void;
+  /** What a document says of its API besides policies, tiers and contracts changed. */
+  facts(apiId: string): void;
   /** A contract of an API came, went or changed. */
   contract(apiId: string, clientId: string): void;
   /** An API came into being or went, or fabrics are bound to others. */
@@ -105,6 +107,7 @@ export async function publishing<T>(
     ...scene,
     changed: {
       policies: (apiId) => void (change(apiId).hasNewPolicies = true),
+      facts: (apiId) => void change(apiId),
       contract: (apiId, clientId) => void change(apiId).clientIds.add(clientId),
       api: (key) => {
         isMembershipChanged = true;

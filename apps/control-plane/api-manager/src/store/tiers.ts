@@ -80,3 +80,30 @@ export async function applyTier(
     .execute();
   changed.policies(apiId);
 }
+
+/** Of an error's message: enough to find the others with `contract list`. */
+const namedContracts = 10;
+
+/**
+ * Contracts that have ended keep their record without it.
+ * @throws DrawbridgeError `TIER_IN_USE` (failed_precondition)
+ */
+export async function deleteTier({ tx, changed }: Save, apiId: string, tier: TierView): Promise<void> {
+  const { rows } = await sql<{ name: string; contract_id: string; state: string; total: string }>`
+    SELECT client.name, contract_id, state, count(*) OVER () AS total FROM contract JOIN client USING (client_id)
+    WHERE tier_id = ${tier.tierId} AND state IN ('requested', 'approved') ORDER BY contract_id LIMIT ${namedContracts}
+  `.execute(tx);
+  if (rows.length > 0) {
+    const more = Number(rows[0]?.total ?? 0) - rows.length;
+    const named = rows.map((row) => `${row.contract_id} of "${row.name}" (${row.state})`).join(", ");
+    throw new DrawbridgeError({
+      kind: "failed_precondition",
+      code: "TIER_IN_USE",
+      message: `contracts name this tier: ${named}${more > 0 ? ` and ${more} more` : ""}; give them another tier, or end them`,
+      details: { contracts: String(rows.length + more) },
+    });
+  }
+  await tx.updateTable("contract").set({ tier_id: null }).where("tier_id", "=", tier.tierId).execute();
+  await tx.deleteFrom("tier").where("tier_id", "=", tier.tierId).execute();
+  changed.policies(apiId);
+}
