@@ -1,11 +1,4 @@
-import {
-  hostPort,
-  listenAddress,
-  proxyProtocolFields,
-  serviceFields,
-  telemetryFields,
-  secretFile,
-} from "@drawbridge/config";
+import { hostPort, listenAddress, proxyProtocolFields, serviceFields, secretFile } from "@drawbridge/config";
 import { z } from "zod";
 
 /** One or more host:port, with commas between them. */
@@ -94,11 +87,3 @@ export const configSchema = z.object({
 });
 
 export type ActivationConfig = z.output<typeof configSchema>;
-
-/** Of the migrate job. */
-export const migrateConfigSchema = z.object({
-  ...telemetryFields(),
-  DATABASE_URL_FILE: secretFile().meta({
-    description: "file that holds the PostgreSQL URL of the role that owns the schema",
-  }),
-});

@@ -1,34 +1,20 @@
 import { randomBytes } from "node:crypto";
-import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { AuthorityServiceClient } from "@drawbridge/contracts/certs/v1/authority_service";
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { AgentServiceClient } from "@drawbridge/contracts/runtime/v1/agent_service";
 import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
 import { isDrawbridgeError } from "@drawbridge/errors";
-import {
-  createHeadStart,
-  createHealth,
-  createLoop,
-  type Clock,
-  type Component,
-  type Health,
-  type IdSource,
-  type Random,
-} from "@drawbridge/lifecycle";
+import { createHeadStart, createLoop } from "@drawbridge/lifecycle";
 import { parseCertificate, spkiPin } from "@drawbridge/pki";
 import {
   createConfirmFabricDeletion,
   createGrpcClient,
   createGrpcServer,
-  createOpsServer,
-  createRevocationList,
-  createServiceIdentity,
   type ListenAddress,
   listening,
-  observeIdentity,
 } from "@drawbridge/rpc";
+import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
-import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createAgentStandings } from "./clients/agent-standings.ts";
 import { createCertificateHistory } from "./clients/certificate-history.ts";
 import { createFabricCertificates } from "./clients/fabric-certificates.ts";
@@ -56,40 +42,17 @@ import { createRedemptions } from "./store/redemptions.ts";
 import { createRevocationDuties } from "./store/revocation-duties.ts";
 import { createTokenRepository } from "./store/token-repository.ts";
 
-export interface ActivationDeps {
-  readonly config: ActivationConfig;
-  readonly logger: Logger;
-  readonly telemetry: Telemetry;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ids: IdSource;
-}
-
-export interface ActivationService {
-  /** In start order; stop runs it backwards. */
-  readonly components: readonly Component[];
-  readonly health: Health;
+export interface ActivationService extends Service {
   /** Where it listens; after the start. */
   addresses(): { readonly fabric: ListenAddress; readonly internal: ListenAddress };
 }
 
-export function createActivationService(deps: ActivationDeps): ActivationService {
+export function createActivationService(deps: ServiceDeps<ActivationConfig>): ActivationService {
   const { config, logger, telemetry, clock, random, ids } = deps;
   const { metrics } = telemetry;
-  const health = createHealth();
   // outbound
-  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
-  const identity = createServiceIdentity({
-    dir: config.IDENTITY_DIR,
-    trustDomain: config.TRUST_DOMAIN,
-    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
-    replica: config.REPLICA,
-    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
-    clock,
-    random,
-    logger,
-    ids,
-  });
+  const foundations = createFoundations(deps, { name: "activation" });
+  const { health, ops, identity, bus, peer } = foundations;
   const store = openStore<ActivationDatabase>({
     url: config.DATABASE_URL_FILE,
     schema: "activation",
@@ -97,16 +60,6 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     clock,
     random,
   });
-  const bus = connectBus({
-    url: config.NATS_URL,
-    credentials: config.NATS_CREDENTIALS_FILE,
-    name: config.REPLICA,
-    service: "activation",
-    logger,
-    clock,
-    random,
-  });
-  const peer = { identity: identity.holder, logger, clock, random };
   const toCertAuthority = { ...peer, address: config.CERT_AUTHORITY_ADDRESS, expectedServer: "/cp/cert-authority" };
   const toRuntimeManager = { ...peer, address: config.RUNTIME_MANAGER_ADDRESS, expectedServer: "/cp/runtime-manager" };
   const certAuthority = createGrpcClient(CertificateAuthorityServiceClient, toCertAuthority);
@@ -172,14 +125,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
     newSecret: () => randomBytes(32),
   });
   const startOfBus = createHeadStart(bus);
-  const refusals = createRevocationList({
-    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
-    news: createRevocationNews(bus),
-    clock,
-    random,
-    logger,
-    metrics,
-  });
+  const refusals = followRevocations(deps, foundations);
   // inbound
   const limits = {
     perAddressPerSecond: config.ACTIVATIONS_PER_SECOND_PER_ADDRESS,
@@ -216,7 +162,7 @@ export function createActivationService(deps: ActivationDeps): ActivationService
       succession: createActivationLimiter(limits, clock, "recovery"),
     },
   });
-  const common = { identity: identity.holder, logger, metrics, health, clock, ids };
+  const common = { ...foundations.listener, health };
   const fabricServer = createGrpcServer({
     ...common,
     name: "fabric",
@@ -254,10 +200,6 @@ export function createActivationService(deps: ActivationDeps): ActivationService
   });
   const inboxCleaner = createInboxCleaner({ store, clock, logger });
 
-  observeIdentity(metrics, identity.holder);
-  health.register("identity", identity.health);
-  health.register("revocations", refusals.health);
-  health.register("revocation list age", refusals.freshness, "degraded");
   health.register("database", store.health);
   health.register("listeners", listening(fabricServer, internalServer));
   health.register("bus", bus.health, "degraded");

@@ -77,13 +77,6 @@ export const configSchema = z
 
 export type CertAuthorityConfig = z.output<typeof configSchema>;
 
-/** Of the migrate job. */
-export const migrateConfigSchema = z.object({
-  LOG_LEVEL,
-  LOG_FORMAT,
-  DATABASE_URL_FILE: service.DATABASE_URL_FILE,
-});
-
 /** Of the rewrap job. */
 export const rewrapConfigSchema = z.object({
   LOG_LEVEL,

@@ -1,28 +1,17 @@
 import { join } from "node:path";
-import { connectBus, createRevocationNews } from "@drawbridge/bus";
+import { createRevocationNews } from "@drawbridge/bus";
 import { FabricExistenceServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_existence_service";
-import {
-  createHealth,
-  type Clock,
-  type Component,
-  type Health,
-  type IdSource,
-  type Random,
-} from "@drawbridge/lifecycle";
 import { parseKeyEncryptionKeys } from "@drawbridge/pki";
 import {
   createConfirmFabricDeletion,
   createGrpcClient,
   createGrpcServer,
   createHttpServer,
-  createOpsServer,
   createRevocationList,
-  createServiceIdentity,
   listening,
-  observeIdentity,
 } from "@drawbridge/rpc";
+import { createFoundations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { createInboxCleaner, createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
-import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { wireAuthority } from "./ca/wire-authority.ts";
 import type { CertAuthorityConfig } from "./config.ts";
 import { createFabricDeletedConsumer } from "./consumers/fabric-deleted.ts";
@@ -47,31 +36,21 @@ import { createMirrorRepository } from "./store/mirror-repository.ts";
 import { isRecorded } from "./store/record-certificates.ts";
 import type { CertAuthorityDb } from "./store/schema.ts";
 
-export interface CertAuthorityDeps {
-  readonly config: CertAuthorityConfig;
-  readonly logger: Logger;
-  readonly telemetry: Telemetry;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ids: IdSource;
-}
-
-export interface CertAuthorityService {
-  readonly components: readonly Component[];
-  readonly health: Health;
+export interface CertAuthorityService extends Service {
   /** Where it listens; after the start. */
   addresses(): { readonly internal: ListenAddress; readonly public: ListenAddress };
 }
 
 type ListenAddress = CertAuthorityConfig["INTERNAL_LISTEN"];
 
-export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthorityService {
+export function createCertAuthorityService(deps: ServiceDeps<CertAuthorityConfig>): CertAuthorityService {
   const { config, logger, telemetry, clock, random, ids } = deps;
   const { metrics } = telemetry;
-  const health = createHealth();
   const keks = parseKeyEncryptionKeys(config.KEY_ENCRYPTION_KEY_FILE.reveal());
 
   // outbound
+  const foundations = createFoundations(deps, { name: "cert-authority" });
+  const { health, ops, identity, bus, peer } = foundations;
   const store = openStore<CertAuthorityDb>({
     url: config.DATABASE_URL_FILE,
     schema: "cert_authority",
@@ -79,33 +58,10 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     clock,
     random,
   });
-  const bus = connectBus({
-    url: config.NATS_URL,
-    credentials: config.NATS_CREDENTIALS_FILE,
-    name: config.REPLICA,
-    service: "cert-authority",
-    logger,
-    clock,
-    random,
-  });
-  const identity = createServiceIdentity({
-    dir: config.IDENTITY_DIR,
-    trustDomain: config.TRUST_DOMAIN,
-    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
-    replica: config.REPLICA,
-    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
-    clock,
-    random,
-    ids,
-    logger,
-  });
   const runtimeManager = createGrpcClient(FabricExistenceServiceClient, {
     address: config.RUNTIME_MANAGER_ADDRESS,
-    identity: identity.holder,
     expectedServer: "/cp/runtime-manager",
-    logger,
-    clock,
-    random,
+    ...peer,
   });
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, random, logger });
   const certificates = createCertificateRepository(store);
@@ -255,16 +211,13 @@ export function createCertAuthorityService(deps: CertAuthorityDeps): CertAuthori
     clock,
   });
   const inboxCleaner = createInboxCleaner({ store, clock, logger });
-  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
   gaugeExpiry(metrics, "issuing_ca", () =>
     authority.isLoaded() ? authority.get().issuingFor("fabric").notAfter : undefined,
   );
   gaugeExpiry(metrics, "root_ca", () => (authority.isLoaded() ? authority.get().rootNotAfter : undefined));
-  observeIdentity(metrics, identity.holder);
   for (const [name, check] of Object.entries({
     database: store.health,
-    identity: identity.health,
     authority: authority.health,
   })) {
     health.register(name, check);

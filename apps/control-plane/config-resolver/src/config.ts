@@ -60,14 +60,6 @@ export const configSchema = z.object({
 
 export type ConfigResolverConfig = z.output<typeof configSchema>;
 
-/** Of the migrate job. */
-export const migrateConfigSchema = z.object({
-  ...telemetryFields(),
-  DATABASE_URL_FILE: secretFile().meta({
-    description: "file that holds the PostgreSQL URL of the role that owns the schema",
-  }),
-});
-
 /** Of the rewrap job. */
 export const rewrapConfigSchema = z.object({
   ...telemetryFields(),

@@ -1,14 +1,3 @@
-import { fileURLToPath } from "node:url";
-import { loadConfigOrExit } from "@drawbridge/config";
-import { runMigrations } from "@drawbridge/store";
-import { createLogger } from "@drawbridge/telemetry";
-import { migrateConfigSchema } from "./config.ts";
+import { migrateService } from "@drawbridge/service";
 
-const config = loadConfigOrExit({ program: "config-resolver-migrate", schema: migrateConfigSchema, env: process.env });
-const logger = createLogger({ service: "config-resolver", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
-await runMigrations({
-  url: config.DATABASE_URL_FILE,
-  schema: "config_resolver",
-  directory: fileURLToPath(new URL("../migrations", import.meta.url)),
-  logger,
-});
+await migrateService("config-resolver", { migrations: new URL("../migrations", import.meta.url), env: process.env });

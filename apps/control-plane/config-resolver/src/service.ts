@@ -1,29 +1,10 @@
-import { connectBus, createRevocationNews } from "@drawbridge/bus";
 import { ArtefactReferenceServiceClient } from "@drawbridge/contracts/runtime/v1/artefact_reference_service";
 import { EntitlementServiceClient } from "@drawbridge/contracts/runtime/v1/app_service";
-import {
-  createHeadStart,
-  type Clock,
-  type Component,
-  type Health,
-  type IdSource,
-  type Random,
-} from "@drawbridge/lifecycle";
-import {
-  createGrpcClient,
-  createGrpcServer,
-  createHttpServer,
-  createOpsServer,
-  createRevocationList,
-  createServiceIdentity,
-  observeIdentity,
-  type GrpcServer,
-  type HttpServer,
-  listening,
-} from "@drawbridge/rpc";
+import { createHeadStart } from "@drawbridge/lifecycle";
+import { createGrpcClient, createGrpcServer, createHttpServer, listening } from "@drawbridge/rpc";
 import { parseKeyEncryptionKeys } from "@drawbridge/pki";
+import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { createOutboxMetrics, createOutboxRelay, openStore } from "@drawbridge/store";
-import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createFileBlobStore } from "./blobs/file-blob-store.ts";
 import { createReferenceQuestion } from "./clients/artefact-references.ts";
 import { createEntitlementQuestion } from "./clients/entitlement-client.ts";
@@ -46,66 +27,21 @@ import { createDigestKey } from "./store/digest-key.ts";
 import { createGarbageRepository } from "./store/garbage-repository.ts";
 import { createRefusalAudit } from "./store/refusal-audit.ts";
 
-export interface ConfigResolverDeps {
-  readonly config: ConfigResolverConfig;
-  readonly logger: Logger;
-  readonly telemetry: Telemetry;
-  readonly health: Health;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ids: IdSource;
-}
-
-export interface ConfigResolverService {
-  /** In start order; stop runs it backwards. */
-  readonly components: readonly Component[];
-  readonly fabricServer: HttpServer;
-  readonly uploadServer: HttpServer;
-  readonly internalServer: GrpcServer;
-}
-
 const hourMs = 3_600_000;
 /** A configuration of 1 MiB and what is around it; the rule itself is checked behind it, with a better message. */
 const maxMessageBytes = 8 * 1024 * 1024;
 
-export function createConfigResolverService(deps: ConfigResolverDeps): ConfigResolverService {
-  const { config, logger, telemetry, health, clock, random, ids } = deps;
+export function createConfigResolverService(deps: ServiceDeps<ConfigResolverConfig>): Service {
+  const { config, logger, telemetry, clock, random } = deps;
   const { metrics } = telemetry;
   const idleMs = config.UPLOAD_IDLE_SECONDS * 1_000;
   // outbound
-  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
-  const identity = createServiceIdentity({
-    dir: config.IDENTITY_DIR,
-    trustDomain: config.TRUST_DOMAIN,
-    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
-    replica: config.REPLICA,
-    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
-    clock,
-    random,
-    logger,
-    ids,
-  });
+  const foundations = createFoundations(deps, { name: "config-resolver" });
+  const { health, ops, identity, bus, peer } = foundations;
   const url = config.DATABASE_URL_FILE;
   const store = openStore<ConfigResolverDatabase>({ url, schema: "config_resolver", logger, clock, random });
-  const bus = connectBus({
-    url: config.NATS_URL,
-    credentials: config.NATS_CREDENTIALS_FILE,
-    name: config.REPLICA,
-    service: "config-resolver",
-    logger,
-    clock,
-    random,
-  });
-  const peer = { identity: identity.holder, logger, clock, random };
   const startOfBus = createHeadStart(bus);
-  const revocations = createRevocationList({
-    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
-    news: createRevocationNews(bus),
-    clock,
-    random,
-    logger,
-    metrics,
-  });
+  const revocations = followRevocations(deps, foundations);
   const runtimeManager = {
     ...peer,
     address: config.RUNTIME_MANAGER_ADDRESS,
@@ -140,8 +76,7 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
   });
   const entitlement = createEntitlement({ ask: createEntitlementQuestion(entitlements.call), clock });
   // inbound
-  const mutualTls = { identity: identity.holder, clientCertificate: "required" as const, revocations };
-  const common = { ...mutualTls, logger, metrics, clock, ids };
+  const common = { ...foundations.listener, clientCertificate: "required" as const, revocations };
   const fabricServer = createHttpServer({
     ...common,
     name: "fabric",
@@ -180,15 +115,12 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
     logger,
   });
 
-  observeIdentity(metrics, identity.holder);
-  health.register("identity", identity.health);
   health.register("database", store.health);
-  health.register("revocations", revocations.health);
-  health.register("revocation list age", revocations.freshness, "degraded");
   health.register("listeners", listening(fabricServer, uploadServer, internalServer));
   health.register("bus", bus.health, "degraded");
   return {
     components: [
+      telemetry,
       ops,
       startOfBus.begin,
       identity,
@@ -208,8 +140,6 @@ export function createConfigResolverService(deps: ConfigResolverDeps): ConfigRes
       startOfBus.rest,
       outbox,
     ],
-    fabricServer,
-    uploadServer,
-    internalServer,
+    health,
   };
 }

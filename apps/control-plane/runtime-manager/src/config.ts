@@ -1,11 +1,4 @@
-import {
-  hostPort,
-  listenAddress,
-  proxyProtocolFields,
-  secretFile,
-  serviceFields,
-  telemetryFields,
-} from "@drawbridge/config";
+import { hostPort, listenAddress, proxyProtocolFields, serviceFields } from "@drawbridge/config";
 import { z } from "zod";
 import { defaultTunnelSettings } from "./tunnel/settings.ts";
 
@@ -69,6 +62,12 @@ export const configSchema = z
       .url({ protocol: /^https$/ })
       .optional()
       .meta({ description: "base URL of monitoring-ingest as agents reach it" }),
+    PUBLIC_ANALYTICS_URL: z
+      .url({ protocol: /^https$/ })
+      .optional()
+      .meta({
+        description: "base URL of analytics-ingest as gateways reach it; without it no gateway reports requests",
+      }),
     CLOCK_SKEW_WARN_SECONDS: z.coerce
       .number()
       .int()
@@ -120,11 +119,3 @@ export const configSchema = z
   });
 
 export type RuntimeManagerConfig = z.output<typeof configSchema>;
-
-/** Of the migrate job. */
-export const migrateConfigSchema = z.object({
-  ...telemetryFields(),
-  DATABASE_URL_FILE: secretFile().meta({
-    description: "file that holds the PostgreSQL URL of the role that owns the schema",
-  }),
-});

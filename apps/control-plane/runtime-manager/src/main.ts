@@ -1,24 +1,5 @@
-import { loadConfigOrExit } from "@drawbridge/config";
-import { cryptoRandom, runUntilSignal, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
-import { createLogger, startTelemetry } from "@drawbridge/telemetry";
+import { runService } from "@drawbridge/service";
 import { configSchema } from "./config.ts";
 import { createRuntimeManagerService } from "./service.ts";
 
-const config = loadConfigOrExit({ program: "runtime-manager", schema: configSchema, env: process.env });
-const logger = createLogger({ service: "runtime-manager", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
-const telemetry = startTelemetry({
-  service: "runtime-manager",
-  replica: config.REPLICA,
-  otlpEndpoint: config.OTLP_ENDPOINT,
-  traceFile: config.TRACE_FILE,
-  logger,
-});
-const { components, health } = createRuntimeManagerService({
-  config,
-  logger,
-  telemetry,
-  clock: systemClock,
-  random: cryptoRandom,
-  ids: uuidV7Ids,
-});
-process.exit(await runUntilSignal(components, { logger, health }));
+await runService({ name: "runtime-manager", configSchema, env: process.env, create: createRuntimeManagerService });

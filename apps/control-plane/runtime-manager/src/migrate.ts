@@ -1,14 +1,3 @@
-import { fileURLToPath } from "node:url";
-import { loadConfigOrExit } from "@drawbridge/config";
-import { runMigrations } from "@drawbridge/store";
-import { createLogger } from "@drawbridge/telemetry";
-import { migrateConfigSchema } from "./config.ts";
+import { migrateService } from "@drawbridge/service";
 
-const config = loadConfigOrExit({ program: "runtime-manager-migrate", schema: migrateConfigSchema, env: process.env });
-const logger = createLogger({ service: "runtime-manager", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
-await runMigrations({
-  url: config.DATABASE_URL_FILE,
-  schema: "runtime_manager",
-  directory: fileURLToPath(new URL("../migrations", import.meta.url)),
-  logger,
-});
+await migrateService("runtime-manager", { migrations: new URL("../migrations", import.meta.url), env: process.env });

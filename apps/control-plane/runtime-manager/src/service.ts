@@ -1,23 +1,10 @@
-import { createRevocationNews } from "@drawbridge/bus";
-import {
-  createHealth,
-  type Clock,
-  type Component,
-  type Health,
-  type IdSource,
-  type Random,
-} from "@drawbridge/lifecycle";
-import {
-  createGrpcServer,
-  createOpsServer,
-  createRevocationList,
-  type ListenAddress,
-  listening,
-  observeIdentity,
-} from "@drawbridge/rpc";
+import type { Component } from "@drawbridge/lifecycle";
+import { createGrpcServer, type ListenAddress, listening } from "@drawbridge/rpc";
+import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { createOutboxMetrics, createOutboxRelay } from "@drawbridge/store";
-import type { Logger, Telemetry } from "@drawbridge/telemetry";
+import { createGrantAccess } from "./analytics/grant-access.ts";
 import { createConfigurationMarks } from "./api-configuration/configuration-marks.ts";
+import { createPassRoutes } from "./api-configuration/pass-routes.ts";
 import { createServeConfiguration } from "./api-configuration/serve-configuration.ts";
 import { createBackground } from "./background.ts";
 import type { RuntimeManagerConfig } from "./config.ts";
@@ -72,32 +59,21 @@ import { createTellRevoked } from "./tunnel/tell-revoked.ts";
 import { createTrustBundleKeeper } from "./tunnel/trust-bundle-keeper.ts";
 import { createTunnelRpc } from "./tunnel/tunnel-rpc.ts";
 
-export interface RuntimeManagerDeps {
-  readonly config: RuntimeManagerConfig;
-  readonly logger: Logger;
-  readonly telemetry: Telemetry;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ids: IdSource;
-}
-
-export interface RuntimeManagerService {
-  /** In start order; stopped backwards, so the tunnels drain first and the store closes last. */
-  readonly components: readonly Component[];
-  readonly health: Health;
+export interface RuntimeManagerService extends Service {
   /** Where it listens; after start. */
   addresses(): { readonly fabric: ListenAddress; readonly internal: ListenAddress };
 }
 
-export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeManagerService {
+export function createRuntimeManagerService(deps: ServiceDeps<RuntimeManagerConfig>): RuntimeManagerService {
   const { config, logger, clock, random, ids } = deps;
   const { metrics } = deps.telemetry;
-  const health = createHealth();
   const settings = tunnelSettings(config);
   const { replica } = settings;
 
   // outbound
-  const { identity, store, bus, certificateAuthority, apiManager, ...clients } = createOutbound(deps);
+  const foundations = createFoundations(deps, { name: "runtime-manager" });
+  const { health, ops, identity, bus } = foundations;
+  const { store, certificateAuthority, apiManager, ...clients } = createOutbound(deps, foundations);
   const outbox = createOutboxRelay({ store, publish: (event) => bus.publishEvent(event), clock, logger, random });
   const fabrics = createFabricRepository(store);
   const apps = createAppRepository(store);
@@ -194,20 +170,13 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   });
   metrics.gauge("tunnels", { description: "tunnels held by this replica" }, () => registry.size);
 
-  const refusals = createRevocationList({
-    source: { address: config.CERT_AUTHORITY_ADDRESS, identity: identity.holder },
-    news: createRevocationNews(bus),
-    clock,
-    random,
-    logger,
-    metrics,
-  });
+  const refusals = followRevocations(deps, foundations);
   // inbound
   const fabricServer = createGrpcServer({
     name: "fabric",
     listen: config.FABRIC_LISTEN,
     proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
-    identity: identity.holder,
+    ...foundations.listener,
     clientCertificate: "required",
     revocations: refusals,
     onRevoked: createTellRevoked({ registry, refusals }),
@@ -219,6 +188,14 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
         snapshots,
         access: snapshotRows,
         configuration: createServeConfiguration(apiManager),
+        routes: createPassRoutes({ apiManager, clock }),
+        grantAnalyticsAccess: createGrantAccess({
+          url: config.PUBLIC_ANALYTICS_URL,
+          fabrics,
+          identity: identity.holder,
+          clock,
+          ids,
+        }),
       }),
     ],
     admission: {
@@ -229,11 +206,7 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     },
     onConnection: (connection) => connections.add(connection),
     maxSentMessageBytes: largestSnapshotBytes,
-    logger,
-    metrics,
     health,
-    clock,
-    ids,
   });
   const streamLogs = createStreamLogs({ apps, fabrics, streams: logStreams, owners, bus, replica, ids });
   const commands = createCommandRunner(store);
@@ -325,10 +298,6 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
     logger,
   });
 
-  observeIdentity(metrics, identity.holder);
-  health.register("identity", identity.health);
-  health.register("revocations", refusals.health);
-  health.register("revocation list age", refusals.freshness, "degraded");
   health.register("database", store.health);
   health.register("listeners", listening(fabricServer, internalServer));
   health.register("bus", bus.health, "degraded");
@@ -337,9 +306,10 @@ export function createRuntimeManagerService(deps: RuntimeManagerDeps): RuntimeMa
   return {
     health,
     addresses: () => ({ fabric: fabricServer.address(), internal: internalServer.address() }),
+    // Stopped backwards: the tunnels drain first and the store closes last.
     components: [
       deps.telemetry,
-      createOpsServer({ listen: config.OPS_LISTEN, health, telemetry: deps.telemetry, logger }),
+      ops,
       identity,
       store,
       releaseEarlierTunnels(() => sessions.releaseAll(replica)),

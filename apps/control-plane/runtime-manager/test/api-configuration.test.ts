@@ -149,6 +149,22 @@ test("an agent fetches root and objects of its own fabric, within bounds", async
   }
 });
 
+test("observed routes are told to api-manager under the fabric of the agent's certificate, within bounds (MGT 6)", async () => {
+  const fabric = await aFabric(world, one);
+  await using agent = await fabric.connect(one, { epoch: 1n });
+  await agent.next("welcome");
+  const route = { method: "GET", template: "/orders/{}" };
+  const routes = { environment: "prod", name: "orders", version: "v1", routes: [route] };
+  await agent.reportRoutes([routes]);
+  expect(apiManager.routeReports).toEqual([{ fabricId: fabric.fabricId, apis: [routes] }]);
+  const invalid = { code: "ROUTES_INVALID" };
+  await expect(agent.reportRoutes([])).rejects.toMatchObject(invalid);
+  await expect(agent.reportRoutes(Array.from({ length: 101 }, () => routes))).rejects.toMatchObject(invalid);
+  const tooMany = { ...routes, routes: Array.from({ length: 201 }, () => route) };
+  await expect(agent.reportRoutes([tooMany])).rejects.toMatchObject(invalid);
+  expect(apiManager.routeReports).toHaveLength(1);
+});
+
 test("one fabric has no more than four requests for its configuration under way", async () => {
   const fabric = await aFabric(world, one);
   apiManager.publish(fabric.fabricId, 1n);
@@ -258,15 +274,15 @@ test("gates that an agent reports are stored with its status and given out, with
   await agent.report({ apps: [aStatus(appId, { gates: [gate] })] });
   const read = async () => (await one.apps.getApp({ app: addressOf("gated-1") })).app?.status?.gates;
   expect(await read()).toEqual([gate]);
-  const many = Array.from({ length: 300 }, () => ({
+  const many = Array.from({ length: 1_700 }, (_, index) => ({
     ...gate,
-    message: "x\0".repeat(1_100),
+    message: index === 0 ? "x\0".repeat(1_100) : "",
     since: undefined,
     desiredRevision: 2n ** 64n - 1n,
   }));
   await agent.report({ apps: [aStatus(appId, { gates: many })] });
   const kept = await read();
-  expect(kept).toHaveLength(200);
+  expect(kept).toHaveLength(1_600);
   expect(kept?.[0]).toMatchObject({ desiredRevision: 2n ** 63n - 1n, since: expect.any(Date) });
   expect(kept?.[0]?.message.length).toBeLessThanOrEqual(2_000);
   await agent.report({ apps: [aStatus(appId)] });

@@ -353,6 +353,7 @@ export function aDeploy(
     configuration: undefined,
     replicas: undefined,
     publicPort: undefined,
+    routes: undefined,
     strategy: undefined,
     requestedBy: "alice",
     ...rest,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { ConfigurationServiceService } from "@drawbridge/contracts/apis/v1/configuration_service";
+import { RouteServiceService, type ReportRoutesRequest } from "@drawbridge/contracts/apis/v1/route_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { IdentityHolder, loadIdentityDir } from "@drawbridge/pki";
 import { createGrpcServer, defineGrpcService } from "@drawbridge/rpc";
@@ -22,6 +23,8 @@ export interface ScriptedApiManager extends AsyncDisposable {
   publish(fabricId: string, revision: bigint): Published;
   /** Keep an object; answers with its digest. */
   store(bytes: Buffer): Buffer;
+  /** Observed routes, as they were told. */
+  readonly routeReports: readonly ReportRoutesRequest[];
   /** Answers take until this has resolved. */
   slow: Promise<void>;
 }
@@ -30,6 +33,7 @@ export async function startScriptedApiManager(identitiesDir: string): Promise<Sc
   const published = new Map<string, Published>();
   const objects = new Map<string, Buffer>();
   const asked: string[] = [];
+  const routeReports: ReportRoutesRequest[] = [];
   const identity = new IdentityHolder(await loadIdentityDir(join(identitiesDir, "api-manager"), new Date()));
   const server = createGrpcServer({
     name: "api-manager",
@@ -58,11 +62,22 @@ export async function startScriptedApiManager(identitiesDir: string): Promise<Sc
           }),
         },
       }),
+      defineGrpcService(RouteServiceService, {
+        allow: { reportRoutes: [{ service: "runtime-manager" }], listRoutes: [] },
+        handlers: {
+          reportRoutes: async (report) => {
+            routeReports.push(report);
+            return { kept: 0, leftOut: 0 };
+          },
+          listRoutes: () => Promise.reject(new Error("not asked for")),
+        },
+      }),
     ],
   });
   const script: ScriptedApiManager = {
     address: "",
     asked,
+    routeReports,
     publish: (fabricId, revision) => {
       const rootJws = `root ${revision} of ${fabricId}`;
       const root = { revision, rootJws, digest: `sha256:${sha256(Buffer.from(rootJws)).toString("hex")}` };

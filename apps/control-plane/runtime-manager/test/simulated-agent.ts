@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
 import { verifyJws, IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import { Snapshot, type AppStatus } from "@drawbridge/contracts/runtime/v1/app";
 import {
   TunnelServiceClient,
   type ConnectRequest,
   type ConnectResponse,
+  type GetAnalyticsAccessResponse,
   type GetApiConfigurationResponse,
   type GetApiObjectsResponse,
   type Heartbeat,
@@ -40,6 +42,8 @@ export interface SimulatedAgent extends AsyncDisposable {
   ): Promise<{ readonly notModified: boolean; readonly digest: string; readonly snapshot: Snapshot }>;
   fetchConfiguration(haveDigest?: string): Promise<GetApiConfigurationResponse>;
   fetchObjects(digests: readonly Buffer[]): Promise<GetApiObjectsResponse>;
+  reportRoutes(apis: readonly ApiRoutes[]): Promise<void>;
+  getAnalyticsAccess(): Promise<GetAnalyticsAccessResponse>;
   /** Resolves with the error of the stream, undefined for an orderly end. */
   readonly ended: Promise<unknown>;
   /** Cut the connection without a word. */
@@ -143,6 +147,8 @@ export async function openTunnel({ address, identity, epoch, hello }: AgentOptio
     },
     fetchConfiguration: (haveDigest = "") => client.call.getApiConfiguration({ haveDigest }),
     fetchObjects: (digests) => client.call.getApiObjects({ digests: [...digests] }),
+    reportRoutes: async (apis) => void (await client.call.reportRoutes({ apis: [...apis] })),
+    getAnalyticsAccess: () => client.call.getAnalyticsAccess({}),
     cut: async () => {
       stream.cancel();
       await client.stop(AbortSignal.abort());

@@ -16,6 +16,8 @@ import type { LoadedAuthority } from "./authority.ts";
 /** Every service of the control plane: each gets an identity at the bootstrap. */
 export const controlPlaneServices = [
   "activation",
+  "alerting",
+  "analytics-ingest",
   "api-manager",
   "cert-authority",
   "config-resolver",

@@ -1,6 +1,7 @@
 import { createReadStream, type ReadStream } from "node:fs";
 import { constants, mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { syncFolder } from "@drawbridge/durable-files";
 import type { Component } from "@drawbridge/lifecycle";
 import { hexOf, type ArtefactDigest } from "../domain/artefact-digest.ts";
 import type { BlobUsage, BundleBlobs } from "../domain/bundle-blobs.ts";
@@ -229,14 +230,5 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number)
   for (let written = 0; written < chunk.byteLength;) {
     const { bytesWritten } = await handle.write(chunk, written, chunk.byteLength - written, position + written);
     written += bytesWritten;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

@@ -1,4 +1,6 @@
 import type { ConfigurationServiceService } from "@drawbridge/contracts/apis/v1/configuration_service";
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
+import type { RouteServiceService } from "@drawbridge/contracts/apis/v1/route_service";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import type { GrpcClient } from "@drawbridge/rpc";
 import type { FabricId } from "../domain/ids.ts";
@@ -25,9 +27,15 @@ export interface ApiManager {
   root(fabricId: FabricId, haveDigest: string): Promise<ApiConfigurationRoot | undefined>;
   /** @throws DrawbridgeError `API_CONFIGURATION_NOT_READY` (unavailable) | `API_OBJECT_UNKNOWN` (not_found) */
   objects(fabricId: FabricId, digests: readonly Buffer[]): Promise<readonly Buffer[]>;
+  /**
+   * Routes that the fabric's gateways observed.
+   * @throws DrawbridgeError `API_CONFIGURATION_NOT_READY` (unavailable) | `ROUTES_INVALID` (invalid_argument)
+   */
+  reportRoutes(fabricId: FabricId, apis: readonly ApiRoutes[]): Promise<void>;
 }
 
-type Calls = Pick<GrpcClient<typeof ConfigurationServiceService>["call"], "getRoot" | "getObjects">;
+type Calls = Pick<GrpcClient<typeof ConfigurationServiceService>["call"], "getRoot" | "getObjects"> &
+  Pick<GrpcClient<typeof RouteServiceService>["call"], "reportRoutes">;
 
 /** No second try here: who asks comes again by himself, and "never published" is an answer. */
 const patience = { timeoutMs: 5_000 } as const;
@@ -53,6 +61,14 @@ export function createApiManager(calls: Calls | undefined): ApiManager {
         return (await calls.getObjects({ fabricId, digests: [...digests] }, patience)).objects;
       } catch (error) {
         throw isDrawbridgeError(error, "API_OBJECT_UNKNOWN") ? error : notReady(error);
+      }
+    },
+    reportRoutes: async (fabricId, apis) => {
+      if (!calls) throw notReady(undefined);
+      try {
+        await calls.reportRoutes({ fabricId, apis: [...apis] }, patience);
+      } catch (error) {
+        throw isDrawbridgeError(error, "ROUTES_INVALID") ? error : notReady(error);
       }
     },
   };

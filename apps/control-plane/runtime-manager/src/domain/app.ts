@@ -1,3 +1,4 @@
+import type { AppRoute } from "./app-route.ts";
 import type { GatekeeperValues } from "./gatekeeper.ts";
 import type { AppId, FabricId } from "./ids.ts";
 
@@ -39,6 +40,8 @@ export interface AppWish {
   readonly configuration: ArtefactRef | undefined;
   /** 0 lets the agent choose. */
   readonly publicPort: number;
+  /** On the ports that apps share. */
+  readonly routes: readonly AppRoute[];
   readonly strategy: RolloutStrategy;
 }
 

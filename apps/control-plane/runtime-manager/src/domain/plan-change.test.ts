@@ -40,6 +40,7 @@ function aDeploy(letter: string, change: Partial<DeployInput> = {}): DeployInput
     manifestJson: "{}",
     replicas: undefined,
     publicPort: undefined,
+    routes: undefined,
     strategy: undefined,
     gatekeeper: undefined,
     ...change,

@@ -8,6 +8,7 @@ import {
   type RolloutStrategy,
 } from "./app.ts";
 import type { AppWish } from "./app.ts";
+import { assertRoutes, type AppRoute } from "./app-route.ts";
 import { assertGatekeeper, type GatekeeperValues } from "./gatekeeper.ts";
 import { assertPublicPort, assertReplicas, assertStrategy, limits } from "./limits.ts";
 import type { AppId, FabricId } from "./ids.ts";
@@ -41,6 +42,7 @@ export interface DeployInput {
   /** undefined keeps what the app has. */
   readonly replicas: number | undefined;
   readonly publicPort: number | undefined;
+  readonly routes: readonly AppRoute[] | undefined;
   readonly strategy: RolloutStrategy | undefined;
   /** "" takes it away. */
   readonly gatekeeper: string | undefined;
@@ -82,6 +84,7 @@ export function planFirstDeploy(
     bundle: input.bundle,
     configuration: input.configuration,
     publicPort: assertPublicPort(input.publicPort ?? 0),
+    routes: assertRoutes(input.routes ?? []),
     strategy: assertStrategy(input.strategy ?? defaultStrategy),
   };
   const app: AppRecord = {
@@ -117,6 +120,7 @@ export function planDeploy(
     configuration: input.configuration,
     replicas: assertReplicas(input.replicas ?? spec.replicas),
     publicPort: assertPublicPort(input.publicPort ?? spec.publicPort),
+    routes: input.routes === undefined ? spec.routes : assertRoutes(input.routes),
     strategy: assertStrategy(input.strategy ?? spec.strategy),
     revision: isNewVersion ? spec.revision + 1n : spec.revision,
   };

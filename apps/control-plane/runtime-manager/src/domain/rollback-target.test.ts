@@ -30,6 +30,7 @@ function anAppRunning(letter: string): AppRecord {
       manifestJson: "{}",
       replicas: undefined,
       publicPort: undefined,
+      routes: undefined,
       strategy: undefined,
       gatekeeper: undefined,
     },

@@ -51,6 +51,7 @@ export function specDigest(wish: AppWish): string {
         configuration: wish.configuration === undefined ? undefined : artefactJson(wish.configuration),
         publicPort: wish.publicPort,
         strategy: withoutDefaults({ ...wish.strategy }),
+        routes: wish.routes.length === 0 ? undefined : wish.routes.map(({ host, path }) => ({ host, path })),
       }),
     ),
   );

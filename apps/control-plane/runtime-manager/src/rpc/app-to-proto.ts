@@ -45,6 +45,7 @@ export function specToProto({ spec, gatekeeper }: Pick<AppRecord, "spec" | "gate
     traceparent: spec.traceparent,
     gatekeeper: value,
     gatekeeperSource: source,
+    routes: spec.routes.map(({ host, path }) => ({ host, path })),
   };
 }
 

@@ -13,6 +13,7 @@ export function deployInputFromProto(request: DeployAppRequest): DeployInput {
     manifestJson: assertManifest(request.manifestJson),
     replicas: request.replicas,
     publicPort: request.publicPort,
+    routes: request.routes?.routes,
     strategy: request.strategy && { ...request.strategy },
     gatekeeper: request.gatekeeper,
   };

@@ -33,6 +33,7 @@ export function appFromRow(row: AppRow): AppRecord {
       bundle: artefactFromJson(row.bundle),
       configuration: row.configuration === null ? undefined : artefactFromJson(row.configuration),
       publicPort: row.public_port,
+      routes: row.routes,
       strategy: {
         maxSurge: row.strategy.maxSurge,
         readyTimeoutSeconds: row.strategy.readyTimeoutSeconds,
@@ -81,6 +82,7 @@ export function appToRow({ spec, life, gatekeeper, ...app }: AppRecord): Inserta
     traceparent: spec.traceparent,
     manifest_json: app.manifestJson,
     gatekeeper: gatekeeper.app,
+    routes: JSON.stringify(spec.routes),
     created_at: app.createdAt,
     updated_at: app.updatedAt,
     deleted_at: life.state === "deleting" ? life.deletedAt : null,

@@ -4,6 +4,7 @@ import type { AppRecord } from "../domain/app.ts";
 import { limits } from "../domain/limits.ts";
 import type { Change, CommandFacts } from "../domain/plan-change.ts";
 import { announceDesired } from "../events/deployment-events.ts";
+import { assertRoutesFree } from "./assert-routes-free.ts";
 import { appToRow, revisionToRow } from "./app-row.ts";
 import type { AppTable, RequestTable, RevisionTable, RuntimeDatabase } from "./schema.ts";
 
@@ -46,11 +47,11 @@ export async function writeChanges(
     updated AS (
       UPDATE app SET (generation, revision, version, desired_state, replicas, restart_nonce, bundle, configuration,
           public_port, strategy, spec_digest, traceparent, manifest_json, updated_at, deleted_at, delete_request_id,
-          gatekeeper) =
+          gatekeeper, routes) =
         (planned.generation, planned.revision, planned.version, planned.desired_state, planned.replicas,
           planned.restart_nonce, planned.bundle, planned.configuration, planned.public_port, planned.strategy,
           planned.spec_digest, planned.traceparent, planned.manifest_json, planned.updated_at, planned.deleted_at,
-          planned.delete_request_id, planned.gatekeeper)
+          planned.delete_request_id, planned.gatekeeper, planned.routes)
       FROM planned JOIN locked USING (fabric_id)
       WHERE app.app_id = planned.app_id AND app.generation = planned.planned_on AND app.deleted_at IS NULL
       RETURNING app.fabric_id, app.updated_at
@@ -58,10 +59,10 @@ export async function writeChanges(
     inserted AS (
       INSERT INTO app (app_id, fabric_id, org, environment, name, generation, revision, version, desired_state, replicas,
           restart_nonce, bundle, configuration, public_port, strategy, spec_digest, traceparent, manifest_json,
-          created_at, updated_at, gatekeeper)
+          created_at, updated_at, gatekeeper, routes)
       SELECT app_id, fabric_id, org, environment, name, generation, revision, version, desired_state, replicas,
           restart_nonce, bundle, configuration, public_port, strategy, spec_digest, traceparent, manifest_json,
-          created_at, updated_at, gatekeeper
+          created_at, updated_at, gatekeeper, routes
       FROM planned JOIN locked USING (fabric_id) WHERE planned_on IS NULL
       RETURNING fabric_id, updated_at
     ),
@@ -81,6 +82,7 @@ export async function writeChanges(
     RETURNING fabric.fabric_id, fabric.desired_generation
   `.execute(tx);
   if (rows.length !== batch.length) throw conflict();
+  await assertRoutesFree(tx, batch);
   const generations = new Map(rows.map((row) => [row.fabric_id, BigInt(row.desired_generation)]));
   const changes = batch.map(({ change: { app, action }, facts }) => {
     const generation = generations.get(app.fabricId);
@@ -92,9 +94,10 @@ export async function writeChanges(
 }
 
 /** Rows as PostgreSQL reads them from JSON: numbers that may be large as text, jsonb as values, bytea in hex. */
-function appToJson({ bundle, configuration, strategy, ...row }: Insertable<AppTable>) {
+function appToJson({ bundle, configuration, strategy, routes, ...row }: Insertable<AppTable>) {
   return {
     ...row,
+    routes: parsed(routes),
     generation: String(row.generation),
     revision: String(row.revision),
     bundle: JSON.parse(bundle) as unknown,

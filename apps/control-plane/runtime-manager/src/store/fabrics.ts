@@ -30,6 +30,8 @@ export interface FabricRepository {
   }): Promise<Fabric>;
   /** By id, in any organisation. Rows of deleted fabrics are kept for good. */
   existence(id: string): Promise<"exists" | "deleted" | "never-existed">;
+  /** Of a fabric by its id; undefined when it is gone. */
+  environments(id: FabricId): Promise<readonly string[] | undefined>;
   /** By name, after `afterName`. */
   list(page: { readonly org: string; readonly afterName: string; readonly limit: number }): Promise<readonly Fabric[]>;
   /** @throws DrawbridgeError `FABRIC_NOT_FOUND` | `FABRIC_HAS_APPS` (failed_precondition) */
@@ -114,6 +116,15 @@ export function createFabricRepository(store: Store<RuntimeDatabase>): FabricRep
           .execute();
       });
       return get(org, idOrName);
+    },
+    environments: async (id) => {
+      const row = await store.db
+        .selectFrom("fabric")
+        .select("environments")
+        .where("fabric_id", "=", id)
+        .where("deleted_at", "is", null)
+        .executeTakeFirst();
+      return row?.environments;
     },
     existence: async (id) => {
       const row = await store.db

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { AppRoute } from "../domain/app-route.ts";
 
 /** PostgreSQL bigint: written as bigint, read as text. */
 type Int8 = ColumnType<string, bigint, bigint>;
@@ -173,6 +174,7 @@ export interface AppTable {
   deleted_at: Instant | null;
   delete_request_id: Generated<string>;
   gatekeeper: Generated<string>;
+  routes: JsonWithDefault<AppRoute[]>;
 }
 
 export interface GatekeeperSettingTable {

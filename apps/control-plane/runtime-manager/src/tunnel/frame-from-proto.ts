@@ -22,8 +22,8 @@ const most = {
   replicas: 2 * limits.replicas,
   conditions: 50,
   endpoints: 20,
-  /** 100 APIs of a manifest, for two deployments. */
-  gates: 200,
+  /** 100 APIs of a manifest, for two deployments, in each of eight gateways. */
+  gates: 1_600,
   digest: 100,
   text: 200,
   path: 1_024,

@@ -1,6 +1,8 @@
 import { TunnelServiceService, type ConnectRequest } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { defineGrpcService, type CallContext, type GrpcServiceDefinition } from "@drawbridge/rpc";
+import { accessUnavailable, type GrantAccess } from "../analytics/grant-access.ts";
+import type { PassRoutes } from "../api-configuration/pass-routes.ts";
 import type { ServeConfiguration } from "../api-configuration/serve-configuration.ts";
 import { fabricId } from "../domain/ids.ts";
 import type { HoldSession } from "./hold-session.ts";
@@ -19,14 +21,16 @@ export interface TunnelRpcDeps {
   readonly snapshots: SnapshotCache;
   readonly access: Pick<SnapshotRepository, "access">;
   readonly configuration: ServeConfiguration;
+  readonly routes: PassRoutes;
+  readonly grantAnalyticsAccess: GrantAccess;
 }
 
 export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
   /** The fabric that the caller speaks for, and the generation that it should be at. */
-  async function readerOf({ peer }: CallContext) {
+  async function readerOf({ peer }: CallContext, notReady = snapshotNotReady) {
     const { agentId, serialNumber, ...agent } = agentOf(peer);
     const id = fabricId(agent.fabricId);
-    const access = await orNotReady(() => deps.access.access({ fabricId: id, agentId, serialNumber }));
+    const access = await orNotReady(() => deps.access.access({ fabricId: id, agentId, serialNumber }), notReady);
     return { id, wanted: generationOf(access) };
   }
 
@@ -36,6 +40,8 @@ export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
       getSnapshot: [{ fabric: "agent" }],
       getApiConfiguration: [{ fabric: "agent" }],
       getApiObjects: [{ fabric: "agent" }],
+      reportRoutes: [{ fabric: "agent" }],
+      getAnalyticsAccess: [{ fabric: "agent" }],
     },
     handlers: {
       connect: async (call, context) => {
@@ -59,6 +65,15 @@ export function createTunnelRpc(deps: TunnelRpcDeps): GrpcServiceDefinition {
       getApiObjects: async ({ digests }, context) => {
         const { id } = await readerOf(context);
         return deps.configuration.objects(id, digests);
+      },
+      reportRoutes: async ({ apis }, context) => {
+        const { id } = await readerOf(context);
+        await deps.routes.pass(id, apis);
+        return {};
+      },
+      getAnalyticsAccess: async (_request, context) => {
+        const { id } = await readerOf(context, accessUnavailable);
+        return deps.grantAnalyticsAccess(id);
       },
     },
   });
@@ -93,11 +108,11 @@ async function firstFrame(
   }
 }
 
-async function orNotReady<T>(read: () => Promise<T>): Promise<T> {
+async function orNotReady<T>(read: () => Promise<T>, notReady = snapshotNotReady): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    throw snapshotNotReady(error);
+    throw notReady(error);
   }
 }
 
