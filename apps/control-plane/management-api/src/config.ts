@@ -19,10 +19,16 @@ export const configSchema = z.object({
   CONFIG_RESOLVER_ADDRESS: peer("host:port of config-resolver's internal gRPC"),
   BUNDLE_UPLOAD_ADDRESS: peer("host:port of config-resolver's internal HTTPS listener, which takes bundles"),
   MONITORING_INGEST_ADDRESS: hostPort().optional().meta({
-    description: "host:port of monitoring-ingest's internal gRPC; without it nothing is said of collectors",
+    description: "host:port of monitoring-ingest's internal gRPC; without it nothing is said of collectors and metrics",
   }),
   API_MANAGER_ADDRESS: hostPort().optional().meta({
     description: "host:port of api-manager's internal gRPC; without it there are no routes for APIs",
+  }),
+  ANALYTICS_INGEST_ADDRESS: hostPort().optional().meta({
+    description: "host:port of analytics-ingest's internal gRPC; without it nothing is known of requests",
+  }),
+  ALERTING_ADDRESS: hostPort().optional().meta({
+    description: "host:port of alerting's internal gRPC; without it there are no alerts",
   }),
   BOOTSTRAP_ADMIN_PASSWORD_FILE: secretFile().optional().meta({
     description:

@@ -1,21 +1,6 @@
-import { connectBus } from "@drawbridge/bus";
-import {
-  type Clock,
-  type Component,
-  createHealth,
-  type Health,
-  type IdSource,
-  type Random,
-} from "@drawbridge/lifecycle";
-import {
-  createHttpServer,
-  createOpsServer,
-  createServiceIdentity,
-  observeIdentity,
-  type HttpServer,
-} from "@drawbridge/rpc";
+import { createHttpServer, type HttpServer } from "@drawbridge/rpc";
+import { createFoundations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { createInboxCleaner, openStore } from "@drawbridge/store";
-import type { Logger, Telemetry } from "@drawbridge/telemetry";
 import { createAccountService } from "./account/account-service.ts";
 import { createBootstrapAdministrator } from "./account/bootstrap-administrator.ts";
 import { createLoginGate } from "./account/login-gate.ts";
@@ -36,20 +21,12 @@ import type { Database } from "./store/database.ts";
 import { createEnvironmentRepository } from "./store/environment-repository.ts";
 import { createUserRepository } from "./store/user-repository.ts";
 
-export interface ManagementApiDeps {
-  readonly config: ManagementApiConfig;
-  readonly logger: Logger;
-  readonly telemetry: Telemetry;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ids: IdSource;
+export interface ManagementApiDeps extends ServiceDeps<ManagementApiConfig> {
   /** Default: what stands up to an attacker who has the hashes. */
   readonly passwordCost?: ScryptCost;
 }
 
-export interface ManagementApiService {
-  readonly components: readonly Component[];
-  readonly health: Health;
+export interface ManagementApiService extends Service {
   /** Where the REST API listens; after the start. */
   address(): ReturnType<HttpServer["address"]>;
 }
@@ -61,34 +38,13 @@ const bodyLimitBytes = 1024 * 1024;
 
 export function createManagementApiService(deps: ManagementApiDeps): ManagementApiService {
   const { config, logger, telemetry, clock, random, ids } = deps;
-  const { metrics } = telemetry;
-  const health = createHealth();
   const stopping = new AbortController();
 
   // outbound
   const store = openStore<Database>({ url: config.DATABASE_URL_FILE, schema: "management_api", logger, clock, random });
-  const bus = connectBus({
-    url: config.NATS_URL,
-    credentials: config.NATS_CREDENTIALS_FILE,
-    name: config.REPLICA,
-    service: "management-api",
-    logger,
-    clock,
-    random,
-  });
-  const identity = createServiceIdentity({
-    dir: config.IDENTITY_DIR,
-    trustDomain: config.TRUST_DOMAIN,
-    certAuthority: { address: config.CERT_AUTHORITY_ADDRESS },
-    replica: config.REPLICA,
-    trustNews: (onHint) => bus.subscribe("ctl.bundle", () => onHint()),
-    clock,
-    random,
-    ids,
-    logger,
-  });
+  const foundations = createFoundations(deps, { name: "management-api" });
+  const { health, ops, identity, bus } = foundations;
   const { holder } = identity;
-  observeIdentity(metrics, holder);
   const peers = createPeers({
     identity: holder,
     logger,
@@ -99,6 +55,8 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
       certAuthority: config.CERT_AUTHORITY_ADDRESS,
       monitoringIngest: config.MONITORING_INGEST_ADDRESS,
       apiManager: config.API_MANAGER_ADDRESS,
+      analyticsIngest: config.ANALYTICS_INGEST_ADDRESS,
+      alerting: config.ALERTING_ADDRESS,
     },
   });
   const bundles = createBundleTransfer({ address: config.BUNDLE_UPLOAD_ADDRESS, identity: holder });
@@ -112,6 +70,8 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
         ? {}
         : { "monitoring-ingest": config.MONITORING_INGEST_ADDRESS }),
       ...(config.API_MANAGER_ADDRESS === undefined ? {} : { "api-manager": config.API_MANAGER_ADDRESS }),
+      ...(config.ANALYTICS_INGEST_ADDRESS === undefined ? {} : { "analytics-ingest": config.ANALYTICS_INGEST_ADDRESS }),
+      ...(config.ALERTING_ADDRESS === undefined ? {} : { alerting: config.ALERTING_ADDRESS }),
     },
     identity: holder,
     health,
@@ -154,7 +114,7 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
     name: "api",
     listen: config.LISTEN,
     proxyProtocolFrom: config.PROXY_PROTOCOL_FROM,
-    identity: holder,
+    ...foundations.listener,
     clientCertificate: "none",
     allow: ["anyone"],
     register: (app) =>
@@ -174,18 +134,12 @@ export function createManagementApiService(deps: ManagementApiDeps): ManagementA
       }),
     bodyLimitBytes,
     requestTimeoutMs,
-    logger,
-    metrics,
-    clock,
-    ids,
   });
   const consumers = createAuditConsumers({ bus, store, audit, clock, logger });
-  const ops = createOpsServer({ listen: config.OPS_LISTEN, health, telemetry, logger });
 
   let isListening = false;
   health.register("api", () => (isListening ? undefined : "does not listen yet"));
   health.register("database", store.health);
-  health.register("identity", identity.health);
   health.register("bus", bus.health, "degraded");
 
   return {

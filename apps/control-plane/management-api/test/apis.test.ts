@@ -17,6 +17,7 @@ const openapi = "openapi: 3.1.0\npaths: { /orders: { get: {}, post: {} }, '/orde
 test("an API is made, previewed, given policies, tiers, a client and a contract, and audited", async () => {
   const made = await call("POST", `${production}/apis`, { name: "orders", version: "v1", openapi });
   expect(made).toMatchObject({ status: 201, json: { name: "orders", version: "v1", hasOpenapi: true, revision: 1 } });
+  expect(made.json).toMatchObject({ policiesInForce: 0, warnings: [expect.stringContaining("open: no policies")] });
   const again = await call("POST", `${production}/apis`, { name: "orders", version: "v1" });
   expect(again.json).toMatchObject({ status: 409, code: "API_ALREADY_EXISTS" });
   expect((await call("GET", "/v1/apis")).json.items).toMatchObject([{ name: "orders", environment: "production" }]);
@@ -53,6 +54,7 @@ test("an API is made, previewed, given policies, tiers, a client and a contract,
     { name: "cross", api: null },
     { name: "ids", api: "orders" },
   ]);
+  expect((await call("GET", orders)).json).toMatchObject({ policies: 1, policiesInForce: 2, warnings: [] });
   expect((await call("GET", `${orders}/policies/ids/versions`)).json.items).toMatchObject([{ action: "created" }]);
 
   const tier = { limits: [{ requests: 10, periodMs: 1_000 }] };
@@ -67,12 +69,27 @@ test("an API is made, previewed, given policies, tiers, a client and a contract,
   );
   expect((await call("POST", `${path}/approve`, {})).json).toMatchObject({ state: "approved", decidedBy: "admin" });
   expect((await call("POST", `${path}/reject`, {})).json).toMatchObject({ code: "CONTRACT_STATE" });
+  const used = (await call("DELETE", `${orders}/tiers/gold`)).json;
+  expect(used).toMatchObject({
+    code: "TIER_IN_USE",
+    detail: expect.stringContaining(`${contract.contractId} of "shop"`),
+  });
   expect((await call("POST", `${path}/revoke`, { reason: "left" })).json).toMatchObject({ state: "revoked" });
   expect((await call("GET", "/v1/contracts?state=revoked&client=shop")).json.items).toHaveLength(1);
 
+  expect((await call("DELETE", `${orders}/tiers/gold`)).status).toBe(200);
+  expect((await call("GET", `${orders}/tiers`)).json.items).toEqual([]);
+
   const { items } = (await call("GET", "/v1/audit?limit=50")).json;
   const actions = items.map((record: { action: string }) => record.action);
-  for (const action of ["api.create", "policy.apply", "tier.apply", "client.create", "contract.revoke"]) {
+  for (const action of [
+    "api.create",
+    "policy.apply",
+    "tier.apply",
+    "tier.delete",
+    "client.create",
+    "contract.revoke",
+  ]) {
     expect(actions).toContain(action);
   }
   expect(JSON.stringify(items)).not.toContain(clientSecret);
@@ -97,9 +114,96 @@ test("a secret of an application is told once", async () => {
   expect((await call("GET", "/v1/clients/once")).json.secrets).toHaveLength(1);
 });
 
+test("no API is observed unless somebody asks for it; whoever does is in the audit (GK 8, MGT 6)", async () => {
+  const path = `${production}/apis/watched/versions/v1`;
+  const made = await call("POST", `${production}/apis`, { name: "watched", version: "v1" });
+  expect(made.json).toMatchObject({ observeRoutes: false, routeWords: [] });
+  expect((await call("GET", `${path}/routes`)).json).toEqual({ observed: false, routes: [] });
+  const asked = await call("PATCH", path, { observeRoutes: true, routeWords: ["dunning"] });
+  expect(asked.json).toMatchObject({ observeRoutes: true, routeWords: ["dunning"] });
+  expect((await call("PATCH", path, { description: "of ours" })).json).toMatchObject({ routeWords: ["dunning"] });
+  expect((await call("PATCH", path, { routeWords: ["Ada Lovelace"] })).status).toBe(400);
+  expect((await call("GET", `${path}/routes`)).json).toEqual({ observed: true, routes: [] });
+  const { items } = (await call("GET", "/v1/audit?limit=20")).json;
+  expect(
+    items.map(({ action, details }: { action: string; details: unknown }) => ({ action, details })),
+  ).toContainEqual({
+    action: "api.update",
+    details: expect.objectContaining({ changed: "observeRoutes routeWords" }),
+  });
+  expect((await plane.cli("api", "routes", "watched:v1")).stderr).toContain(
+    "no route of watched:v1@production was seen",
+  );
+  const off = await plane.cli("api", "set", "watched:v1", "--observe-routes", "off", "--route-words", "");
+  expect(off).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("not observed") });
+  expect((await call("GET", path)).json).toMatchObject({ observeRoutes: false, routeWords: [] });
+  expect((await plane.cli("api", "routes", "watched:v1")).stderr).toContain("is not observed");
+});
+
+test("analytics of an environment are set with an audit record of each value, and an API can only tell less (ANA 3)", async () => {
+  await call("POST", "/v1/environments", { name: "lab" });
+  const settings = "/v1/environments/lab/analytics/settings";
+  await call("POST", "/v1/environments/lab/apis", { name: "told", version: "v1" });
+  const byDefault = { isOn: true, clientAddress: "truncated", userAgent: true, geography: "city", routeWords: [] };
+  expect((await call("GET", settings)).json).toEqual({
+    ...byDefault,
+    environment: "lab",
+    warnings: [],
+    apisTold: 1,
+    apisOff: 0,
+    updatedAt: null,
+    updatedBy: null,
+  });
+  const raised = await call("PUT", settings, { clientAddress: "full", geography: "country" });
+  expect(raised).toMatchObject({ status: 200, json: { ...byDefault, clientAddress: "full", geography: "country" } });
+  expect(raised.json).toMatchObject({ updatedBy: "admin", updatedAt: expect.any(String) });
+  const { items } = (await call("GET", "/v1/audit?limit=20")).json;
+  expect(items).toContainEqual(
+    expect.objectContaining({
+      action: "analytics-settings.set",
+      result: "success",
+      details: expect.objectContaining({ clientAddress: "full", geography: "country" }),
+    }),
+  );
+  for (const body of [{ clientAddress: "more" }, { geography: "street" }, { routeWords: ["Ada"] }, { raise: true }]) {
+    expect((await call("PUT", settings, body)).status, JSON.stringify(body)).toBe(400);
+  }
+  expect((await call("PUT", "/v1/environments/nowhere/analytics/settings", {})).json.code).toBe(
+    "ENVIRONMENT_NOT_FOUND",
+  );
+
+  const api = "/v1/environments/lab/apis/told/versions/v1";
+  expect((await call("GET", api)).json).toMatchObject({ analytics: "inherit", analyticsTold: true });
+  expect((await call("PATCH", api, { analytics: "full" })).status).toBe(400);
+  const off = await plane.cli("api", "set", "told:v1@lab", "--analytics", "off");
+  expect(off).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("not told") });
+  expect((await call("GET", api)).json).toMatchObject({ analytics: "off", analyticsTold: false });
+  expect((await call("PUT", settings, { isOn: true })).json).toMatchObject({ apisTold: 0, apisOff: 1 });
+  const set = await plane.cli("analytics", "settings", "set", "-e", "lab", "--client-address", "hashed");
+  expect(set).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("no geography is told") });
+});
+
 test("the command line does the same", async () => {
   const ran = await plane.cli("api", "create", "cli:v1@production", "-o", "json");
   expect(ran).toMatchObject({ exitCode: 0, stderr: "" });
   expect(await plane.cli("api", "delete", "cli:v1@production")).toMatchObject({ exitCode: 0 });
   expect((await plane.cli("policy", "types")).stdout).toContain("client-id-enforcement");
+});
+
+test("levels that are set for environments and fabrics are listed by name, until they are taken away (GK 7)", async () => {
+  const levels = async () => (await call("GET", "/v1/gatekeeper-levels")).json;
+  await call("POST", "/v1/fabric-tokens", { fabric: "plant-7", environments: ["production"] });
+  await call("PUT", "/v1/fabrics/plant-7/gatekeeper", { level: "strict" });
+  await call("PUT", `${production}/gatekeeper`, { level: "flexible" });
+  const ofProduction = { kind: "environment", name: "production", level: "flexible" };
+  const ofFabric = { kind: "fabric", name: "plant-7", level: "strict" };
+  expect(await levels()).toEqual({ items: [ofProduction, ofFabric], nextPageToken: "" });
+  const first = (await call("GET", "/v1/gatekeeper-levels?limit=1")).json;
+  expect(first.items).toEqual([ofProduction]);
+  expect((await call("GET", `/v1/gatekeeper-levels?limit=1&pageToken=${first.nextPageToken}`)).json).toEqual({
+    items: [ofFabric],
+    nextPageToken: "",
+  });
+  await call("PUT", `${production}/gatekeeper`, { level: null });
+  expect((await levels()).items).toEqual([ofFabric]);
 });

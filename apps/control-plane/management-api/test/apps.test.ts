@@ -133,6 +133,17 @@ describe("a deploy", () => {
     expect(world.configResolver.configurations.at(-1)?.properties).toEqual({ A: "2", B: "3" });
   });
 
+  test("shows the hosts that were asked for, keeps them when none are given and takes them away with an empty list", async () => {
+    const routes = [{ host: "api.example.com", path: "/orders" }];
+    expect((await deploy({ routes: [...routes, { host: "*.example.com" }] })).json.routes).toEqual([
+      ...routes,
+      { host: "*.example.com", path: "/" },
+    ]);
+    await deploy({ replicas: 2 });
+    expect(world.runtimeManager.deploys.at(-1)?.routes).toBeUndefined();
+    expect((await deploy({ routes: [] })).json.routes).toEqual([]);
+  });
+
   test("passes on what runtime-manager refuses", async () => {
     world.runtimeManager.failNext = new DrawbridgeError({
       kind: "already_exists",
@@ -238,6 +249,18 @@ describe("a conflict of two writes at a peer", () => {
       kind: "aborted",
     });
   });
+});
+
+test("a peer that is ready and works with less is told apart from one that is not ready", async () => {
+  world.degradedPeers.add("runtime-manager");
+  try {
+    const { json } = await world.api.call("GET", "/v1/status", { token: world.adminToken });
+    expect(json.ready).toBe(true);
+    expect(json.services).toContainEqual({ service: "runtime-manager", ready: true, detail: "degraded" });
+    expect(json.services).toContainEqual({ service: "activation", ready: true, detail: null });
+  } finally {
+    world.degradedPeers.clear();
+  }
 });
 
 describe("a peer that is away", () => {

@@ -75,6 +75,7 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "bundle.upload": operators,
   "app.list": anyRole,
   "gate.list": anyRole,
+  "gatekeeper.list": anyRole,
   "environment.set-gatekeeper": administrators,
   "fabric.set-gatekeeper": administrators,
   "app.show": viewers,
@@ -95,6 +96,34 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "api.show": viewers,
   "api.openapi": viewers,
   "api.preview": viewers,
+  "api.routes": viewers,
+  "analytics-settings.show": viewers,
+  "metrics.list": viewers,
+  "metrics.own": viewers,
+  "metrics.show": viewers,
+  "metrics.scrape": viewers,
+  "analytics.query": viewers,
+  "analytics.requests": viewers,
+  "analytics.export": viewers,
+  "analytics.intake": anyRole,
+  "alert.list": anyRole,
+  "alert-rule.list": viewers,
+  "alert-rule.show": viewers,
+  "alert-rule.apply": operators,
+  "alert-silence.list": viewers,
+  "alert-silence.create": operators,
+  "alert-silence.end": operators,
+  "alert-receiver.list": viewers,
+  "alert-receiver.test": operators,
+  "capture.list": anyRole,
+  "capture.show": viewers,
+  "capture.exchanges": operators,
+  "capture.start": operators,
+  "capture.stop": operators,
+  "dead-letter.list": administrators,
+  "dead-letter.replay": administrators,
+  "dead-letter.delete": administrators,
+  "analytics-settings.set": operators,
   "policy.list": viewers,
   "policy.show": viewers,
   "policy.history": viewers,
@@ -112,6 +141,7 @@ const mayUse: Readonly<Record<string, readonly CallerName[]>> = {
   "automated-policy.remove": operators,
   "automated-policy.reorder": operators,
   "tier.apply": operators,
+  "tier.delete": operators,
   "contract.request": operators,
   "contract.approve": operators,
   "contract.reject": operators,
@@ -252,6 +282,14 @@ function requestFor(action: string): { body?: unknown; bytes?: Buffer; headers?:
     case "policy.apply":
     case "automated-policy.apply":
       return { body: { type: "rate-limiting" } };
+    case "alert-rule.apply":
+      return { body: { rules: [] } };
+    case "alert-silence.create":
+      return { body: { durationSeconds: 60, reason: "we know" } };
+    case "capture.start":
+      return { body: { durationSeconds: 60 } };
+    case "dead-letter.replay":
+      return { body: { all: true } };
     case "policy.reorder":
     case "automated-policy.reorder":
       return { body: { names: [] } };
@@ -263,6 +301,7 @@ function requestFor(action: string): { body?: unknown; bytes?: Buffer; headers?:
       return { body: { client: "shop" } };
     case "contract.tier":
       return { body: { tier: "gold" } };
+    case "analytics-settings.set":
     case "api.update":
     case "client.rotate":
     case "contract.approve":

@@ -8,6 +8,8 @@ const purposes = {
   "config-resolver": "which keeps bundles and configuration",
   "cert-authority": "which issues certificates",
   "api-manager": "which keeps APIs, policies and contracts",
+  "analytics-ingest": "which keeps what gateways told of requests",
+  alerting: "which looks at alert rules",
   "monitoring-ingest": "which hears the fabrics' monitoring collectors",
 } as const;
 

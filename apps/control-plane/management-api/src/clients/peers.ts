@@ -6,10 +6,21 @@ import {
   RecoveryAdminServiceClient,
   type RecoveryAdminServiceService,
 } from "@drawbridge/contracts/activation/v1/recovery_service";
+import { AlertServiceClient, type AlertServiceService } from "@drawbridge/contracts/alerting/v1/alert_service";
+import {
+  AnalyticsSettingsServiceClient,
+  type AnalyticsSettingsServiceService,
+} from "@drawbridge/contracts/apis/v1/analytics_settings_service";
+import {
+  AnalyticsServiceClient,
+  type AnalyticsServiceService,
+} from "@drawbridge/contracts/analytics/v1/analytics_service";
 import { ApiServiceClient, type ApiServiceService } from "@drawbridge/contracts/apis/v1/api_service";
+import { CaptureServiceClient, type CaptureServiceService } from "@drawbridge/contracts/apis/v1/capture_service";
 import { ClientServiceClient, type ClientServiceService } from "@drawbridge/contracts/apis/v1/client_service";
 import { ContractServiceClient, type ContractServiceService } from "@drawbridge/contracts/apis/v1/contract_service";
 import { PolicyServiceClient, type PolicyServiceService } from "@drawbridge/contracts/apis/v1/policy_service";
+import { RouteServiceClient, type RouteServiceService } from "@drawbridge/contracts/apis/v1/route_service";
 import { AuthorityServiceClient, type AuthorityServiceService } from "@drawbridge/contracts/certs/v1/authority_service";
 import {
   CertificateAuthorityServiceClient,
@@ -23,6 +34,12 @@ import {
   CollectorServiceClient,
   type CollectorServiceService,
 } from "@drawbridge/contracts/monitoring/v1/collector_service";
+import { InsightServiceClient, type InsightServiceService } from "@drawbridge/contracts/insight/v1/insight_service";
+import { MetricsServiceClient, type MetricsServiceService } from "@drawbridge/contracts/monitoring/v1/metrics_service";
+import {
+  OwnMetricsServiceClient,
+  type OwnMetricsServiceService,
+} from "@drawbridge/contracts/monitoring/v1/own_metrics_service";
 import { AppServiceClient, type AppServiceService } from "@drawbridge/contracts/runtime/v1/app_service";
 import { FabricServiceClient, type FabricServiceService } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import {
@@ -44,6 +61,11 @@ export type CertificateCalls = GrpcCalls<CertificateAuthorityServiceService>;
 export type AuthorityCalls = GrpcCalls<AuthorityServiceService>;
 export type RecoveryCalls = GrpcCalls<RecoveryAdminServiceService>;
 export type CollectorCalls = GrpcCalls<CollectorServiceService>;
+export type MetricsCalls = GrpcCalls<MetricsServiceService>;
+export type OwnMetricsCalls = GrpcCalls<OwnMetricsServiceService>;
+export type AlertCalls = GrpcCalls<AlertServiceService>;
+export type AnalyticsCalls = GrpcCalls<AnalyticsServiceService>;
+export type InsightCalls = GrpcCalls<InsightServiceService>;
 
 /** api-manager's services for operators, as calls. */
 export interface ApiManagerCalls {
@@ -51,6 +73,9 @@ export interface ApiManagerCalls {
   readonly policies: GrpcCalls<PolicyServiceService>;
   readonly clients: GrpcCalls<ClientServiceService>;
   readonly contracts: GrpcCalls<ContractServiceService>;
+  readonly routes: GrpcCalls<RouteServiceService>;
+  readonly analyticsSettings: GrpcCalls<AnalyticsSettingsServiceService>;
+  readonly captures: GrpcCalls<CaptureServiceService>;
 }
 
 /** The other services of the control plane, as calls. */
@@ -65,8 +90,17 @@ export interface Peers {
   readonly recoveries: RecoveryCalls;
   /** undefined in an installation without monitoring-ingest. */
   readonly collectors: CollectorCalls | undefined;
+  /** The same. */
+  readonly metrics: MetricsCalls | undefined;
+  readonly ownMetrics: OwnMetricsCalls | undefined;
   /** undefined in an installation without api-manager. */
   readonly apiManager: ApiManagerCalls | undefined;
+  /** undefined in an installation without analytics-ingest. */
+  readonly analytics: AnalyticsCalls | undefined;
+  /** The same. */
+  readonly insight: InsightCalls | undefined;
+  /** undefined in an installation without alerting. */
+  readonly alerting: AlertCalls | undefined;
   readonly components: readonly Component[];
 }
 
@@ -80,6 +114,8 @@ export interface PeersOptions {
     readonly certAuthority: string;
     readonly monitoringIngest: string | undefined;
     readonly apiManager: string | undefined;
+    readonly analyticsIngest: string | undefined;
+    readonly alerting: string | undefined;
   };
 }
 
@@ -98,18 +134,32 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
   const certAuthority = { ...common, address: addresses.certAuthority, expectedServer: "/cp/cert-authority" };
   const certificates = createGrpcClient(CertificateAuthorityServiceClient, certAuthority);
   const authority = createGrpcClient(AuthorityServiceClient, certAuthority);
-  const collectors =
-    addresses.monitoringIngest === undefined
-      ? undefined
-      : createGrpcClient(CollectorServiceClient, {
-          ...common,
-          address: addresses.monitoringIngest,
-          expectedServer: "/cp/monitoring-ingest",
-        });
+  const monitoringIngest = addresses.monitoringIngest && {
+    ...common,
+    address: addresses.monitoringIngest,
+    expectedServer: "/cp/monitoring-ingest",
+  };
+  const collectors = monitoringIngest ? createGrpcClient(CollectorServiceClient, monitoringIngest) : undefined;
+  const metrics = monitoringIngest ? createGrpcClient(MetricsServiceClient, monitoringIngest) : undefined;
+  const ownMetrics = monitoringIngest ? createGrpcClient(OwnMetricsServiceClient, monitoringIngest) : undefined;
   const apiManager =
     addresses.apiManager === undefined
       ? undefined
       : createApiManagerClients({ ...common, address: addresses.apiManager, expectedServer: "/cp/api-manager" });
+  const analyticsIngest =
+    addresses.analyticsIngest === undefined
+      ? undefined
+      : { ...common, address: addresses.analyticsIngest, expectedServer: "/cp/analytics-ingest" };
+  const analytics = analyticsIngest && createGrpcClient(AnalyticsServiceClient, analyticsIngest);
+  const insight = analyticsIngest && createGrpcClient(InsightServiceClient, analyticsIngest);
+  const alerting =
+    addresses.alerting === undefined
+      ? undefined
+      : createGrpcClient(AlertServiceClient, {
+          ...common,
+          address: addresses.alerting,
+          expectedServer: "/cp/alerting",
+        });
   const configuration = createGrpcClient(ConfigurationServiceClient, {
     ...common,
     address: addresses.configResolver,
@@ -125,7 +175,12 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
     authority: withPeerRules("cert-authority", authority.call),
     recoveries: withPeerRules("activation", recoveries.call),
     collectors: collectors && withPeerRules("monitoring-ingest", collectors.call),
+    metrics: metrics && withPeerRules("monitoring-ingest", metrics.call),
+    ownMetrics: ownMetrics && withPeerRules("monitoring-ingest", ownMetrics.call),
     apiManager: apiManager?.calls,
+    analytics: analytics && withPeerRules("analytics-ingest", analytics.call),
+    insight: insight && withPeerRules("analytics-ingest", insight.call),
+    alerting: alerting && withPeerRules("alerting", alerting.call),
     components: [
       apps,
       fabrics,
@@ -136,7 +191,12 @@ export function createPeers({ identity, logger, addresses }: PeersOptions): Peer
       certificates,
       authority,
       ...(collectors ? [collectors] : []),
+      ...(metrics ? [metrics] : []),
+      ...(ownMetrics ? [ownMetrics] : []),
       ...(apiManager?.components ?? []),
+      ...(analytics ? [analytics] : []),
+      ...(insight ? [insight] : []),
+      ...(alerting ? [alerting] : []),
     ],
   };
 }
@@ -149,13 +209,19 @@ function createApiManagerClients(options: GrpcClientOptions): {
   const policies = createGrpcClient(PolicyServiceClient, options);
   const clients = createGrpcClient(ClientServiceClient, options);
   const contracts = createGrpcClient(ContractServiceClient, options);
+  const routes = createGrpcClient(RouteServiceClient, options);
+  const analyticsSettings = createGrpcClient(AnalyticsSettingsServiceClient, options);
+  const captures = createGrpcClient(CaptureServiceClient, options);
   return {
     calls: {
       apis: withPeerRules("api-manager", apis.call),
       policies: withPeerRules("api-manager", policies.call),
       clients: withPeerRules("api-manager", clients.call),
       contracts: withPeerRules("api-manager", contracts.call),
+      routes: withPeerRules("api-manager", routes.call),
+      analyticsSettings: withPeerRules("api-manager", analyticsSettings.call),
+      captures: withPeerRules("api-manager", captures.call),
     },
-    components: [apis, policies, clients, contracts],
+    components: [apis, policies, clients, contracts, routes, analyticsSettings, captures],
   };
 }

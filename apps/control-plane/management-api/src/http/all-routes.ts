@@ -1,16 +1,23 @@
 import { buildOpenApi } from "./openapi.ts";
 import { definePublicRoute, type Route } from "./route.ts";
 import { accountRoutes } from "./routes/account-routes.ts";
+import { alertRoutes } from "./routes/alert-routes.ts";
+import { alertRuleRoutes } from "./routes/alert-rule-routes.ts";
+import { analyticsIntakeRoutes } from "./routes/analytics-intake-routes.ts";
+import { analyticsRoutes } from "./routes/analytics-routes.ts";
+import { analyticsSettingsRoutes } from "./routes/analytics-settings-routes.ts";
 import { apiRoutes } from "./routes/api-routes.ts";
 import { appLogRoutes } from "./routes/app-log-routes.ts";
 import { appRoutes } from "./routes/app-routes.ts";
 import { authorityRoutes } from "./routes/authority-routes.ts";
 import { bundleRoutes } from "./routes/bundle-routes.ts";
 import { apiClientRoutes } from "./routes/api-client-routes.ts";
+import { captureRoutes } from "./routes/capture-routes.ts";
 import { certificateRoutes } from "./routes/certificate-routes.ts";
 import { contractRoutes } from "./routes/contract-routes.ts";
 import { environmentRoutes } from "./routes/environment-routes.ts";
 import { fabricRoutes } from "./routes/fabric-routes.ts";
+import { metricsRoutes } from "./routes/metrics-routes.ts";
 import { fabricTokenRoutes } from "./routes/fabric-token-routes.ts";
 import { gateRoutes } from "./routes/gate-routes.ts";
 import { gatekeeperRoutes } from "./routes/gatekeeper-routes.ts";
@@ -29,6 +36,7 @@ export function allRoutes(services: RouteServices): readonly Route[] {
     ...accountRoutes(services),
     ...environmentRoutes(services),
     ...fabricRoutes(services),
+    ...metricsRoutes(services),
     ...fabricTokenRoutes(services),
     ...recoveryRoutes(services),
     ...certificateRoutes(services),
@@ -39,6 +47,12 @@ export function allRoutes(services: RouteServices): readonly Route[] {
     ...gateRoutes(services),
     ...gatekeeperRoutes(services),
     ...apiRoutes(services),
+    ...analyticsSettingsRoutes(services),
+    ...analyticsRoutes(services),
+    ...analyticsIntakeRoutes(services),
+    ...captureRoutes(services),
+    ...alertRoutes(services),
+    ...alertRuleRoutes(services),
     ...policyRoutes(services),
     ...apiClientRoutes(services),
     ...contractRoutes(services),

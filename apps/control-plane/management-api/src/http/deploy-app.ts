@@ -60,6 +60,7 @@ export async function deployApp(deps: Deps, request: DeployRequest): Promise<App
       configuration: configured,
       replicas: body.replicas,
       publicPort: body.publicPort,
+      routes: body.routes && { routes: body.routes },
       strategy: body.strategy,
       requestedBy: request.requestedBy,
       gatekeeper: body.gatekeeper === undefined ? level : (body.gatekeeper ?? ""),

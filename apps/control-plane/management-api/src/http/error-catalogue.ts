@@ -134,6 +134,15 @@ const errors = {
     meaning: "the fabric does not run apps of this environment",
   },
   PUBLIC_PORT_TAKEN: { kind: "already_exists", meaning: "another app of the fabric has this port" },
+  ROUTE_INVALID: {
+    kind: "invalid_argument",
+    meaning: "a host or path of the app is none; the message says which and why",
+  },
+  ROUTE_TAKEN: {
+    kind: "already_exists",
+    meaning:
+      "another app of the fabric has this host and path, or one of another environment would lose requests; the message names it",
+  },
   REPLICAS_OUT_OF_RANGE: { kind: "invalid_argument", meaning: "replicas must be 0 to 100" },
   NO_SERVED_REVISION: {
     kind: "failed_precondition",
@@ -194,6 +203,62 @@ const errors = {
     kind: "failed_precondition",
     meaning: "apps are bound to the API; `force=true` deletes it all the same",
   },
+  ALERTS_NOT_INSTALLED: {
+    kind: "unimplemented",
+    ours: true,
+    meaning: "this control plane has no alerts: the service alerting is not installed",
+  },
+  ALERT_RULES_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the rules cannot be applied; `errors` names each field, nothing was changed",
+  },
+  ALERT_RULES_CHANGED: { kind: "aborted", meaning: "somebody applied rules since the version that was named" },
+  ALERT_RULE_NOT_FOUND: { kind: "not_found", meaning: "there is no alert rule of this name in the environment" },
+  ALERT_SILENCE_INVALID: { kind: "invalid_argument", meaning: "the silence is not valid; `errors` names each field" },
+  ALERT_SILENCE_NOT_FOUND: { kind: "not_found", meaning: "there is no silence of this id in the environment" },
+  ALERT_SILENCES_MANY: { kind: "failed_precondition", meaning: "200 silences of the environment are in force already" },
+  ALERT_RECEIVER_NOT_FOUND: {
+    kind: "not_found",
+    meaning: "there is no receiver of this name that the environment may use",
+  },
+  ALERT_RECEIVER_BUSY: { kind: "resource_exhausted", meaning: "the receiver was tested a moment ago" },
+  ANALYTICS_NOT_KEPT: {
+    kind: "unimplemented",
+    ours: true,
+    meaning: "this control plane keeps no analytics: it has no analytics-ingest",
+  },
+  CAPTURE_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the capture is not valid; `errors` names each field",
+  },
+  CAPTURE_NOT_FOUND: { kind: "not_found", ours: true, meaning: "there is no capture with this id in this environment" },
+  CAPTURES_TOO_MANY: { kind: "failed_precondition", meaning: "five captures of the API run already" },
+  ANALYTICS_QUERY_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the question is not valid; `errors` names each field",
+  },
+  MONITORING_NOT_INSTALLED: {
+    kind: "unimplemented",
+    ours: true,
+    meaning: "this control plane keeps no metrics: it has no monitoring-ingest",
+  },
+  MONITORING_QUERY_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the time or step of the question is not valid; `errors` names the field",
+  },
+  COLUMNAR_QUERY_TIMEOUT: { kind: "deadline_exceeded", meaning: "the question took longer than it may; narrow it" },
+  COLUMNAR_QUERY_LIMIT: {
+    kind: "out_of_range",
+    meaning: "the question needs more memory, or answers more rows, than it may; narrow it",
+  },
+  COLUMNAR_OVERLOADED: { kind: "resource_exhausted", meaning: "as many questions as may are being answered" },
+  COLUMNAR_UNAVAILABLE: { kind: "unavailable", meaning: "the columnar store cannot be reached" },
+  COLUMNAR_FAILED: { kind: "internal", meaning: "the columnar store refused a statement: a bug on our side" },
+  DEAD_LETTER_UNKNOWN: { kind: "not_found", meaning: "there is no dead letter with one of these numbers" },
+  ANALYTICS_SETTINGS_INVALID: {
+    kind: "invalid_argument",
+    meaning: "the analytics settings are not valid; `errors` names each field",
+  },
   OPENAPI_INVALID: { kind: "invalid_argument", meaning: "the document is no OpenAPI 3 document of at most 1 MiB" },
   POLICY_NOT_FOUND: { kind: "not_found", meaning: "there is no policy of this name" },
   POLICY_TYPE_UNKNOWN: { kind: "invalid_argument", meaning: "there is no policy type of this name" },
@@ -211,6 +276,10 @@ const errors = {
   CLIENT_SECRETS_MANY: {
     kind: "failed_precondition",
     meaning: "five secrets of the client application are valid already",
+  },
+  TIER_IN_USE: {
+    kind: "failed_precondition",
+    meaning: "contracts ask for the tier or have it in force; the detail names them",
   },
   TIER_NOT_FOUND: { kind: "not_found", meaning: "the API has no tier of this name" },
   TIER_INVALID: { kind: "invalid_argument", meaning: "name or limits of the tier are not valid; `errors` names each" },

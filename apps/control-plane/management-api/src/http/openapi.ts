@@ -158,9 +158,11 @@ function responseOf(response: ResponseSpec, toSchema: ToSchema): Json {
     name,
     { description, schema: { type: "string" } },
   ]);
-  const content = response.body && {
-    [response.lines ? "application/x-ndjson" : "application/json"]: { schema: toSchema(response.body, "output") },
-  };
+  const content = response.file
+    ? Object.fromEntries(response.file.map((mediaType) => [mediaType, {}]))
+    : response.body && {
+        [response.lines ? "application/x-ndjson" : "application/json"]: { schema: toSchema(response.body, "output") },
+      };
   return {
     description: response.description,
     ...(headers.length > 0 ? { headers: Object.fromEntries(headers) } : {}),

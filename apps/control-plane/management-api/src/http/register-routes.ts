@@ -145,7 +145,7 @@ async function runRoute(
     note: (facts) => void Object.assign(state.facts, facts),
   });
   void reply.code(answer.status).headers(answer.headers ?? {});
-  if (answer.stream) return reply.type("application/x-ndjson").send(answer.stream);
+  if (answer.stream) return reply.type(answer.mediaType ?? "application/x-ndjson").send(answer.stream);
   return answer.body === undefined ? reply.send() : reply.type("application/json").send(answer.body);
 }
 

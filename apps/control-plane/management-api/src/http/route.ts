@@ -38,6 +38,8 @@ export interface ResponseSpec {
   /** JSON body; with `lines` each line is one such document (NDJSON). */
   readonly body?: z.ZodType;
   readonly lines?: true;
+  /** The body is a file of one of these media types. */
+  readonly file?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -46,6 +48,8 @@ export interface RouteReply {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly stream?: Readable;
+  /** Media type of a stream; NDJSON if it is not given. */
+  readonly mediaType?: string;
 }
 
 export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -88,11 +92,13 @@ export interface RouteInput<P, Q, H, B> extends Omit<RawInput, "params" | "query
 }
 
 type Responses = Readonly<Record<number, ResponseSpec>>;
-type BodyOf<S> = S extends { readonly lines: true }
-  ? { readonly stream: Readable }
-  : S extends { readonly body: infer T extends z.ZodType }
-    ? { readonly body: z.output<T> }
-    : object;
+type BodyOf<S> = S extends { readonly file: readonly (infer T)[] }
+  ? { readonly stream: Readable; readonly mediaType: T & string }
+  : S extends { readonly lines: true }
+    ? { readonly stream: Readable }
+    : S extends { readonly body: infer T extends z.ZodType }
+      ? { readonly body: z.output<T> }
+      : object;
 type ReplyOf<R extends Responses> = {
   [S in keyof R & number]: { readonly status: S; readonly headers?: Readonly<Record<string, string>> } & BodyOf<R[S]>;
 }[keyof R & number];

@@ -3,6 +3,8 @@ import type { TrustBundle } from "@drawbridge/pki";
 import type { AccountService } from "../account/account-service.ts";
 import type { BundleTransfer } from "../clients/bundle-transfer.ts";
 import type {
+  AlertCalls,
+  AnalyticsCalls,
   ApiManagerCalls,
   AppCalls,
   AuthorityCalls,
@@ -12,6 +14,9 @@ import type {
   FabricCalls,
   FabricTokenCalls,
   GatekeeperCalls,
+  InsightCalls,
+  MetricsCalls,
+  OwnMetricsCalls,
   RecoveryCalls,
 } from "../clients/peers.ts";
 import type { StatusProbe } from "../clients/status-probe.ts";
@@ -35,8 +40,18 @@ export interface RouteServices {
   readonly recoveries: RecoveryCalls;
   /** undefined in an installation without monitoring-ingest. */
   readonly collectors: CollectorCalls | undefined;
+  /** The same. */
+  readonly metrics: MetricsCalls | undefined;
+  /** The same: what apps tell of themselves. */
+  readonly ownMetrics: OwnMetricsCalls | undefined;
   /** undefined in an installation without api-manager. */
   readonly apiManager: ApiManagerCalls | undefined;
+  /** undefined in an installation without analytics-ingest. */
+  readonly analytics: AnalyticsCalls | undefined;
+  /** The same. */
+  readonly insight: InsightCalls | undefined;
+  /** undefined in an installation without alerting. */
+  readonly alerting: AlertCalls | undefined;
   readonly bundles: BundleTransfer;
   readonly status: StatusProbe;
   readonly trustBundle: () => TrustBundle;

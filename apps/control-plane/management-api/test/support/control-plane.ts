@@ -117,7 +117,7 @@ async function assemble(
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
       DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: kek,
     },
-    "monitoring-ingest": listeners,
+    "monitoring-ingest": { ...listeners, DRAWBRIDGE_DATA_DIR: join(folder.path, "monitoring") },
     activation: {
       DRAWBRIDGE_FABRIC_LISTEN: at(redeem),
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: internal("runtime-manager"),
@@ -216,7 +216,8 @@ async function assemble(
 
 const cliProgram = join(import.meta.dirname, "../../../../operator/cli/src/main.ts");
 
-async function runCli(
+/** `drawbridge`, with the login in the folder. */
+export async function runCli(
   directory: string,
   args: readonly string[],
 ): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }> {

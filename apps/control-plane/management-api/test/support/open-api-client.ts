@@ -59,12 +59,13 @@ export async function createApiClient(options: {
     call: async (method, path, call) => {
       const answer = await open(method, path, call);
       const text = await answer.body.text();
-      const json: AnyJson = text === "" ? undefined : JSON.parse(text);
+      const type = String(answer.headers["content-type"] ?? "");
+      const json: AnyJson = text === "" || !type.includes("json") ? undefined : JSON.parse(text);
       check({
         method,
         path: path.split("?")[0] ?? path,
         status: answer.statusCode,
-        type: String(answer.headers["content-type"] ?? ""),
+        type,
         json,
       });
       return { status: answer.statusCode, headers: answer.headers, json };

@@ -206,6 +206,7 @@ function appFrom(request: DeployAppRequest, fabric: Fabric, revision: bigint): A
       bundle: request.bundle,
       configuration: request.configuration,
       publicPort: request.publicPort ?? 0,
+      routes: request.routes?.routes ?? [],
       strategy: request.strategy,
       specDigest: `sha256:${"1".repeat(64)}`,
       traceparent: "",

@@ -24,6 +24,7 @@ import { configSchema } from "../../src/config.ts";
 import { createManagementApiService } from "../../src/service.ts";
 import { type ApiClient, createApiClient } from "./open-api-client.ts";
 import { standInActivation } from "./stand-in-activation.ts";
+import { type StandInAnalytics, standInAnalyticsIngest } from "./stand-in-analytics-ingest.ts";
 import { type StandInCertAuthority, standInCertAuthority } from "./stand-in-cert-authority.ts";
 import { type StandInConfigResolver, standInConfigResolver } from "./stand-in-config-resolver.ts";
 import { standInMonitoringIngest } from "./stand-in-monitoring-ingest.ts";
@@ -46,8 +47,14 @@ export interface TestApi extends AsyncDisposable {
   readonly certAuthority: StandInCertAuthority;
   readonly recovery: StandInRecovery;
   readonly collectors: ReturnType<typeof standInMonitoringIngest>["collectors"];
+  readonly metrics: ReturnType<typeof standInMonitoringIngest>["metrics"];
+  readonly analytics: StandInAnalytics;
+  /** Where a peer listens. */
+  addressOf(name: PeerName): string;
   /** Stop and start the process of a peer. */
   stopPeer(name: PeerName): Promise<void>;
+  /** Peers that are ready and work with less. */
+  readonly degradedPeers: Set<PeerName>;
   startPeer(name: PeerName): Promise<void>;
   /** Announce an event as another service would. */
   publish(event: RefusedEvent): Promise<void>;
@@ -59,11 +66,22 @@ export interface TestApi extends AsyncDisposable {
 }
 
 export type RefusedEvent = EventEnvelope<"activation.token.refused.v1">;
-const peers = ["runtime-manager", "activation", "config-resolver", "cert-authority", "monitoring-ingest"] as const;
+const peers = [
+  "runtime-manager",
+  "activation",
+  "config-resolver",
+  "cert-authority",
+  "monitoring-ingest",
+  "analytics-ingest",
+] as const;
 export type PeerName = (typeof peers)[number];
 
 export async function startApi(
-  options: { readonly env?: Readonly<Record<string, string>>; readonly noPassword?: true } = {},
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly noPassword?: true;
+    readonly withoutAnalytics?: true;
+  } = {},
 ): Promise<TestApi> {
   const cleanups: (() => PromiseLike<unknown>)[] = [];
   try {
@@ -75,7 +93,11 @@ export async function startApi(
 }
 
 async function assemble(
-  options: { readonly env?: Readonly<Record<string, string>>; readonly noPassword?: true },
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly noPassword?: true;
+    readonly withoutAnalytics?: true;
+  },
   cleanups: (() => PromiseLike<unknown>)[],
 ): Promise<TestApi> {
   const postgres = await startTestPostgres();
@@ -107,12 +129,14 @@ async function assemble(
   const recovery = standInRecovery();
   const certAuthority = standInCertAuthority();
   const monitoringIngest = standInMonitoringIngest();
+  const analyticsIngest = standInAnalyticsIngest();
   const ports = {
     "runtime-manager": await freePort(),
     activation: await freePort(),
     "config-resolver": await freePort(),
     "cert-authority": await freePort(),
     "monitoring-ingest": await freePort(),
+    "analytics-ingest": await freePort(),
     upload: await freePort(),
   };
   const holders = {
@@ -121,21 +145,25 @@ async function assemble(
     "config-resolver": new IdentityHolder(await ca.issueService("config-resolver")),
     "cert-authority": new IdentityHolder(await ca.issueService("cert-authority")),
     "monitoring-ingest": new IdentityHolder(await ca.issueService("monitoring-ingest")),
+    "analytics-ingest": new IdentityHolder(await ca.issueService("analytics-ingest")),
   };
   const services = {
     "runtime-manager": runtimeManager.services,
     activation: [activation, recovery.service],
     "config-resolver": [configResolver.service],
     "cert-authority": certAuthority.services,
-    "monitoring-ingest": [monitoringIngest.service],
+    "monitoring-ingest": monitoringIngest.services,
+    "analytics-ingest": [analyticsIngest.service],
   };
   const running = new Map<PeerName, readonly (GrpcServer | HttpServer)[]>();
+
+  const degradedPeers = new Set<PeerName>();
 
   async function startPeer(name: PeerName): Promise<void> {
     const health = {
       register: () => undefined,
       beginShutdown: () => undefined,
-      report: () => ({ ready: true, checks: {} }),
+      report: () => ({ ready: true, checks: {}, ...(degradedPeers.has(name) && { degraded: ["bus"] }) }),
     };
     const common = { identity: holders[name], clientCertificate: "required", logger: logs.logger } as const;
     const grpc = createGrpcServer({
@@ -176,6 +204,9 @@ async function assemble(
     DRAWBRIDGE_IDENTITY_DIR: identityDir,
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: `127.0.0.1:${ports["cert-authority"]}`,
     DRAWBRIDGE_MONITORING_INGEST_ADDRESS: `127.0.0.1:${ports["monitoring-ingest"]}`,
+    ...(options.withoutAnalytics
+      ? {}
+      : { DRAWBRIDGE_ANALYTICS_INGEST_ADDRESS: `127.0.0.1:${ports["analytics-ingest"]}` }),
     DRAWBRIDGE_LISTEN: "127.0.0.1:0",
     DRAWBRIDGE_OPS_LISTEN: "127.0.0.1:0",
     DRAWBRIDGE_ACTIVATION_ADDRESS: `127.0.0.1:${ports.activation}`,
@@ -237,8 +268,12 @@ async function assemble(
     certAuthority,
     recovery,
     collectors: monitoringIngest.collectors,
+    metrics: monitoringIngest.metrics,
+    analytics: analyticsIngest.state,
+    addressOf: (name) => `127.0.0.1:${ports[name]}`,
     startPeer,
     stopPeer,
+    degradedPeers,
     startReplica,
     publish,
     login,

@@ -3,11 +3,16 @@ import type { ClientApplication } from "@drawbridge/contracts/apis/v1/client_ser
 import type { ResourceCondition } from "@drawbridge/contracts/apis/v1/configuration";
 import { ContractState, type ContractRecord, type TierRecord } from "@drawbridge/contracts/apis/v1/contract_service";
 import type { PolicyRecord, PolicyType } from "@drawbridge/contracts/apis/v1/policy_service";
+import type { ListRoutesResponse } from "@drawbridge/contracts/apis/v1/route_service";
 import type { z } from "zod";
-import type { apiSchema, conditionSchema, previewSchema } from "../schemas/api.ts";
+import type { apiSchema, conditionSchema, previewSchema, routesSchema } from "../schemas/api.ts";
 import type { clientSchema, contractSchema, tierSchema } from "../schemas/contract.ts";
 import type { policySchema, policyTypeSchema } from "../schemas/policy.ts";
+import { apiAnalyticsToJson } from "./analytics-settings-json.ts";
 import { instantOrNull, required, requiredInstant, safeNumber } from "./values.ts";
+
+const openToEverybody =
+  "open: no policies are in force, so that whoever reaches it may call it; automated policies of the environment hold for every API from its first moment on";
 
 export function apiToJson(api: Api | undefined): z.output<typeof apiSchema> {
   const { org: _org, key, apps, revision, createdAt, updatedAt, ...facts } = required("api", api);
@@ -17,10 +22,24 @@ export function apiToJson(api: Api | undefined): z.output<typeof apiSchema> {
     environment,
     name,
     version,
+    analytics: apiAnalyticsToJson(facts.analytics),
     revision: safeNumber("revision", revision),
+    warnings: facts.policiesInForce > 0 ? [] : [openToEverybody],
     apps: apps.map(({ fabricId, appId, appName, basePath }) => ({ fabricId, appId, appName, basePath })),
     createdAt: requiredInstant("created_at", createdAt),
     updatedAt: requiredInstant("updated_at", updatedAt),
+  };
+}
+
+export function routesToJson({ observed, routes }: ListRoutesResponse): z.output<typeof routesSchema> {
+  return {
+    observed,
+    routes: routes.map(({ method, path, firstSeen, lastSeen }) => ({
+      method,
+      path,
+      firstSeen: requiredInstant("first_seen", firstSeen),
+      lastSeen: requiredInstant("last_seen", lastSeen),
+    })),
   };
 }
 
@@ -38,7 +57,8 @@ export function previewToJson(preview: PreviewMatchingResponse): z.output<typeof
 }
 
 function sourceOf(source: string): z.output<typeof previewSchema>["source"] {
-  return source === "openapi" || source === "manifest" || source === "given" ? source : "none";
+  const known = ["openapi", "manifest", "observed", "given"] as const;
+  return known.find((one) => one === source) ?? "none";
 }
 
 export function conditionFromJson(condition: z.output<typeof conditionSchema>): ResourceCondition {

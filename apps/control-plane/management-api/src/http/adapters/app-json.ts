@@ -42,6 +42,7 @@ export function appToJson(message: App | undefined): AppJson {
     desiredState: required("app.spec.desired_state", desiredStateNames[spec.desiredState]),
     replicas: spec.replicas,
     publicPort: spec.publicPort,
+    routes: spec.routes.map(({ host, path }) => ({ host, path })),
     gatekeeper: spec.gatekeeper === "" ? null : { level: spec.gatekeeper, source: spec.gatekeeperSource },
     bundleDigest: spec.bundle?.digest ?? "",
     deleting: app.deleting,

@@ -9,6 +9,7 @@ const servingStates: ReadonlySet<string> = new Set(["live", "cached", "stale", "
 
 export function gateToJson(gate: GateStatus): z.output<typeof gateSchema> {
   const { gatewayId, apiName, apiVersion, basePath, deployment, state, level, levelSource, reason, message } = gate;
+  const blocked = !servingStates.has(state);
   return {
     gatewayId,
     apiName,
@@ -16,7 +17,7 @@ export function gateToJson(gate: GateStatus): z.output<typeof gateSchema> {
     basePath,
     deployment,
     state,
-    blocked: !servingStates.has(state),
+    blocked,
     since: instantOrNull(gate.since),
     level,
     levelSource,
@@ -26,6 +27,7 @@ export function gateToJson(gate: GateStatus): z.output<typeof gateSchema> {
     desiredRevision: safeNumber("gate.desired_revision", gate.desiredRevision),
     policies: gate.policies,
     contracts: gate.contracts,
+    warnings: blocked || gate.policies > 0 ? [] : ["open: no policies"],
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { apiToJson, conditionFromJson, previewToJson } from "../adapters/api-json.ts";
+import { apiAnalyticsFromJson } from "../adapters/analytics-settings-json.ts";
+import { apiToJson, conditionFromJson, previewToJson, routesToJson } from "../adapters/api-json.ts";
 import { apiManagerOf } from "../api-manager-of.ts";
 import type { ErrorCode } from "../error-catalogue.ts";
 import { defineRoute, namedInBody, type Route } from "../route.ts";
@@ -14,6 +15,7 @@ import {
   openapiSchema,
   previewBody,
   previewSchema,
+  routesSchema,
 } from "../schemas/api.ts";
 import { environmentName, listOf } from "../schemas/common.ts";
 import type { RouteServices } from "../services.ts";
@@ -100,6 +102,25 @@ function readRoutes(services: RouteServices): readonly Route[] {
       },
     }),
     defineRoute({
+      method: "GET",
+      path: `${apiPath}/routes`,
+      action: "api.routes",
+      summary: "Routes of an API that gateways observed",
+      description: "Templates, never paths; none unless the API is observed.",
+      permission: viewer,
+      params: apiParams,
+      responses: { 200: { description: "The routes.", body: routesSchema } },
+      errors: apiErrors,
+      handle: async ({ params, signal }) => {
+        await environments.assertExist([params.environment]);
+        const request = { org, key: apiKeyOf(params) };
+        return {
+          status: 200,
+          body: routesToJson(await apiManagerOf(services).routes.listRoutes(request, { signal, idempotent: true })),
+        };
+      },
+    }),
+    defineRoute({
       method: "POST",
       path: `${apiPath}/preview`,
       action: "api.preview",
@@ -147,9 +168,10 @@ function changeRoutes(services: RouteServices): readonly Route[] {
       handle: async ({ params, body, caller, requestId, signal, note }) => {
         note({ api: body.name, version: body.version });
         await environments.assertExist([params.environment]);
-        const { name, version, ...facts } = body;
+        const { name, version, analytics: word, ...facts } = body;
         const key = { environment: params.environment, name, version };
-        const request = { requestId, org, requestedBy: caller.username, key, ...facts };
+        const analytics = apiAnalyticsFromJson(word);
+        const request = { requestId, org, requestedBy: caller.username, key, ...facts, analytics };
         const { api } = await apiManagerOf(services).apis.createApi(request, { signal, idempotent: true });
         return { status: 201, body: apiToJson(api) };
       },
@@ -158,16 +180,18 @@ function changeRoutes(services: RouteServices): readonly Route[] {
       method: "PATCH",
       path: apiPath,
       action: "api.update",
-      summary: "Change description, OpenAPI document or approval of an API instance",
+      summary: "Change description, OpenAPI document, approval, observation or analytics of an API instance",
       permission: operator,
       params: apiParams,
       body: changedApiBody,
       responses: { 200: { description: "The API instance.", body: apiSchema } },
       errors: changeErrors,
       handle: async ({ params, body, caller, requestId, signal, note }) => {
-        note({ changed: Object.keys(body).toSorted().join(" ") });
+        const { routeWords: words, analytics: word, ...facts } = body;
+        note({ changed: Object.keys(body).toSorted().join(" "), ...(word && { analytics: word }) });
         await environments.assertExist([params.environment]);
-        const request = { requestId, org, requestedBy: caller.username, key: apiKeyOf(params), ...body };
+        const changed = { ...facts, routeWords: words && { words }, analytics: word && apiAnalyticsFromJson(word) };
+        const request = { requestId, org, requestedBy: caller.username, key: apiKeyOf(params), ...changed };
         const { api } = await apiManagerOf(services).apis.updateApi(request, { signal, idempotent: true });
         return { status: 200, body: apiToJson(api) };
       },

@@ -1,7 +1,9 @@
+import type { StreamLogsResponse } from "@drawbridge/contracts/runtime/v1/app_service";
 import { fromGrpcError } from "@drawbridge/rpc";
 import { z } from "zod";
 import { describePeerFailure } from "../../clients/peer.ts";
-import { openLogStream } from "../log-stream.ts";
+import { instantOrNull } from "../adapters/values.ts";
+import { openLineStream } from "../line-stream.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { logLineSchema } from "../schemas/app.ts";
 import { flag, wholeNumber } from "../schemas/common.ts";
@@ -50,12 +52,13 @@ export function appLogRoutes({ apps, environments, org, clock, stopping }: Route
           tailLines: query.tail,
           follow: query.follow,
         };
-        const stream = await openLogStream({
+        const stream = await openLineStream({
           open: (ended) => {
             const call = apps.streamLogs(request, { signal: ended });
             call.on("error", () => undefined); // also after the iterator let go of it, when a cancelled call reports itself
             return call;
           },
+          toLines: (line: StreamLogsResponse) => [lineOf(line)],
           describe: (error) => describePeerFailure("runtime-manager", fromGrpcError(error, "runtime-manager")),
           clock,
           signal: AbortSignal.any([signal, stopping]),
@@ -64,4 +67,8 @@ export function appLogRoutes({ apps, environments, org, clock, stopping }: Route
       },
     }),
   ];
+}
+
+function lineOf({ replicaId, stream, line, at }: StreamLogsResponse): z.output<typeof logLineSchema> {
+  return { type: "line", replicaId, stream, line, at: instantOrNull(at) };
 }

@@ -8,8 +8,7 @@ import { defineRoute, type Route } from "../route.ts";
 import { appSchema, deployBody, revisionSchema, rollbackBody, scaleBody } from "../schemas/app.ts";
 import { appName, environmentName, fabricRef, listOf, pageQuery, pageSize, pageToken } from "../schemas/common.ts";
 import type { RouteServices } from "../services.ts";
-import { visibleEnvironments } from "../visible-environments.ts";
-import { findVisibleFabric } from "./fabric-routes.ts";
+import { visibleApps } from "../visible-apps.ts";
 
 export const appParams = z.strictObject({ environment: environmentName, name: appName });
 const viewer = { scope: "environment", role: "viewer" } as const;
@@ -30,7 +29,8 @@ export function appRoutes(services: RouteServices): readonly Route[] {
   return [...readAppRoutes(services), ...deployRoutes(services), ...wishRoutes(services)];
 }
 
-function readAppRoutes({ apps, environments, fabrics, org }: RouteServices): readonly Route[] {
+function readAppRoutes(services: RouteServices): readonly Route[] {
+  const { apps, environments, org } = services;
   return [
     defineRoute({
       method: "GET",
@@ -49,20 +49,7 @@ function readAppRoutes({ apps, environments, fabrics, org }: RouteServices): rea
       responses: { 200: { description: "Apps.", body: listOf(appSchema, "A page of apps.") } },
       errors: ["ENVIRONMENT_NOT_FOUND", "FABRIC_NOT_FOUND", "PAGE_TOKEN_INVALID", "PEER_UNAVAILABLE"],
       handle: async ({ query, caller, signal }) => {
-        const { environment, fabric } = query;
-        const asked = await visibleEnvironments(environments, caller, environment);
-        if (fabric !== undefined) await findVisibleFabric({ fabrics, org }, { fabric, caller, signal });
-        if (asked.length === 0) return { status: 200, body: { items: [], nextPageToken: "" } };
-        const page = await apps.listApps(
-          {
-            org,
-            environments: [...asked],
-            fabric: fabric ?? "",
-            pageSize: query.limit,
-            pageToken: query.pageToken,
-          },
-          { signal, idempotent: true },
-        );
+        const page = await visibleApps(services, query, { caller, signal });
         return { status: 200, body: { items: page.apps.map(appToJson), nextPageToken: page.nextPageToken } };
       },
     }),
@@ -130,6 +117,8 @@ function deployRoutes(services: RouteServices): readonly Route[] {
         "APP_ON_OTHER_FABRIC",
         "ENVIRONMENT_NOT_ON_FABRIC",
         "PUBLIC_PORT_TAKEN",
+        "ROUTE_INVALID",
+        "ROUTE_TAKEN",
         "REPLICAS_OUT_OF_RANGE",
       ],
       handle: async ({ params, body, caller, requestId, signal, note }) => {

@@ -13,6 +13,7 @@ import {
   contractListQuery,
   contractSchema,
   contractTierBody,
+  deletedTierSchema,
   newContractBody,
   reasonBody,
   tierBody,
@@ -77,6 +78,24 @@ function tierRoutes(services: RouteServices): readonly Route[] {
         const request = { ...who, api: apiKeyOf(params), name: params.tier, description, limits, autoApprove };
         const { tier } = await apiManagerOf(services).contracts.applyTier(request, { signal, idempotent: true });
         return { status: 200, body: tierToJson(tier) };
+      },
+    }),
+    defineRoute({
+      method: "DELETE",
+      path: `${apiPath}/tiers/{tier}`,
+      action: "tier.delete",
+      summary: "Delete an SLA tier of an API",
+      description: "Refused while a contract asks for it or has it in force. Contracts that have ended lose its name.",
+      permission: operator,
+      params: apiParams.extend({ tier: tierName }),
+      responses: { 200: { description: "It is gone.", body: deletedTierSchema } },
+      errors: [...apiErrors, "TIER_NOT_FOUND", "TIER_IN_USE", "REQUEST_ID_REUSED"],
+      handle: async ({ params, caller, requestId, signal }) => {
+        await environments.assertExist([params.environment]);
+        const who = { requestId, org, requestedBy: caller.username };
+        const request = { ...who, api: apiKeyOf(params), name: params.tier };
+        const { tierId } = await apiManagerOf(services).contracts.deleteTier(request, { signal, idempotent: true });
+        return { status: 200, body: { tierId } };
       },
     }),
   ];

@@ -20,18 +20,34 @@ const autoApprove = z
   .boolean()
   .meta({ description: "Contracts are approved as soon as they are requested, unless their tier says otherwise." });
 
+const observeRoutes = z.boolean().meta({
+  description: "Gateways report which routes its apps answer, as templates of known words; off forgets them.",
+});
+const routeWords = z
+  .array(z.string().regex(/^[a-z]{2,32}$/, "must be 2 to 32 lower-case letters"))
+  .max(200, "must be at most 200")
+  .meta({ description: "Words that may stand in templates of observed routes besides the common ones." });
+
+const analytics = z.enum(["inherit", "off"], "must be inherit or off").meta({
+  description: "What of its requests is told: what its environment allows, or nothing. It cannot be more.",
+});
+
 export const newApiBody = z.strictObject({
   name: apiName,
   version: apiVersion,
   description: description.default(""),
   openapi: openapi.default(""),
   autoApprove: autoApprove.default(false),
+  analytics: analytics.default("inherit"),
 });
 
 export const changedApiBody = z.strictObject({
   description: description.optional(),
   openapi: openapi.optional(),
   autoApprove: autoApprove.optional(),
+  observeRoutes: observeRoutes.optional(),
+  routeWords: routeWords.optional(),
+  analytics: analytics.optional(),
 });
 
 export const apiListQuery = z.strictObject({
@@ -52,8 +68,16 @@ export const apiSchema = z
     description: z.string(),
     autoApprove: z.boolean(),
     hasOpenapi: z.boolean(),
+    observeRoutes,
+    routeWords,
+    analytics,
+    analyticsTold: z
+      .boolean()
+      .meta({ description: "Gateways tell its requests: its environment's analytics are on too." }),
     revision: z.int().meta({ description: "Grows with every change of policies or tiers." }),
     policies: z.int().meta({ description: "Policies of its own." }),
+    policiesInForce: z.int().meta({ description: "Enabled ones, automated ones of its environment too." }),
+    warnings: z.array(z.string()).meta({ description: "What is worth a look: that it is open." }),
     contracts: z.int().meta({ description: "Contracts in force." }),
     apps: z
       .array(z.object({ fabricId: z.string(), appId: z.string(), appName: z.string(), basePath: z.string() }))
@@ -90,11 +114,10 @@ const resource = z.strictObject({
 
 export const previewBody = z.strictObject({
   conditions: z.array(conditionSchema).min(1, "must be at least one").max(50, "must be at most 50"),
-  resources: z
-    .array(resource)
-    .max(2_000, "must be at most 2000")
-    .default([])
-    .meta({ description: "Routes to try; none: those of the API's OpenAPI document, else of the manifests." }),
+  resources: z.array(resource).max(2_000, "must be at most 2000").default([]).meta({
+    description:
+      "Routes to try; none: those of the API's OpenAPI document, else of the manifests, else those observed.",
+  }),
 });
 
 export const previewSchema = z
@@ -111,7 +134,21 @@ export const previewSchema = z
       }),
     ),
     idleConditions: z.array(z.int()).meta({ description: "Indices of conditions that match nothing." }),
-    source: z.enum(["openapi", "manifest", "given", "none"]),
+    source: z.enum(["openapi", "manifest", "observed", "given", "none"]),
     warnings: z.array(z.string()),
   })
   .meta({ id: "MatchingPreview", description: "What conditions would match." });
+
+export const routesSchema = z
+  .object({
+    observed: z.boolean().meta({ description: "Whether the API is observed now." }),
+    routes: z.array(
+      z.object({
+        method: z.string(),
+        path: z.string().meta({ description: "URI template below the base path, variables named by their place." }),
+        firstSeen: instant("When it was first told."),
+        lastSeen: instant("Day on which it was last told, 0:00 UTC."),
+      }),
+    ),
+  })
+  .meta({ id: "ObservedRoutes", description: "Routes that gateways observed, by path and method." });

@@ -54,6 +54,9 @@ export const appSchema = z
     desiredState: z.enum(desiredStates),
     replicas: z.int(),
     publicPort: z.int(),
+    routes: z
+      .array(z.object({ host: z.string(), path: z.string() }))
+      .meta({ description: "Hosts and paths on the ports that the fabric's operator opened for all apps." }),
     gatekeeper: z
       .object({ level: z.string(), source: z.string() })
       .nullable()
@@ -108,6 +111,27 @@ export const deployBody = z.strictObject({
     .max(65_535, "must be 0 to 65535")
     .optional()
     .meta({ description: "Port that serves the app; 0 lets the agent choose." }),
+  routes: z
+    .array(
+      z.strictObject({
+        host: z
+          .string("must be text")
+          .min(1, "must not be empty")
+          .max(300, "must have at most 253 characters")
+          .meta({ description: 'For example "api.example.com" or "*.example.com" for one label in front.' }),
+        path: z
+          .string("must be text")
+          .max(600, "must have at most 500 characters")
+          .default("/")
+          .meta({ description: 'This path and what is below it; "/" for all.' }),
+      }),
+    )
+    .max(50, "must have at most 50 items")
+    .optional()
+    .meta({
+      description:
+        "Hosts and paths on the ports that the fabric's operator opened for all apps; they replace the earlier ones, [] takes them away.",
+    }),
   strategy: z
     .strictObject({
       maxSurge: z.int("must be a whole number").min(1, "must be 1 to 100").max(100, "must be 1 to 100").default(1),

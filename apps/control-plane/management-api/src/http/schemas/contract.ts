@@ -85,6 +85,8 @@ export const tierSchema = z
   })
   .meta({ id: "Tier", description: "An SLA tier of an API." });
 
+export const deletedTierSchema = z.object({ tierId: z.string() });
+
 export const contractStates = ["requested", "approved", "rejected", "revoked"] as const;
 
 export const contractListQuery = z

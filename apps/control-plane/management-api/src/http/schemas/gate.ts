@@ -24,8 +24,9 @@ export const gateSchema = z
     message: z.string().meta({ description: "What is missing or broken, and how to mend it." }),
     appliedRevision: z.int().meta({ description: "Revision of the API's policies that is enforced; 0 for none." }),
     desiredRevision: z.int().meta({ description: "Revision that should be; 0 while unknown." }),
-    policies: z.int(),
+    policies: z.int().meta({ description: "Policies that are enforced." }),
     contracts: z.int(),
+    warnings: z.array(z.string()).meta({ description: "What is worth a look: that everybody passes." }),
   })
   .meta({ id: "Gate", description: "The gate of one API that one deployment of an app is bound to." });
 
@@ -48,6 +49,14 @@ export const gatekeeperLevel = z
   .meta({ description: "null takes it away." });
 
 export const gatekeeperBody = z.strictObject({ level: gatekeeperLevel });
+
+export const gatekeeperLevelSchema = z
+  .object({
+    kind: z.string().meta({ description: "environment or fabric." }),
+    name: z.string().meta({ description: "Name of the environment or the fabric." }),
+    level: z.string(),
+  })
+  .meta({ id: "GatekeeperLevel", description: "A gatekeeper level that is set for more than one app." });
 
 export const gatekeeperSettingSchema = z
   .object({

@@ -26,7 +26,10 @@ export const statusSchema = z
       z.object({
         service: z.string(),
         ready: z.boolean(),
-        detail: z.string().nullable().meta({ description: "In one word why it is not ready; null if it is." }),
+        detail: z.string().nullable().meta({
+          description:
+            "In one word what is amiss; null if nothing is. `degraded`: ready, and something works with less.",
+        }),
       }),
     ),
     checkedAt: instant("When it was asked."),

@@ -1,16 +1,12 @@
 import { Readable } from "node:stream";
-import type { StreamLogsResponse } from "@drawbridge/contracts/runtime/v1/app_service";
 import type { Clock } from "@drawbridge/lifecycle";
 import { toPublicError } from "@drawbridge/rpc";
-import type { z } from "zod";
-import { instantOrNull } from "./adapters/values.ts";
-import type { logLineSchema } from "./schemas/app.ts";
 
-type LogLine = z.output<typeof logLineSchema>;
-
-export interface LogStreamOptions {
+export interface LineStreamOptions<M> {
   /** Opens the source; `signal` ends it. */
-  readonly open: (signal: AbortSignal) => AsyncIterable<StreamLogsResponse>;
+  readonly open: (signal: AbortSignal) => AsyncIterable<M>;
+  /** Documents that a message of the source becomes, a line each. */
+  readonly toLines: (message: M) => readonly Readonly<Record<string, unknown>>[];
   /** What an error of the source means for the reader. */
   readonly describe: (error: unknown) => unknown;
   readonly clock: Clock;
@@ -23,35 +19,35 @@ const heartbeatMs = 15_000;
 /** How long to wait for the first line or error, so that an error can still be an HTTP status. */
 const firstAnswerMs = 2_000;
 
-type Step =
-  | { readonly kind: "message"; readonly message: StreamLogsResponse }
+type Step<M> =
+  | { readonly kind: "message"; readonly message: M }
   | { readonly kind: "end" }
   | { readonly kind: "failed"; readonly error: unknown }
   | { readonly kind: "silence" };
 
 /**
  * A stream of NDJSON lines, read from its source only as fast as the reader takes them. Rejects when the source fails
- * before its first line; later its error is the last line.
+ * before its first line; later its error is the last line, `{"type":"error",…}`. Silence has `{"type":"heartbeat",…}`.
  */
-export async function openLogStream(options: LogStreamOptions): Promise<Readable> {
+export async function openLineStream<M>(options: LineStreamOptions<M>): Promise<Readable> {
   const { clock } = options;
   const closing = new AbortController();
   const signal = AbortSignal.any([options.signal, closing.signal]);
   const source = options.open(signal)[Symbol.asyncIterator]();
   let pending = nextStep();
 
-  function nextStep(): Promise<Step> {
+  function nextStep(): Promise<Step<M>> {
     return source.next().then(
-      ({ done, value }): Step => (done ? { kind: "end" } : { kind: "message", message: value }),
-      (error: unknown): Step => ({ kind: "failed", error }),
+      ({ done, value }): Step<M> => (done ? { kind: "end" } : { kind: "message", message: value }),
+      (error: unknown): Step<M> => ({ kind: "failed", error }),
     );
   }
 
-  async function stepWithin(ms: number): Promise<Step> {
+  async function stepWithin(ms: number): Promise<Step<M>> {
     const waiting = new AbortController();
     const silence = clock.sleep(ms, waiting.signal).then(
-      (): Step => ({ kind: "silence" }),
-      (): Step => ({ kind: "silence" }), // not waited for any more
+      (): Step<M> => ({ kind: "silence" }),
+      (): Step<M> => ({ kind: "silence" }), // not waited for any more
     );
     try {
       return await Promise.race([pending, silence]);
@@ -60,17 +56,18 @@ export async function openLogStream(options: LogStreamOptions): Promise<Readable
     }
   }
 
-  async function* lines(first: Step): AsyncGenerator<string> {
+  async function* lines(first: Step<M>): AsyncGenerator<string> {
     let step = first;
     try {
       for (;;) {
         if (options.signal.aborted || step.kind === "end") return;
         if (step.kind === "failed") {
-          yield toLine(errorLine(options.describe(step.error)));
+          const { code, message } = toPublicError(options.describe(step.error));
+          yield toLine({ type: "error", code, detail: message });
           return;
         }
         if (step.kind === "message") {
-          yield toLine(messageLine(step.message));
+          for (const line of options.toLines(step.message)) yield toLine(line);
           pending = nextStep();
         } else {
           yield toLine({ type: "heartbeat", at: clock.now().toISOString() });
@@ -93,15 +90,6 @@ export async function openLogStream(options: LogStreamOptions): Promise<Readable
   return stream;
 }
 
-function toLine(line: LogLine): string {
+function toLine(line: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify(line)}\n`;
-}
-
-function messageLine({ replicaId, stream, line, at }: StreamLogsResponse): LogLine {
-  return { type: "line", replicaId, stream, line, at: instantOrNull(at) };
-}
-
-function errorLine(thrown: unknown): LogLine {
-  const { code, message } = toPublicError(thrown);
-  return { type: "error", code, detail: message };
 }
