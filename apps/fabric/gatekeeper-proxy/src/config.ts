@@ -1,8 +1,15 @@
 import { addressList, filePath, listenAddress, telemetryFields } from "@drawbridge/config";
+import { insightFields } from "@drawbridge/policies/insight-fields";
 import { z } from "zod";
 
 const seconds = (range: { readonly min: number; readonly max: number; readonly default: number }) =>
   z.coerce.number().int().min(range.min).max(range.max).default(range.default);
+
+const allowed = ({ byDefault }: { readonly byDefault: "true" | "false" }) =>
+  z
+    .enum(["true", "false"])
+    .default(byDefault)
+    .transform((text) => text === "true");
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
@@ -12,11 +19,19 @@ export const configSchema = z.object({
   ...telemetryFields(),
   STATE_DIR: filePath().meta({
     description:
-      "folder that gateway, agent and driver share: `routes.json` and `feed.sock` are theirs; `module-keys.pem` (who may sign modules of custom policies) is the operator's; `cache/`, `counters`, `trust-bundle.json`, `admin.json` and `admin-token` are the gateway's",
+      "folder that gateways, agent and driver share: `routes.json` and `feed.sock` are theirs; `module-keys.pem` (who may sign modules of custom policies) is the operator's",
+  }),
+  OWN_DIR: filePath().optional().meta({
+    description:
+      "this gateway's own folder: `cache/`, `analytics/`, `counters`, `traffic.json`, `trust-bundle.json`, `admin.json` and `admin-token`; without it the shared one, for the only gateway",
+  }),
+  PEERS_DIR: filePath().optional().meta({
+    description:
+      "folder in which the gateways of a fabric find each other, theirs alone (0700), to share what limits counted; without it this one counts alone",
   }),
   GATEWAY_ID: z
     .string()
-    .regex(/^[A-Za-z0-9_-]{1,63}$/, "must be 1 to 63 letters, digits, - or _")
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be 1 to 63 of a-z, 0-9 and -")
     .default("gateway-0")
     .meta({ description: "name of this gateway, unique in the fabric" }),
   FABRIC_ID: z.uuid().optional().meta({
@@ -63,9 +78,33 @@ export const configSchema = z.object({
     .max(16_777_216)
     .default(65_536)
     .meta({ description: "counters of rate limits that fit in memory, 16 bytes each" }),
+  ANALYTICS_SPOOL_BYTES: z.coerce.number().int().min(1_048_576).max(1_099_511_627_776).default(268_435_456).meta({
+    description:
+      "disk for requests that wait to be told to the control plane; when it is full the oldest go, and are counted",
+  }),
+  ANALYTICS_MAX_AGE_HOURS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(8_760)
+    .default(168)
+    .meta({ description: "requests that could not be told for so long are given up, and counted" }),
+  UPSTREAM_CLIENT: z.enum(["own", "undici"]).default("own").meta({
+    description:
+      "who speaks HTTP/1.1 with replicas: the gateway's own client, or undici if an app does not get on with it",
+  }),
   TRUSTED_PROXIES: addressList().optional().meta({
     description: "networks of proxies in front whose X-Forwarded-For is believed, `10.0.0.0/8,2001:db8::/32`",
   }),
+  ALLOW_ANALYTICS: allowed({ byDefault: "true" }).meta({
+    description:
+      "whether requests are told of where an environment wants it; the agent passes on what its owner has set",
+  }),
+  ALLOW_ROUTE_WORDS: allowed({ byDefault: "false" }).meta({
+    description:
+      "whether words that operators of the control plane choose may stand in what is told of paths; the agent passes on what its owner has set",
+  }),
+  ...insightFields(),
 });
 
 export type GatekeeperProxyConfig = z.output<typeof configSchema>;

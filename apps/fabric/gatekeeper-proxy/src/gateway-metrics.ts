@@ -1,8 +1,9 @@
+import { Disposition } from "@drawbridge/contracts/analytics/v1/request_batch";
 import type { Metrics } from "@drawbridge/telemetry";
 import type { ObjectStore } from "./configuration/object-store.ts";
 import type { GateBook } from "./gatekeeper/gate-book.ts";
 import type { GateState } from "./gate/gate.ts";
-import type { AnalyticsBatch } from "./workers/protocol.ts";
+import type { RequestTallies } from "./workers/protocol.ts";
 
 const gateStates: readonly GateState["state"][] = [
   "fetching",
@@ -17,9 +18,19 @@ const gateStates: readonly GateState["state"][] = [
   "open",
 ];
 
+const dispositionNames = {
+  [Disposition.DISPOSITION_UNSPECIFIED]: "unknown",
+  [Disposition.DISPOSITION_PROCESSED]: "processed",
+  [Disposition.DISPOSITION_POLICY_VIOLATION]: "policy_violation",
+  [Disposition.DISPOSITION_BLOCKED]: "blocked",
+  [Disposition.DISPOSITION_ERROR]: "error",
+  [Disposition.UNRECOGNIZED]: "unknown",
+} as const satisfies Record<Disposition, string>;
+
 export interface GatewayMetrics {
-  readonly requests: (batch: AnalyticsBatch) => void;
+  readonly requests: (message: RequestTallies) => void;
   readonly workerGone: () => void;
+  readonly routesDropped: (count: number) => void;
   readonly transition: (state: GateState["state"]) => void;
 }
 
@@ -44,17 +55,26 @@ export function createGatewayMetrics(
   metrics.gauge("objects", { description: "objects of the configuration in memory" }, () => observed.store.count);
   metrics.gauge("objects_size_bytes", { description: "their size" }, () => observed.store.sizeBytes);
   const requests = metrics.counter("tracked_requests", { description: "requests of tracked resources" });
+  const durations = metrics.counter("tracked_requests_duration_seconds", {
+    description: "time from their heads to the ends of their answers, of all of them together",
+  });
   const dropped = metrics.counter("records_dropped", { description: "records of requests that were too many to keep" });
+  const routesDropped = metrics.counter("routes_dropped", {
+    description: "observed routes that were too many to keep",
+  });
   const ended = metrics.counter("workers_ended", { description: "threads that ended on their own" });
   const transitions = metrics.counter("gate_transitions", { description: "gates that came to a state" });
   return {
-    requests: ({ records, dropped: count }) => {
-      const counts = new Map<string, number>();
-      for (const { disposition } of records) counts.set(disposition, (counts.get(disposition) ?? 0) + 1);
-      for (const [disposition, number] of counts) requests.add(number, { disposition });
-      if (count > 0) dropped.add(count);
+    requests: ({ tallies, dropped: lost }) => {
+      for (const { disposition, requests: count, durationMs } of tallies) {
+        const labels = { disposition: dispositionNames[disposition] };
+        requests.add(count, labels);
+        durations.add(durationMs / 1_000, labels);
+      }
+      if (lost !== undefined) dropped.add(lost.requests);
     },
     workerGone: () => ended.add(1),
+    routesDropped: (count) => routesDropped.add(count),
     transition: (state) => transitions.add(1, { state }),
   };
 }

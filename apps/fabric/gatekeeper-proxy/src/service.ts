@@ -1,31 +1,38 @@
-import { availableParallelism } from "node:os";
 import { extname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { gatewayPaths } from "@drawbridge/app-routes";
+import { gatewayPaths, openTrafficTally, trafficPath } from "@drawbridge/app-routes";
 import { createLoop, type Clock, type Component, type Health, type IdSource, type Random } from "@drawbridge/lifecycle";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
-import { createAdminServer, type GatewayView } from "./admin/admin-server.ts";
-import { viewGates } from "./admin/gate-view.ts";
+import type { TrustBundle } from "@drawbridge/pki";
+import { createAdminServer } from "./admin/admin-server.ts";
+import { viewGateway } from "./admin/view-gateway.ts";
+import { openAnalytics } from "./analytics/open-analytics.ts";
 import { createCacheKeeper } from "./cache/cache-keeper.ts";
-import { DiskCache, rootFileName, type CacheContent } from "./cache/disk-cache.ts";
+import { createCacheReader } from "./cache/cache-reader.ts";
+import { createCacheContent } from "./cache/cache-content.ts";
+import { DiskCache } from "./cache/disk-cache.ts";
 import type { GatekeeperProxyConfig } from "./config.ts";
-import { apiKey, type ApiName } from "./configuration/api-key.ts";
 import { ConfigurationTree } from "./configuration/configuration-tree.ts";
 import { ObjectStore } from "./configuration/object-store.ts";
 import { createApiResolver } from "./configuration/resolve-api.ts";
 import { RootFollower } from "./configuration/root-follower.ts";
-import { openCounterFile } from "./counters/counter-file.ts";
 import { createFeed } from "./feed/feed-client.ts";
 import { LinkSession } from "./feed/link-session.ts";
-import { isDecided } from "./gate/gate.ts";
 import { Gatekeeper } from "./gatekeeper/gatekeeper.ts";
+import { registerGatewayHealth } from "./gateway-health.ts";
 import { createGatewayMetrics } from "./gateway-metrics.ts";
+import { openInsight } from "./insight/open-insight.ts";
+import { orderedCaptures } from "./insight/ordered-captures.ts";
+import { openLimits } from "./peers/open-limits.ts";
+import { createRouteReporter } from "./observed-routes/route-reporter.ts";
 import { GateReporter } from "./report/gate-reporter.ts";
 import { logGates } from "./report/log-gates.ts";
 import { createAppWatch } from "./routes/app-watch.ts";
-import { AppStatus } from "./status/app-status.ts";
+import { createSharedPorts } from "./shared-ports/shared-ports.ts";
+import { createTakeOver } from "./take-over/take-over.ts";
 import { readModuleKeys } from "./trust/module-keys.ts";
 import { openTrust } from "./trust/trust-file.ts";
+import { workerCount } from "./workers/worker-count.ts";
 import { createWorkerPool } from "./workers/worker-pool.ts";
 
 interface GatekeeperProxyDeps {
@@ -51,10 +58,11 @@ const openingMs = 2_000;
 export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonly Component[] {
   const { config, logger, telemetry, health, clock, random, ids } = deps;
   const paths = gatewayPaths(config.STATE_DIR);
+  const ownDirectory = config.OWN_DIR ?? paths.directory;
   const startedMs = clock.monotonicMs();
 
   // what is known
-  const trust = openTrust(join(paths.directory, "trust-bundle.json"), logger);
+  const trust = openTrust(join(ownDirectory, "trust-bundle.json"), logger);
   const store = new ObjectStore();
   const link = new LinkSession(clock.now(), clock.monotonicMs());
   const roots = new RootFollower({
@@ -69,7 +77,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     },
   });
   const cache = new DiskCache({
-    directory: paths.cache,
+    directory: join(ownDirectory, "cache"),
     fabricId: config.FABRIC_ID,
     store,
     resolve: createApiResolver(store.find),
@@ -85,7 +93,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     logger,
     onChange: (keys) => {
       gatekeeper.apisChanged(keys);
-      keeper.changed();
+      keeper.changed(keys);
     },
   });
 
@@ -99,38 +107,78 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       blockOnEdit: config.BLOCK_ON_EDIT,
       cacheMaxAgeMs: config.CACHE_MAX_AGE_HOURS === undefined ? undefined : config.CACHE_MAX_AGE_HOURS * 3_600_000,
     },
-    apply: (changes) => pool.apply(changes),
+    apply: (changes) => pool.apply(takeOver.filter(changes)),
     onGates: (changed) => {
+      takeOver.gatesChanged(changed);
       for (const record of changed) {
         reporter.changed(record.appId);
         metrics.transition(record.gate.gate.state);
       }
       logGates(changed, { explain: (record) => gatekeeper.explain(record), logger });
     },
-    onGateGone: ({ appId }) => reporter.changed(appId),
-    onBound: (apis) => readCache(apis),
+    onGateGone: (record) => {
+      takeOver.gatesChanged([record]);
+      reporter.changed(record.appId);
+    },
+    onBound: (apis) => reader.read(apis),
     onAppSent: (appId, tableSequence, sequence) => status.sent(appId, tableSequence, sequence),
   });
 
   // what follows
-  const counters = openCounterFile({
-    path: join(paths.directory, "counters"),
+  const limits = openLimits({
+    directory: ownDirectory,
+    peersDirectory: config.PEERS_DIR,
     entries: config.COUNTER_ENTRIES,
+    gatewayId: config.GATEWAY_ID,
+    metrics: telemetry.metrics,
     clock,
     logger,
   });
-  const status = new AppStatus({ clock, retry: (appId) => gatekeeper.retryListener(appId) });
+  const analytics = openAnalytics({
+    ownDirectory,
+    sharedDirectory: paths.directory,
+    config,
+    trustBundle: trust.current,
+    getAccess: (refusedToken) => feed.getAnalyticsAccess(refusedToken, "requests"),
+    metrics: telemetry.metrics,
+    health,
+    clock,
+    logger,
+  });
+  const insight = openInsight({
+    config,
+    workers: workerCount(config),
+    captures: () => orderedCaptures(gatekeeper),
+    trustBundle: trust.current,
+    getAccess: (refusedToken) => feed.getAnalyticsAccess(refusedToken, "insight"),
+    reportSent: (sent) => feed.reportInsight(sent),
+    metrics: telemetry.metrics,
+    clock,
+    logger,
+  });
+  const takeOver = createTakeOver({ gatewayId: config.GATEWAY_ID, gatekeeper: () => gatekeeper, clock });
+  const { status } = takeOver;
+  const traffic = openTrafficTally({ path: trafficPath(ownDirectory), clock });
   const pool = createWorkerPool({
-    count: config.WORKERS ?? availableParallelism(),
+    count: workerCount(config),
     entry: new URL(`./worker/main${extname(import.meta.filename)}`, import.meta.url),
     start: {
       gatewayId: config.GATEWAY_ID,
-      counters: counters.storage,
-      settings: { trustedProxies: config.TRUSTED_PROXIES?.networks ?? [] },
+      counters: limits.storage,
+      analytics: analytics.memory,
+      insight: insight.memory,
+      recordedCounts: analytics.recordedCounts,
+      settings: {
+        trustedProxies: config.TRUSTED_PROXIES?.networks ?? [],
+        upstreamClient: config.UPSTREAM_CLIENT,
+        analytics: config.ALLOW_ANALYTICS ? "told" : "untold",
+        chosenWords: config.ALLOW_ROUTE_WORDS ? "allowed" : "refused",
+        insight: insight.permission,
+      },
       trustedModuleKeys: readModuleKeys(join(paths.directory, "module-keys.pem"), logger),
       log: { level: config.LOG_LEVEL, format: config.LOG_FORMAT },
     },
-    everything: () => gatekeeper.everything(),
+    everything: () => takeOver.filterForOne(gatekeeper.everything()),
     clock,
     logger,
     stopAcceptingAfterMs: config.STOP_ACCEPTING_AFTER_SECONDS * 1_000,
@@ -141,6 +189,9 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       },
       onGone: (index) => {
         status.gone(index);
+        sharedPorts.gone(index);
+        analytics.threadGone(index);
+        insight.workerGone(index);
         metrics.workerGone();
       },
       onMessage: (index, message) => {
@@ -148,22 +199,36 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
           case "unusable":
             return gatekeeper.unusable(message.setId, message.problems);
           case "listening":
+            sharedPorts.listening(index, message);
             return status.listening(index, message);
           case "in_flight":
             return status.inFlight(index, message);
-          case "analytics":
+          case "requests":
+            return analytics.record(index, message);
+          case "tallies":
+            if (message.dropped !== undefined) analytics.lose(index, message.dropped);
             return metrics.requests(message);
+          case "traffic":
+            return message.replicas.forEach((replica) => traffic.add(replica));
+          case "exchange":
+          case "lost_exchanges":
+            return insight.receive(index, message);
+          case "routes":
+            return routes.saw(message);
         }
       },
     },
   });
+  const sharedPorts = createSharedPorts({ gatekeeper, clock, health, logger });
   const reporter: GateReporter = new GateReporter({
     gatewayId: config.GATEWAY_ID,
     gatekeeper,
     clock,
     send: (report) => feed.report(report),
   });
-  const keeper = createCacheKeeper({ cache, content: cacheContent, clock, logger });
+  const routes = createRouteReporter({ tree, link, feed: () => feed, metrics: () => metrics, clock, logger });
+  const content = createCacheContent({ tree, link, gatekeeper, store });
+  const keeper = createCacheKeeper({ cache, content, clock, logger });
 
   // what comes in
   const feed = createFeed({
@@ -181,7 +246,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
         linkChanged();
       },
       onRoot: (jws) => void roots.offer(jws),
-      onTrustBundle: (bundle) => void trust.replace(bundle).then((isChanged) => isChanged && roots.trustChanged()),
+      onTrustBundle: (bundle) => void replaceTrust(bundle),
       onLost: () => {
         link.lose("AGENT_GONE", clock.now(), clock.monotonicMs());
         linkChanged();
@@ -194,11 +259,13 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     onApp: (served) => {
       status.serve(served.route);
       gatekeeper.setApp(served);
+      takeOver.gatesChanged([served.route]);
     },
     onRemoved: (appId) => {
       gatekeeper.removeApp(appId);
       status.remove(appId);
     },
+    onShared: (wish) => sharedPorts.follow(wish),
   });
   const metrics = createGatewayMetrics(telemetry.metrics, {
     gates: gatekeeper.gates,
@@ -217,47 +284,14 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     gatekeeper.reviewAll();
   }
 
-  const reading = new Map<string, Promise<void>>();
-  function readCache(apis: readonly ApiName[]): void {
-    const bound = new Map(apis.map((api) => [apiKey(api), api]));
-    for (const key of reading.keys()) if (!bound.has(key)) reading.delete(key);
-    for (const [key, api] of bound) if (!reading.has(key)) reading.set(key, readOne(key, api));
+  async function replaceTrust(bundle: TrustBundle): Promise<void> {
+    if (!(await trust.replace(bundle))) return;
+    analytics.trustChanged(bundle);
+    insight.trustChanged(bundle);
+    roots.trustChanged();
   }
 
-  async function readOne(key: string, api: ApiName): Promise<void> {
-    const bundle = trust.current();
-    if (bundle === undefined) return gatekeeper.cacheRead(key, "none");
-    const cached = await cache.read(api, bundle);
-    if (cached.found === "corrupt")
-      logger.error({ api: api.name, version: api.version }, "the cached policies of an API are corrupt");
-    gatekeeper.cacheRead(key, cached.found === "set" ? cached : cached.found);
-  }
-
-  function cacheContent(): CacheContent | undefined {
-    const { root } = tree;
-    if (root === undefined) return undefined;
-    const wishes = [...tree.wishes].map(({ api, resolution }) => ({ key: apiKey(api), resolution }));
-    return {
-      root: rootFileName(root.jws),
-      rootJws: root.jws,
-      find: store.find,
-      complete: wishes.flatMap(({ key, resolution }) =>
-        resolution.resolved === "complete"
-          ? [
-              {
-                key,
-                setId: resolution.set.setId,
-                objects: resolution.objects,
-                isEarlierUsable: (setId: string) => gatekeeper.isUsable(key, setId),
-              },
-            ]
-          : [],
-      ),
-      absent: new Set(wishes.flatMap(({ key, resolution }) => (resolution.resolved === "absent" ? [key] : []))),
-      bound: gatekeeper.gates.keys,
-      isConfirmed: link.state.state === "up" && link.isConfirmed(root),
-    };
-  }
+  const reader = createCacheReader({ cache, trust: trust.current, gatekeeper: () => gatekeeper, keeper, logger });
 
   const opening: Component = {
     name: "opening",
@@ -268,8 +302,7 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
       if (newest !== undefined) roots.remember(newest);
       await apps.start(signal);
       await setImmediate(); // the apps that were read are bound by then
-      const opened = Promise.all(reading.values());
-      await Promise.race([opened, clock.sleep(openingMs, signal)]);
+      await Promise.race([reader.whenRead(), clock.sleep(openingMs, signal)]);
     },
     stop: (deadline) => apps.stop(deadline),
   };
@@ -291,6 +324,8 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     intervalMs: reviewEveryMs,
     pass: () => {
       gatekeeper.tick();
+      const released = takeOver.released();
+      if (released.length > 0) pool.apply(released);
       return Promise.resolve();
     },
     onError: (error) => logger.error({ err: error }, "gates could not be reviewed"),
@@ -315,49 +350,38 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
   };
   const admin = createAdminServer({
     listen: config.ADMIN_LISTEN,
-    directory: paths.directory,
-    view: (app) => viewGateway(app),
+    directory: ownDirectory,
+    view: (app) =>
+      viewGateway(
+        {
+          gatewayId: config.GATEWAY_ID,
+          tree,
+          link,
+          gatekeeper,
+          workers: pool.alive,
+          peers: limits.peers,
+          keeper,
+          analytics,
+          insight,
+        },
+        app,
+      ),
     drain,
     health,
     telemetry,
+    clock,
     logger,
   });
 
-  function viewGateway(app?: string): GatewayView {
-    const { root } = tree;
-    const { state, since, reason } = link.state;
-    return {
-      gatewayId: config.GATEWAY_ID,
-      link: { state, since: since.toISOString(), reason },
-      configuration: root && {
-        digest: root.digest,
-        revision: Number(root.revision),
-        issuedAt: root.issuedAt.toISOString(),
-        isConfirmed: state === "up" && link.isConfirmed(root),
-      },
-      workers: pool.alive(),
-      cache: keeper.failure() ?? "ok",
-      gates: viewGates(gatekeeper, app),
-    };
-  }
-
-  health.register("routes", () => (apps.isRead() ? undefined : "routes.json was not read yet"));
-  health.register("workers", () => (pool.alive() > 0 ? undefined : "no worker takes requests"));
-  health.register("draining", () => (isDraining ? "asked to drain" : undefined));
-  health.register("gates", () => {
-    if (clock.monotonicMs() - startedMs >= config.INITIAL_SYNC_TIMEOUT_SECONDS * 1_000) return undefined;
-    const undecided = [...gatekeeper.gates.all()].filter(({ gate }) => !isDecided(gate.gate)).length;
-    return undecided === 0 ? undefined : `${undecided} gates have come to no decision yet`;
+  registerGatewayHealth(health, {
+    isRead: () => apps.isRead(),
+    workers: () => pool.alive(),
+    isDraining: () => isDraining,
+    isOverdue: () => clock.monotonicMs() - startedMs >= config.INITIAL_SYNC_TIMEOUT_SECONDS * 1_000,
+    gates: gatekeeper.gates,
+    cacheFailure: () => keeper.failure(),
+    status,
   });
-  health.register("cache", () => keeper.failure(), "degraded");
-  health.register(
-    "ports",
-    () => {
-      const failures = status.failures().map(({ appName, failure }) => `${appName}: ${failure}`);
-      return failures.length === 0 ? undefined : failures.join(", ");
-    },
-    "degraded",
-  );
 
   // The workers come last, so that they stop first: everything else goes on while they finish what they have.
   const workers: Component = {
@@ -365,7 +389,9 @@ export function createGatekeeperProxyService(deps: GatekeeperProxyDeps): readonl
     stop: async (deadline) => {
       status.stopping();
       await pool.stop(deadline);
+      traffic.flush();
     },
   };
-  return [telemetry, admin, opening, keeper, fetching, feed, ticking, collecting, counters, workers];
+  const following = [keeper, fetching, feed, ticking, collecting, routes, sharedPorts];
+  return [telemetry, admin, opening, ...following, ...limits.components, analytics, insight, workers];
 }

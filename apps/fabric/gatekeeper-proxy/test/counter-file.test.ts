@@ -17,7 +17,13 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function open(entries = 1_024) {
   const logger = createLogger({ service: "gatekeeper-proxy", level: "silent", format: "json" });
-  return openCounterFile({ path: join(directory, "counters"), entries, clock: systemClock, logger });
+  return openCounterFile({
+    path: join(directory, "counters"),
+    entries,
+    gatewayId: "gateway-0",
+    clock: systemClock,
+    logger,
+  });
 }
 
 /** Counts one request of a client in a window that lasts; what is counted then. */

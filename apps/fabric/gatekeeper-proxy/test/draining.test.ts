@@ -95,6 +95,28 @@ test("draining says Connection: close, then takes no new connection, and ends wh
   slow.server.close();
 });
 
+test("a gateway that has stopped accepting opens no port again, whatever its apps ask for while it drains", async () => {
+  await using worker = await startWorker();
+  const slow = await startUpstream("slow", 500);
+  const [port, later] = [await freePort(), await freePort()];
+  await worker.apply(
+    { change: "app_set", app: anApp({ replicas: [{ replicaId: "r1", address: "127.0.0.1", port: slow.port }] }) },
+    { change: "listener_set", listener: aListener(port) },
+  );
+  const last = ask(port);
+  await once(slow.server, "request");
+  worker.post({ type: "drain", stopAccepting: "now" });
+  const said = await worker.apply(
+    { change: "listener_set", listener: aListener(port) },
+    { change: "listener_set", listener: aListener(later) },
+  );
+  expect(said.map(({ type }) => type)).toEqual(["applied"]);
+  for (const closed of [port, later]) await expect(ask(closed)).rejects.toThrow("ECONNREFUSED");
+  expect((await last).body).toBe("slow");
+  await worker.wait("drained");
+  slow.server.close();
+});
+
 test("a listener says why it cannot listen, and two may share a port", async () => {
   await using one = await startWorker();
   await using other = await startWorker();

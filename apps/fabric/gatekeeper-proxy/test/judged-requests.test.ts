@@ -2,7 +2,8 @@ import { freePort } from "@drawbridge/testkit";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { ApiDocument, ContractPage } from "@drawbridge/contracts/apis/v1/configuration";
+import { Disposition } from "@drawbridge/contracts/analytics/v1/request_batch";
+import { AddressDetail, ApiDocument, ContractPage } from "@drawbridge/contracts/apis/v1/configuration";
 import { expect, test } from "vitest";
 import { aListener, anApp, startWorker } from "./support/worker-thread.ts";
 import type { ApiSet, Verdict } from "../src/workers/protocol.ts";
@@ -39,12 +40,13 @@ function aSet(setId: string, type: string, configuration: unknown): ApiSet {
       policies: [policy],
       contractPages: [createHash("sha256").update(page).digest()],
       contractCount: 1,
+      analytics: { clientAddress: AddressDetail.ADDRESS_DETAIL_TRUNCATED, userAgent: true },
     }),
   ).finish();
   return { setId, document, contractPages: [page], assets: [] };
 }
 
-test("a tracked request is judged by its gate and its policies, and leaves one record (GK 1, ANA 2)", async () => {
+test("a tracked request is judged by its gate and its policies, and is told of once its API is known (GK 1, ANA 2)", async () => {
   const upstream = createServer((_request, response) => response.end("orders")).listen(0, "127.0.0.1");
   await once(upstream, "listening");
   const address = upstream.address();
@@ -89,19 +91,35 @@ test("a tracked request is judged by its gate and its policies, and leaves one r
   statuses.push(await ask(credentials));
 
   expect(statuses).toEqual([503, 401, 401, 200, 503]);
-  expect(said[0]).toMatchObject({
-    type: "unusable",
+  expect(said.find(({ type }) => type === "unusable")).toMatchObject({
     setId: "bad",
     problems: [{ policyId: "p1", policyName: "who calls" }],
   });
-  await expect.poll(() => worker.records().length).toBe(5);
+  await expect.poll(() => worker.records().length).toBe(4);
+  const api = { api: "orders", apiId: "api-1", environment: "prod", app: "orders", verb: "GET" };
+  const refused = { ...api, disposition: Disposition.DISPOSITION_POLICY_VIOLATION, status: 401 };
   expect(worker.records()).toMatchObject([
-    { disposition: "blocked", status: 503, gateId: "gate-1", path: "/orders/1", method: "GET", policyName: "" },
-    { disposition: "policy_violation", status: 401, apiId: "api-1", policyName: "who calls", clientId: "" },
-    { disposition: "policy_violation", status: 401, policyName: "who calls" },
-    { disposition: "processed", status: 200, clientId: "shop", policyName: "", bytesOut: 6, userAgent: "test/1" },
-    { disposition: "blocked", status: 503 },
+    { ...refused, policyId: "p1", policy: "who calls", application: "", replica: "", upstreamUs: 0 },
+    { ...refused, policyId: "p1", resourcePath: "/{}", clientAddress: "127.0.0.0" },
+    {
+      ...api,
+      disposition: Disposition.DISPOSITION_PROCESSED,
+      status: 200,
+      application: "Shop",
+      policy: "",
+      responseBytes: 6,
+      userAgent: "test/1",
+      replica: "r1",
+    },
+    { ...api, disposition: Disposition.DISPOSITION_BLOCKED, status: 503 },
   ]);
+  const processed = worker.records()[2];
+  expect(processed?.latencyUs).toBeGreaterThanOrEqual(processed?.upstreamUs ?? 0);
+  expect(processed?.upstreamUs).toBeGreaterThan(0);
+  const counted = () => worker.heard.flatMap((message) => (message.type === "tallies" ? message.tallies : []));
+  const sum = (disposition: Disposition): number =>
+    counted().reduce((total, tally) => total + (tally.disposition === disposition ? tally.requests : 0), 0);
+  await expect.poll(() => sum(Disposition.DISPOSITION_BLOCKED)).toBe(2); // the first one came before its API was known
   upstream.closeAllConnections();
   upstream.close();
 });

@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
-import { connect, createServer as createNetServer, type Server, type Socket } from "node:net";
+import { connect, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { freePort, createTestCa } from "@drawbridge/testkit";
@@ -17,7 +17,7 @@ let apps = 0;
 beforeAll(async () => {
   const identity = await (await createTestCa()).issueService("gateway");
   tls = { certificateChainPem: identity.certificateChainPem, privateKeyPem: identity.privateKeyPem };
-  worker = await startWorker({ settings: { idleTimeoutMs: 1_500, shedDelayMs: 60_000 } });
+  worker = await startWorker({ settings: { shedDelayMs: 60_000 } });
 });
 
 afterAll(() => worker[Symbol.asyncDispose]());
@@ -68,22 +68,6 @@ test("after 101 every byte passes in both directions, also what came with the he
   await once(client, "close");
   expect(received).toMatch(/^HTTP\/1\.1 101 .*\r\n/);
   expect(received.endsWith("first early late")).toBe(true);
-  upstream.close();
-});
-
-test("an event stream may be silent for longer than any other answer", async () => {
-  const upstream = createServer((request, response) => {
-    response.writeHead(200, { "content-type": request.url === "/sse" ? "text/event-stream" : "text/plain" });
-    response.write("data: 1\n\n");
-    setTimeout(() => response.end("data: 2\n\n"), 3_500);
-  });
-  const { port } = await serve({ port: await portOf(upstream) });
-  const read = async (path: string): Promise<string> => {
-    const outgoing = httpRequest({ port, host: "127.0.0.1", path }).end();
-    const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
-    return text(answer).catch(() => "broken off");
-  };
-  expect(await Promise.all([read("/sse"), read("/plain")])).toEqual(["data: 1\n\ndata: 2\n\n", "broken off"]);
   upstream.close();
 });
 
@@ -179,54 +163,3 @@ test("gRPC passes with its trailers: unary calls, streams in both directions, an
   client.close();
   server.forceShutdown();
 });
-
-test("a client that leaves early takes its request at the replica with it", async () => {
-  const gone = Promise.withResolvers<void>();
-  const upstream = createServer((_request, response) => {
-    response.write("begun");
-    response.on("close", () => gone.resolve());
-  });
-  const { port } = await serve({ port: await portOf(upstream) });
-  const client = httpRequest({ port, host: "127.0.0.1" }).end();
-  const [answer] = (await once(client, "response")) as [IncomingMessage];
-  await once(answer, "data");
-  client.destroy();
-  await gone.promise;
-  upstream.close();
-});
-
-/** A replica that answers the first request of a connection and closes it when the second arrives. */
-async function forgetfulReplica(): Promise<{ port: number; requests: string[]; close: () => void }> {
-  const requests: string[] = [];
-  const server = createNetServer((socket: Socket) => {
-    let count = 0;
-    socket.on("error", () => socket.destroy());
-    socket.on("data", (bytes) => {
-      count += 1;
-      requests.push(bytes.toString().split(" ", 1)[0] ?? "");
-      if (count === 2) socket.destroy();
-      else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    });
-  });
-  return { port: await portOf(server), requests, close: () => server.close() };
-}
-
-test.each([
-  { method: "GET", seen: ["GET", "GET", "GET"], status: 200 },
-  { method: "POST", seen: ["POST", "POST"], status: 502 },
-])(
-  "a $method that dies on a connection that had been idle is answered with $status",
-  async ({ method: verb, seen, status }) => {
-    const replica = await forgetfulReplica();
-    const { port } = await serve({ port: replica.port });
-    const ask = async (): Promise<number> => {
-      const outgoing = httpRequest({ port, host: "127.0.0.1", method: verb, agent: false }).end();
-      const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
-      await text(answer);
-      return answer.statusCode ?? 0;
-    };
-    expect([await ask(), await ask()]).toEqual([200, status]);
-    expect(replica.requests).toEqual(seen);
-    replica.close();
-  },
-);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { IdentitySnapshot } from "@drawbridge/pki";
 import { createTestCa, tempDir, type TestCa } from "@drawbridge/testkit";
@@ -90,7 +90,18 @@ const conditions: readonly Condition[] = [
     policies: [a],
     spoil: ({ cache }) => {
       const path = join(cache, "index");
-      writeFileSync(path, readFileSync(path).subarray(0, 500));
+      const bytes = readFileSync(path);
+      writeFileSync(path, bytes.subarray(0, bytes.length >> 1));
+    },
+    states: ["offline", "offline", "open"],
+    answers: [503, 503, 200],
+    seen: [""],
+  },
+  {
+    condition: "with a part of the index changed",
+    policies: [a],
+    spoil: ({ cache }) => {
+      for (const shard of readdirSync(join(cache, "shards"))) flipByte(join(cache, "shards", shard));
     },
     states: ["offline", "offline", "open"],
     answers: [503, 503, 200],
@@ -237,7 +248,7 @@ async function fillCache(
     agent.announce(tree);
     await reach(gateway, states);
     // The one before is kept only if it was written before.
-    await until(() => cacheHolds(join(fabric.directory, "cache"), tree?.documents.values().next().value ?? ""));
+    await until(async () => (await gateway.view()).cache === "ok");
   }
   await gateway.stop();
   await agent.kill();
@@ -263,32 +274,36 @@ function objectPath(cache: string, digest: string): string {
   return join(cache, "objects", digest.slice(0, 2), digest);
 }
 
-function cacheHolds(cache: string, setId: string): boolean {
-  const index = statSync(join(cache, "index"), { throwIfNoEntry: false }) && readFileSync(join(cache, "index"), "utf8");
-  return index?.includes(`"setId":"${setId}"`) === true;
-}
-
 function flipByte(path: string): void {
   const bytes = readFileSync(path);
   bytes[0] = (bytes[0] ?? 0) ^ 1;
   writeFileSync(path, bytes);
 }
 
-/** Change the index as somebody would who knows its form. */
+/** Change the index as somebody would who knows its form: the head and the shards that it names. */
 function rewriteIndex(cache: string, change: (json: string) => string): void {
   const path = join(cache, "index");
-  const json = change(readFileSync(path, "utf8").split("\n")[1] ?? "");
-  writeFileSync(path, `${createHash("sha256").update(json).digest("hex")}\n${json}\n`);
+  let head = readFileSync(path, "utf8").split("\n")[1] ?? "";
+  for (const old of readdirSync(join(cache, "shards"))) {
+    const json = change(readFileSync(join(cache, "shards", old), "utf8"));
+    head = head.replaceAll(old, sha256(json));
+    writeFileSync(join(cache, "shards", sha256(json)), json);
+  }
+  head = change(head);
+  writeFileSync(path, `${sha256(head)}\n${head}\n`);
 }
 
 function renameRoot(cache: string, jws: string): void {
-  const name = createHash("sha256").update(jws).digest("hex");
-  for (const old of readdirSync(join(cache, "roots"))) rewriteIndex(cache, (json) => json.replaceAll(old, name));
-  writeFileSync(join(cache, "roots", name), jws);
+  for (const old of readdirSync(join(cache, "roots"))) rewriteIndex(cache, (json) => json.replaceAll(old, sha256(jws)));
+  writeFileSync(join(cache, "roots", sha256(jws)), jws);
 }
 
 function ageCache(cache: string, at: Date): void {
   rewriteIndex(cache, (json) =>
     json.replaceAll(/"(confirmedAt|storedAt)":"[^"]+"/g, (_, field) => `"${String(field)}":"${at.toISOString()}"`),
   );
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }

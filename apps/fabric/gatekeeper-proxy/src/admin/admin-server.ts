@@ -3,10 +3,13 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ListenAddress } from "@drawbridge/config";
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { Component, Health } from "@drawbridge/lifecycle";
-import { createHttpServer } from "@drawbridge/rpc";
+import type { Clock, Component, Health } from "@drawbridge/lifecycle";
+import { createHttpServer, registerProbes } from "@drawbridge/rpc";
 import type { Logger, Telemetry } from "@drawbridge/telemetry";
-import { writeWhole } from "../cache/cache-files.ts";
+import type { AnalyticsView } from "../analytics/open-analytics.ts";
+import { writeWhole } from "@drawbridge/durable-files";
+import type { InsightView } from "../insight/open-insight.ts";
+import type { PeerView } from "../peers/counter-exchange.ts";
 import type { GateView } from "./gate-view.ts";
 
 /** What the gateway says of itself. */
@@ -18,7 +21,14 @@ export interface GatewayView {
     | { readonly digest: string; readonly revision: number; readonly issuedAt: string; readonly isConfirmed: boolean }
     | undefined;
   readonly workers: number;
+  /** Other gateways with which limits are shared, or were since the start. */
+  readonly peers: readonly PeerView[];
+  /** "ok": a restart now would find what is wanted; "being written"; or why it cannot be. */
   readonly cache: string;
+  /** Requests on their way to analytics-ingest. */
+  readonly analytics: AnalyticsView;
+  /** Captures of exchanges, and what they sent. */
+  readonly insight: InsightView;
   readonly gates: readonly GateView[];
 }
 
@@ -30,8 +40,11 @@ interface AdminServerOptions {
   readonly drain: () => void;
   readonly health: Health;
   readonly telemetry: Pick<Telemetry, "metricsText">;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
+
+const retryMs = 10_000;
 
 /** Name of the file that says where the admin listener is. */
 export const adminFile = "admin.json";
@@ -39,7 +52,7 @@ const tokenFile = "admin-token";
 
 /** For people and probes on this machine: loopback, reading for everybody there, writing with the token of the file. */
 export function createAdminServer(options: AdminServerOptions): Component {
-  const { directory, health, view } = options;
+  const { directory, view, clock, logger } = options;
   const token = randomBytes(32).toString("base64url");
   const server = createHttpServer({
     name: "admin",
@@ -49,15 +62,7 @@ export function createAdminServer(options: AdminServerOptions): Component {
     allow: ["anyone"],
     logger: options.logger.child({}, { level: "warn" }), // probes come every few seconds
     register: (app) => {
-      app.get("/livez", () => ({ status: "ok" }));
-      app.get("/readyz", (_request, reply) => {
-        const report = health.report();
-        return reply.code(report.ready ? 200 : 503).send(report);
-      });
-      app.get("/metrics", async (_request, reply) => {
-        const text = await options.telemetry.metricsText();
-        return reply.type("text/plain; version=0.0.4; charset=utf-8").send(text);
-      });
+      registerProbes(app, options);
       app.get("/gatekeeper", () => view());
       app.get<{ Params: { app: string } }>("/gatekeeper/:app", ({ params }) => {
         const shown = view(params.app);
@@ -71,15 +76,37 @@ export function createAdminServer(options: AdminServerOptions): Component {
       });
     },
   });
+  const stopping = new AbortController();
+  let announcing = Promise.resolve();
+
+  async function announce(): Promise<boolean> {
+    const { host, port } = server.address();
+    try {
+      await writeWhole(join(directory, tokenFile), `${token}\n`);
+      await writeWhole(join(directory, adminFile), `${JSON.stringify({ host, port, pid: process.pid })}\n`);
+      return true;
+    } catch (error) {
+      logger.error({ err: error }, "the admin listener cannot say where it is");
+      return false;
+    }
+  }
+
+  async function announceLater(): Promise<void> {
+    do
+      await clock.sleep(retryMs, stopping.signal).catch(() => undefined); // stopped
+    while (!stopping.signal.aborted && !(await announce()));
+  }
+
   return {
     name: "admin",
     start: async (signal) => {
-      await writeWhole(join(directory, tokenFile), `${token}\n`);
       await server.start(signal);
-      const { host, port } = server.address();
-      await writeWhole(join(directory, adminFile), `${JSON.stringify({ host, port, pid: process.pid })}\n`);
+      // A disk that is full keeps no gateway from its work.
+      if (!(await announce())) announcing = announceLater();
     },
     stop: async (deadline) => {
+      stopping.abort();
+      await announcing;
       await rm(join(directory, adminFile), { force: true });
       await server.stop(deadline);
     },

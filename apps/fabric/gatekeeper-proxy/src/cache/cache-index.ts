@@ -1,112 +1,126 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
+
 /** One complete set of an API, as it can be found again from a signed root. */
 const generation = z.strictObject({
-  /** Hex of the SHA-256 of the root's JWS: a file in `roots/`. */
-  root: z.string().regex(/^[0-9a-f]{64}$/),
-  setId: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Hex of the SHA-256 of the root's JWS: a file in `roots/`. Absent: the head's newest root. */
+  root: sha256Hex.optional(),
+  setId: sha256Hex,
   /** Every object that it is made of. */
-  objects: z.array(z.string().regex(/^[0-9a-f]{64}$/)).readonly(),
+  objects: z.array(sha256Hex).readonly(),
   storedAt: z.iso.datetime(),
 });
 
-const apiGenerations = z.strictObject({
+const cachedApi = z.strictObject({
   /** The last complete set that the platform wanted, usable or not; then the one before, if that was enforced. */
   generations: z.array(generation).min(1).max(2).readonly(),
-  lastBoundAt: z.iso.datetime(),
+  /** Since when nobody is bound to it; absent: somebody is. */
+  unboundSince: z.iso.datetime().optional(),
 });
 
-const cacheIndex = z.strictObject({
-  version: z.literal(1),
+const shard = z.record(z.string(), cachedApi);
+
+const cacheHead = z.strictObject({
+  version: z.literal(2),
   /** When the platform last said that the newest root is current. */
   confirmedAt: z.iso.datetime(),
-  newestRoot: z.string(),
-  apis: z.record(z.string(), apiGenerations),
+  newestRoot: sha256Hex,
+  /** Files in `shards/`, by number; those that hold no API have none. */
+  shards: z.record(z.string(), sha256Hex),
 });
 
 export type Generation = z.output<typeof generation>;
-export type CacheIndex = z.output<typeof cacheIndex>;
+export type CachedEntry = z.output<typeof cachedApi>;
+type Shard = z.output<typeof shard>;
+export type CacheHead = z.output<typeof cacheHead>;
 
-/** What the platform wants now. */
-export interface CacheWish {
-  /** Name of the root's file. */
-  readonly root: string;
-  readonly complete: readonly CompleteApi[];
-  /** APIs that the platform says do not exist: nothing of them may be enforced after a restart. */
-  readonly absent: ReadonlySet<string>;
-  readonly bound: ReadonlySet<string>;
-  /** False: the connection is away; `confirmedAt` stays. */
-  readonly isConfirmed: boolean;
-}
-
-export interface CompleteApi {
-  readonly key: string;
-  readonly setId: string;
-  readonly objects: readonly string[];
-  /** Whether the set that was wanted before could be enforced, and is worth keeping. */
-  readonly isEarlierUsable: (setId: string) => boolean;
-}
+/** What the platform wants of one API now. */
+export type CacheWish =
+  | {
+      readonly wanted: "set";
+      readonly setId: string;
+      readonly objects: readonly string[];
+      /** Whether the set that was wanted before could be enforced, and is worth keeping. */
+      readonly isEarlierUsable: (setId: string) => boolean;
+    }
+  /** The platform says that it does not exist: nothing of it may be enforced after a restart. */
+  | { readonly wanted: "absent" }
+  /** Not all of it is here. */
+  | { readonly wanted: "incomplete" }
+  | { readonly wanted: "unbound" };
 
 /** So long an API that nobody is bound to is kept: its app may be on its way back. */
 const keptUnboundMs = 7 * 24 * 3_600_000;
 
-/** The index after the next write. */
-export function nextIndex(before: CacheIndex | undefined, wish: CacheWish, now: Date): CacheIndex {
+/**
+ * What is kept of an API whose wish has changed. An API that is not asked about stays as it is, also under another root: where
+ * the newest root changes nothing of an API, it changes nothing of how the API is found.
+ * @param roots names of the newest root until now and of the next: a set that hangs on the former alone says so from now on
+ * @returns `undefined`: nothing
+ */
+export function nextEntry(
+  before: CachedEntry | undefined,
+  wish: CacheWish,
+  {
+    now,
+    roots,
+  }: { readonly now: Date; readonly roots: { readonly before: string | undefined; readonly next: string } },
+): CachedEntry | undefined {
   const at = now.toISOString();
-  const apis: Record<string, CacheIndex["apis"][string]> = {};
-  for (const [key, api] of Object.entries(before?.apis ?? {})) {
-    if (wish.absent.has(key)) continue;
-    const lastBoundAt = wish.bound.has(key) ? at : api.lastBoundAt;
-    if (now.getTime() - Date.parse(lastBoundAt) < keptUnboundMs)
-      apis[key] = { generations: api.generations, lastBoundAt };
-  }
-  for (const { key, setId, objects, isEarlierUsable } of wish.complete) {
-    const [newest, earlier] = apis[key]?.generations ?? [];
+  if (wish.wanted === "absent") return undefined;
+  // Nobody will ask about one that is unbound when the root changes.
+  const isLeft = wish.wanted === "unbound" || roots.before !== roots.next;
+  const known = (before?.generations ?? []).map((each) => (isLeft ? pinned(each, roots.before) : each));
+  if (wish.wanted === "set") {
+    const { setId, objects, isEarlierUsable } = wish;
+    const [newest, earlier] = known;
     const isSame = newest?.setId === setId;
-    const newer: Generation = { root: wish.root, setId, objects, storedAt: isSame ? newest.storedAt : at };
+    const newer: Generation = { setId, objects, storedAt: isSame ? newest.storedAt : at };
     const kept = isSame ? earlier : newest !== undefined && isEarlierUsable(newest.setId) ? newest : earlier;
-    apis[key] = { generations: kept === undefined ? [newer] : [newer, kept], lastBoundAt: at };
+    return { generations: kept === undefined ? [newer] : [newer, kept] };
   }
-  return {
-    version: 1,
-    confirmedAt: wish.isConfirmed ? at : (before?.confirmedAt ?? at),
-    newestRoot: wish.root,
-    apis,
-  };
+  if (known.length === 0) return undefined;
+  if (wish.wanted === "incomplete") return { generations: known };
+  const unboundSince = before?.unboundSince ?? at;
+  return now.getTime() - Date.parse(unboundSince) < keptUnboundMs ? { generations: known, unboundSince } : undefined;
+}
+
+function pinned(kept: Generation, rootBefore: string | undefined): Generation {
+  return kept.root !== undefined || rootBefore === undefined ? kept : { ...kept, root: rootBefore };
 }
 
 /** When the platform last said that this set is what it wants. */
-export function confirmedAt(index: CacheIndex, { root, storedAt }: Generation): Date {
-  return new Date(root === index.newestRoot ? index.confirmedAt : storedAt);
-}
-
-/** Files that the index needs. */
-export function referenced(index: CacheIndex): { readonly roots: Set<string>; readonly objects: Set<string> } {
-  const roots = new Set<string>([index.newestRoot]);
-  const objects = new Set<string>();
-  for (const { generations } of Object.values(index.apis)) {
-    for (const generation of generations) {
-      roots.add(generation.root);
-      for (const digest of generation.objects) objects.add(digest);
-    }
-  }
-  return { roots, objects };
+export function confirmedAt(head: CacheHead, { root, storedAt }: Generation): Date {
+  return new Date(root === undefined ? head.confirmedAt : storedAt);
 }
 
 /** Its SHA-256 on the first line, then JSON. */
-export function encodeIndex(index: CacheIndex): string {
-  const json = JSON.stringify(index);
+export function encodeHead(head: CacheHead): string {
+  const json = JSON.stringify(head);
   return `${sha256(json)}\n${json}\n`;
 }
 
 /** `undefined`: cut short, changed, or of a version that is not known here. */
-export function decodeIndex(text: string): CacheIndex | undefined {
+export function decodeHead(text: string): CacheHead | undefined {
   const [checksum, json] = text.split("\n");
   if (json === undefined || sha256(json) !== checksum) return undefined;
-  return cacheIndex.safeParse(JSON.parse(json)).data;
+  return cacheHead.safeParse(parsed(json)).data;
 }
 
-function sha256(text: string): string {
+export function decodeShard(bytes: Uint8Array): Shard | undefined {
+  return shard.safeParse(parsed(Buffer.from(bytes).toString("utf8"))).data;
+}
+
+export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }

@@ -4,22 +4,24 @@ import type { CacheContent, DiskCache } from "./disk-cache.ts";
 
 interface CacheKeeperDeps {
   readonly cache: Pick<DiskCache, "write">;
-  /** What the disk should hold; `undefined`: nothing is known yet. */
-  readonly content: () => CacheContent | undefined;
+  /** What the disk should hold of these APIs; `undefined`: nothing is known yet. */
+  readonly content: (changed: ReadonlySet<string>) => CacheContent | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export interface CacheKeeper extends Component {
-  /** What the disk should hold has changed. */
-  readonly changed: () => void;
+  /** What the disk should hold has changed: the root, and of these APIs the wish. */
+  readonly changed: (keys?: Iterable<string>) => void;
   /** For health: what is wrong with the disk. */
   readonly failure: () => string | undefined;
+  /** "ok": a restart now would find what is wanted. Else "being written", or what is wrong. */
+  readonly state: () => string;
 }
 
-/** Changes that come together are one write, and a busy control plane makes one a second. */
-const coalesceMs = 200;
-const betweenWritesMs = 1_000;
+/** Changes that come together are one write; it costs what has changed, not what there is. */
+const coalesceMs = 50;
+const betweenWritesMs = 250;
 const retryMs = 10_000;
 /** So that the age of a cache shows when the connection was lost, not when something last changed. */
 const confirmEveryMs = 600_000;
@@ -28,13 +30,17 @@ const confirmEveryMs = 600_000;
 export function createCacheKeeper({ cache, content, clock, logger }: CacheKeeperDeps): CacheKeeper {
   const stopping = new AbortController();
   let wake = new AbortController();
+  let changes = new Set<string>();
   let isChanged = false;
+  let isWriting = false;
   let failure: string | undefined;
   let running = Promise.resolve();
 
   async function write(): Promise<void> {
-    const wanted = content();
+    const wanted = content(changes);
     if (wanted === undefined) return;
+    const taken = changes;
+    changes = new Set();
     try {
       await cache.write(wanted);
       if (failure !== undefined) logger.info({}, "the cache can be written again");
@@ -47,6 +53,7 @@ export function createCacheKeeper({ cache, content, clock, logger }: CacheKeeper
           "the cache cannot be written: after a restart without connection older policies, or none, would be found",
         );
       failure = `the cache cannot be written (${code})`;
+      for (const key of taken) changes.add(key);
       isChanged = true;
     }
   }
@@ -60,7 +67,9 @@ export function createCacheKeeper({ cache, content, clock, logger }: CacheKeeper
         await clock.sleep(coalesceMs, stopping.signal).catch(() => undefined); // stopped
       }
       isChanged = false;
+      isWriting = true;
       await write();
+      isWriting = false;
       const pauseMs = failure === undefined ? betweenWritesMs : retryMs;
       await clock.sleep(pauseMs, stopping.signal).catch(() => undefined); // stopped
     }
@@ -69,11 +78,13 @@ export function createCacheKeeper({ cache, content, clock, logger }: CacheKeeper
 
   return {
     name: "cache",
-    changed: () => {
+    changed: (keys = []) => {
+      for (const key of keys) changes.add(key);
       isChanged = true;
       wake.abort();
     },
     failure: () => failure,
+    state: () => failure ?? (isChanged || isWriting ? "being written" : "ok"),
     start: () => {
       running = run();
       return Promise.resolve();

@@ -147,13 +147,17 @@ export class ConfigurationTree {
     const waiters = (digests: Iterable<string>): string[] => [
       ...new Set([...digests].flatMap((digest) => missing.get(digest) ?? [])),
     ];
-    const found = await loadAll([...missing.keys()], async (digest) => {
-      const bytes = await loadObject(digest);
-      return bytes !== undefined && store.add(digest, bytes);
-    });
-    const rest = [...missing.keys()].filter((digest) => store.find(digest) === undefined);
+    const isHere = (digest: string): boolean => store.find(digest) !== undefined;
+    await loadAll(
+      [...missing.keys()].filter((digest) => !isHere(digest)), // a fetch for an earlier root may have brought some
+      async (digest) => {
+        const bytes = await loadObject(digest);
+        if (bytes !== undefined) store.add(digest, bytes);
+      },
+    );
+    const rest = [...missing.keys()].filter((digest) => !isHere(digest));
     if (rest.length === 0) {
-      this.#review(waiters(found));
+      this.#review(waiters(missing.keys()));
       return true;
     }
     const { failed, unavailable } = await fetchObjects(rest, {
@@ -162,7 +166,7 @@ export class ConfigurationTree {
     });
     if (failed.length > 0) logger.warn({ count: failed.length }, "objects of the configuration cannot be had");
     if (unavailable !== undefined) logger.debug({ err: unavailable }, "the configuration cannot be fetched now");
-    this.#review(waiters([...missing.keys()].filter((digest) => store.find(digest) !== undefined)));
+    this.#review(waiters([...missing.keys()].filter(isHere)));
     return failed.length === 0 && unavailable === undefined;
   }
 
@@ -188,17 +192,13 @@ export class ConfigurationTree {
   }
 }
 
-/** Those for which `load` said true; eight at a time. */
-async function loadAll(digests: readonly string[], load: (digest: string) => Promise<boolean>): Promise<string[]> {
+/** Eight at a time. */
+async function loadAll(digests: readonly string[], load: (digest: string) => Promise<void>): Promise<void> {
   const queue = [...digests];
-  const found: string[] = [];
   const work = async (): Promise<void> => {
-    for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) {
-      if (await load(digest)) found.push(digest);
-    }
+    for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) await load(digest);
   };
   await Promise.all(Array.from({ length: 8 }, work));
-  return found;
 }
 
 function waitFor(signal: AbortSignal): Promise<void> {

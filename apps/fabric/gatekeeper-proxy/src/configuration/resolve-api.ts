@@ -1,4 +1,6 @@
+import type { Capture } from "@drawbridge/contracts/apis/v1/capture";
 import { ApiDocument, ContractPage, IndexPage } from "@drawbridge/contracts/apis/v1/configuration";
+import { mostCaptures } from "../insight/capture-order.ts";
 import type { ApiSet, SetProblem } from "../workers/protocol.ts";
 import { apiKey, indexPageOf, type ApiName } from "./api-key.ts";
 import type { Root } from "./root.ts";
@@ -32,6 +34,10 @@ export interface SetFacts {
   readonly revision: number;
   readonly policies: number;
   readonly contracts: number;
+  /** Its routes are to be observed, with these words besides the common ones; absent: they are not. */
+  readonly routeWords?: readonly string[];
+  /** Orders to capture exchanges, as far as a gateway looks at them; absent: none. */
+  readonly captures?: readonly Capture[];
 }
 
 export type FindObject = (digest: string) => Uint8Array | undefined;
@@ -95,6 +101,8 @@ function resolveDocument(
     revision,
     policies: document.policies.length,
     contracts: document.contractCount,
+    ...(document.observeRoutes && { routeWords: document.observeRoutes.words }),
+    ...(document.captures.length > 0 && { captures: document.captures.slice(0, mostCaptures) }),
   };
   const needed = [...assets, ...pages];
   const isWellFormed =

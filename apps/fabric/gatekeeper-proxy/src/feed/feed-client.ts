@@ -1,15 +1,22 @@
+import { createHash } from "node:crypto";
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
 import {
+  AccessPurpose,
   GatewayServiceClient,
   type ConnectRequest,
   type ConnectResponse,
   type GateReport,
+  type HttpProxy as ProxyMessage,
   type Link,
 } from "@drawbridge/contracts/gateway/v1/gateway_service";
+import type { HttpProxy } from "@drawbridge/egress";
 import type { Clock, Component } from "@drawbridge/lifecycle";
 import { defaultRefreshHintSeconds, type TrustBundle } from "@drawbridge/pki";
 import { createGrpcClient, type GrpcClient } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
+import type { AnalyticsAccess } from "../analytics/exporter-protocol.ts";
 import type { GetObjects } from "../configuration/fetch-objects.ts";
+import type { SentExchanges } from "../insight/sent-counts.ts";
 import type { LinkReport } from "./link-session.ts";
 
 export interface FeedEvents {
@@ -24,6 +31,12 @@ export interface Feed extends Component {
   readonly getObjects: GetObjects;
   /** Say how gates stand. False: nobody listens; the next stream begins with all of them. */
   readonly report: (report: GateReport) => boolean;
+  /** Resolves when the control plane has these observed routes. */
+  readonly reportRoutes: (apis: readonly ApiRoutes[]) => Promise<void>;
+  /** The right to report requests to analytics-ingest; another one than the token that was refused, if one was. */
+  readonly getAnalyticsAccess: (refusedToken: string, purpose: "requests" | "insight") => Promise<AnalyticsAccess>;
+  /** Resolves when the fabric's ledger has it. */
+  readonly reportInsight: (sent: SentExchanges) => Promise<void>;
 }
 
 interface FeedOptions {
@@ -43,6 +56,8 @@ const reconnectMs = 250;
 /** A gateway and its agent start together: so long a missing agent is one that is not there yet. */
 const agentGraceMs = 1_000;
 const objectsTimeoutMs = 30_000;
+const routesTimeoutMs = 10_000;
+const accessTimeoutMs = 15_000;
 /** Objects of 4 MiB, or a root of as many index pages as there can be. */
 const maxMessageBytes = 9 * 1024 * 1024;
 
@@ -150,8 +165,34 @@ export function createFeed(options: FeedOptions): Feed {
       });
       return objects;
     },
+    reportRoutes: async (apis) => {
+      if (client === undefined) throw new Error("there is no agent now");
+      await client.call.reportRoutes({ apis: [...apis] }, { timeoutMs: routesTimeoutMs, signal: stopping.signal });
+    },
+    reportInsight: async ({ url, exchanges, bytes }) => {
+      if (client === undefined) throw new Error("there is no agent now");
+      const report = { url, exchanges: BigInt(exchanges), bytes: BigInt(bytes) };
+      await client.call.reportInsight(report, { timeoutMs: accessTimeoutMs, signal: stopping.signal });
+    },
+    getAnalyticsAccess: async (refusedToken, purpose) => {
+      if (client === undefined) throw new Error("there is no agent now");
+      const { token, url, expiresAt, proxy } = await client.call.getAnalyticsAccess(
+        {
+          refusedTokenSha256:
+            refusedToken === "" ? Buffer.alloc(0) : createHash("sha256").update(refusedToken).digest(),
+          purpose:
+            purpose === "insight" ? AccessPurpose.ACCESS_PURPOSE_INSIGHT : AccessPurpose.ACCESS_PURPOSE_UNSPECIFIED,
+        },
+        { timeoutMs: accessTimeoutMs, signal: stopping.signal },
+      );
+      return { token, url, expiresAtMs: expiresAt?.getTime() ?? 0, proxy: proxy && proxyOf(proxy) };
+    },
     report: (report) => send?.({ frame: { $case: "gateReport", value: report } }) ?? false,
   };
+}
+
+function proxyOf({ host, port, credentials }: ProxyMessage): HttpProxy {
+  return credentials === "" ? { host, port } : { host, port, credentials };
 }
 
 function linkReport({ isUp, since, reason, announcedDigest }: Link): LinkReport {

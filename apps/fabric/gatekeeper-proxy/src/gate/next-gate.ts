@@ -20,7 +20,7 @@ export function nextGate(previous: Gate, facts: GateFacts): Gate {
   return { gate, isEngaged: false, engagedAtMs: previous.engagedAtMs };
 }
 
-/** When the same facts may give another answer only because time has passed; `undefined`: never. */
+/** When the same facts may give another answer, only because time has passed since `nowMs`; `undefined`: never. */
 export function reviewAtMs(gate: Gate, facts: GateFacts): number | undefined {
   const { desired, link, nowMs, connectDeadlineMs } = facts;
   const since = [

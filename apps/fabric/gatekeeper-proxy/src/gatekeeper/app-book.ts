@@ -21,6 +21,10 @@ export class AppBook {
     return this.#apps.get(appId)?.served.route;
   }
 
+  served(appId: string): ServedApp | undefined {
+    return this.#apps.get(appId)?.served;
+  }
+
   *routes(): Iterable<AppRoute> {
     for (const { served } of this.#apps.values()) yield served.route;
   }

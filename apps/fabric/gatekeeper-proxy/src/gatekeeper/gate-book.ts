@@ -20,6 +20,8 @@ export interface GateRecord {
   gate: Gate;
   /** Since when it is in this state. */
   since: Date;
+  /** Monotonic; when it was last asked how it stands. */
+  reviewedAtMs: number;
 }
 
 export interface VerdictChange {
@@ -82,6 +84,7 @@ export class GateBook {
       levelSource: deployment.levelSource,
       gate: engagedGate(nowMs),
       since: now,
+      reviewedAtMs: nowMs,
     };
     this.#gates.set(gateId, record);
     const ofApi = this.#byKey.get(record.key) ?? new Set();
@@ -107,8 +110,10 @@ export class GateBook {
     const verdicts: VerdictChange[] = [];
     for (const record of this.ofApi(key)) {
       const before = record.gate;
-      const after = nextGate(before, factsOf(record));
+      const facts = factsOf(record);
+      const after = nextGate(before, facts);
       record.gate = after;
+      record.reviewedAtMs = facts.nowMs;
       if (JSON.stringify(before.gate) === JSON.stringify(after.gate)) continue;
       if (before.gate.state !== after.gate.state) record.since = now;
       changed.push(record);
@@ -119,11 +124,11 @@ export class GateBook {
     return { changed, verdicts };
   }
 
-  /** The next instant at which time alone changes a gate. */
+  /** The first instant at which time alone changes a gate; it may be past: counted from each gate's last review. */
   nextReviewMs(factsOf: FactsOf): number | undefined {
     let next: number | undefined;
     for (const record of this.#gates.values()) {
-      const atMs = reviewAtMs(record.gate, factsOf(record));
+      const atMs = reviewAtMs(record.gate, { ...factsOf(record), nowMs: record.reviewedAtMs });
       if (atMs !== undefined && (next === undefined || atMs < next)) next = atMs;
     }
     return next;

@@ -4,7 +4,8 @@ import type { ApiWish, ConfigurationTree } from "../configuration/configuration-
 import type { LinkSession } from "../feed/link-session.ts";
 import { enforcedSet, verdictOf, type BlockOnEdit, type Cached, type Desired, type GateFacts } from "../gate/gate.ts";
 import type { ServedApp } from "../routes/app-watch.ts";
-import type { Change, SetProblem, Verdict } from "../workers/protocol.ts";
+import { ListenerBook } from "../shared-ports/listener-book.ts";
+import type { Change, Listener, SetProblem, Verdict } from "../workers/protocol.ts";
 import { ApiSets, type CompleteSet, type LastComplete } from "./api-sets.ts";
 import { AppBook, listenerOf } from "./app-book.ts";
 import { explainGate, type GateExplanation } from "./explain-gate.ts";
@@ -51,6 +52,7 @@ export class Gatekeeper {
   /** Apps that are new or changed; `undefined`: gone. */
   readonly #changedApps = new Map<string, ServedApp | undefined>();
   readonly #listenersToTry = new Set<string>();
+  readonly #shared = new ListenerBook();
   #isBindingStale = false;
   #isReviewStale = true;
   #reviewAtMs: number | undefined;
@@ -106,9 +108,15 @@ export class Gatekeeper {
     this.#schedule();
   }
 
-  /** Its port was taken: try again. */
-  retryListener(appId: string): void {
-    this.#listenersToTry.add(appId);
+  /** Ports that apps share, all of them. Told through here, in the order of everything else. */
+  setShared(listeners: readonly Listener[]): void {
+    this.#shared.want(listeners);
+    this.#schedule();
+  }
+
+  /** A port was taken, of an app or shared: try again. */
+  retryListener(listenerId: string): void {
+    this.#listenersToTry.add(listenerId);
     this.#schedule();
   }
 
@@ -131,7 +139,8 @@ export class Gatekeeper {
   /** All that a worker must know: sets first, listeners last. */
   everything(): Change[] {
     const { apps, listeners } = this.apps.everything(this.#verdictOf);
-    return [...[...this.#sets.values()].flatMap((sets) => sets.everything()), ...apps, ...listeners];
+    const sets = [...this.#sets.values()].flatMap((ofApi) => ofApi.everything());
+    return [...sets, ...apps, ...listeners, ...this.#shared.everything()];
   }
 
   /** For a clock that ticks: review all gates if time alone has changed one. */
@@ -302,8 +311,10 @@ export class Gatekeeper {
       if (!this.gates.has(key)) this.#sets.delete(key);
     }
     this.#dirty.clear();
-    const listeners = [...this.#listenersToTry].flatMap((appId) => {
-      const route = this.apps.route(appId);
+    const listeners = [...this.#listenersToTry].flatMap((listenerId): Change[] => {
+      const route = this.apps.route(listenerId);
+      const shared = this.#shared.find(listenerId);
+      if (shared !== undefined) return [{ change: "listener_set", listener: shared }];
       return route === undefined ? [] : [listenerOf(route)];
     });
     this.#listenersToTry.clear();
@@ -313,6 +324,7 @@ export class Gatekeeper {
       ...this.#appChanges(),
       ...removed,
       ...listeners,
+      ...this.#shared.changes(),
     ];
     if (changes.length > 0) this.#sequence = this.#deps.apply(changes);
     for (const [appId, served] of this.#changedApps) {

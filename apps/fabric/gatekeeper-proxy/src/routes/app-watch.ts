@@ -1,7 +1,8 @@
 import { watch } from "node:fs";
 import { dirname } from "node:path";
-import { readRoutes, watchEndpoints, type AppRoute, type RoutingTable } from "@drawbridge/app-routes";
+import { readRoutes, watchEndpoints, type AppRoute, type Routes, type RoutingTable } from "@drawbridge/app-routes";
 import type { Clock, Component } from "@drawbridge/lifecycle";
+import type { SharedWish } from "../shared-ports/shared-ports.ts";
 
 /** An app that the gateway serves, and what the driver and its replicas' own files say about it. */
 export interface ServedApp {
@@ -15,6 +16,8 @@ interface AppWatchOptions {
   readonly clock: Clock;
   readonly onApp: (app: ServedApp) => void;
   readonly onRemoved: (appId: string) => void;
+  /** Ports that apps share, and what is served there, when either has changed. */
+  readonly onShared: (wish: SharedWish) => void;
 }
 
 /** Where the system tells of changes this only heals what it missed. */
@@ -36,10 +39,11 @@ export function createAppWatch(options: AppWatchOptions): Component & { readonly
   const stopping = new AbortController();
   let running = Promise.resolve();
   let isRead = false;
+  let lastShared = "";
 
   function begin(route: AppRoute): void {
     const stop = new AbortController();
-    let last = "";
+    let last: RoutingTable | undefined;
     options.onApp({ route, table: undefined });
     const stopped = watchEndpoints(
       {
@@ -48,9 +52,8 @@ export function createAppWatch(options: AppWatchOptions): Component & { readonly
         clock,
         onTable: (table) => {
           if (stop.signal.aborted) return;
-          const text = JSON.stringify([table, [...table.listed]]);
-          if (text === last) return;
-          last = text;
+          if (last !== undefined && isSame(table, last)) return;
+          last = table;
           options.onApp({ route, table });
         },
       },
@@ -68,7 +71,8 @@ export function createAppWatch(options: AppWatchOptions): Component & { readonly
     const routes = readRoutes(routesPath);
     if (routes === undefined) return;
     isRead = true;
-    const wanted = new Map(routes.apps.map((route) => [route.appId, route]));
+    // Another host is no reason to begin anew with an app: its gates stay as they are.
+    const wanted = new Map(routes.apps.map(({ hosts: _shared, ...route }) => [route.appId, route]));
     for (const appId of watched.keys()) {
       if (wanted.has(appId)) continue;
       end(appId);
@@ -80,6 +84,11 @@ export function createAppWatch(options: AppWatchOptions): Component & { readonly
       end(appId);
       begin(route);
     }
+    const shared = sharedOf(routes);
+    const text = JSON.stringify(shared);
+    if (text === lastShared) return;
+    lastShared = text;
+    options.onShared(shared);
   }
 
   async function run(): Promise<void> {
@@ -109,6 +118,22 @@ export function createAppWatch(options: AppWatchOptions): Component & { readonly
       await Promise.all([running, ...all.map(({ stopped }) => stopped)]);
     },
   };
+}
+
+function sharedOf({ shared, apps }: Routes): SharedWish {
+  const routes = apps.flatMap(({ appId, hosts = [] }) =>
+    hosts.map(({ host, path }) => ({ host, pathPrefix: path, appId })),
+  );
+  return { ports: shared, routes };
+}
+
+/** A file that did not change gives the same deployments, which may be thousands of bindings. */
+function isSame(table: RoutingTable, last: RoutingTable): boolean {
+  return (
+    table.deployments === last.deployments &&
+    table.sequence === last.sequence &&
+    JSON.stringify(table.routes) === JSON.stringify(last.routes)
+  );
 }
 
 function safely<T>(work: () => T): T | undefined {

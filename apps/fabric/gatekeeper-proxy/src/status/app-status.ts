@@ -1,6 +1,7 @@
 import {
   createFrontStatusWriter,
   describePortHolder,
+  gatewayStatusPath,
   processRef,
   type AppRoute,
   type FrontStatusWriter,
@@ -14,12 +15,16 @@ interface Shown {
   /** By worker: the failure, or that it listens. */
   readonly listening: Map<number, string | undefined>;
   failingSinceMs: number | undefined;
+  isRetrying: boolean;
   /** Tables that were sent, oldest first. */
   readonly sent: { readonly tableSequence: number; readonly sequence: number }[];
 }
 
 interface AppStatusDeps {
+  readonly gatewayId: string;
   readonly clock: Clock;
+  /** Gates of the app through which nothing is let. */
+  readonly closedGates: (appId: string) => number;
   /** Ask the workers once more to listen for this app. */
   readonly retry: (appId: string) => void;
 }
@@ -29,7 +34,7 @@ const retryMs = 100;
 const takenGraceMs = 2_000;
 
 /**
- * Says for each app how it is served, in the file and form of a front: whether it is listened for, which endpoints are in
+ * Says for each app how it is served, in the form of a front, in a file under this gateway's id: whether it is listened for, which endpoints are in
  * force in every worker, how many requests are under way at replicas that get no new ones.
  */
 export class AppStatus {
@@ -37,6 +42,7 @@ export class AppStatus {
   readonly #apps = new Map<string, Shown>();
   readonly #draining = new Map<number, InFlight["draining"]>();
   #applied = 0;
+  #isStopping = false;
 
   constructor(deps: AppStatusDeps) {
     this.#deps = deps;
@@ -46,17 +52,29 @@ export class AppStatus {
     const known = this.#apps.get(route.appId);
     if (known !== undefined && JSON.stringify(known.route) === JSON.stringify(route)) return;
     const writer = createFrontStatusWriter({
-      path: route.statusPath,
+      path: gatewayStatusPath(route.statusPath, this.#deps.gatewayId),
       process: processRef(process.pid),
       clock: this.#deps.clock,
     });
-    this.#apps.set(route.appId, { route, writer, listening: new Map(), failingSinceMs: undefined, sent: [] });
-    writer.update({ phase: "starting" });
+    this.#apps.set(route.appId, {
+      route,
+      writer,
+      listening: new Map(),
+      failingSinceMs: undefined,
+      isRetrying: false,
+      sent: [],
+    });
+    writer.update({ phase: this.#isStopping ? "stopping" : "starting" });
   }
 
   remove(appId: string): void {
     this.#apps.get(appId)?.writer.update({ phase: "stopping" });
     this.#apps.delete(appId);
+  }
+
+  /** Gates of these apps opened or closed. */
+  gatesChanged(appIds: Iterable<string>): void {
+    for (const appId of appIds) this.#apps.get(appId)?.writer.update({ closedGates: this.#deps.closedGates(appId) });
   }
 
   /** Its table is in force once all workers have applied `sequence`. */
@@ -99,7 +117,9 @@ export class AppStatus {
     for (const { listening } of this.#apps.values()) listening.delete(workerIndex);
   }
 
+  /** From now on nobody waits for this gateway, whatever its workers still say. */
   stopping(): void {
+    this.#isStopping = true;
     for (const { writer } of this.#apps.values()) writer.update({ phase: "stopping" });
   }
 
@@ -112,11 +132,13 @@ export class AppStatus {
   }
 
   #show(app: Shown): void {
+    if (this.#isStopping) return;
     const said = [...app.listening.values()];
     const failure = said.find((one) => one !== undefined);
     if (failure === undefined) {
       app.failingSinceMs = undefined;
-      app.writer.update({ phase: "listening", detail: "" });
+      const closedGates = this.#deps.closedGates(app.route.appId);
+      app.writer.update({ phase: "listening", detail: "", closedGates });
       return;
     }
     app.failingSinceMs ??= this.#deps.clock.monotonicMs();
@@ -126,8 +148,13 @@ export class AppStatus {
     app.writer.update({ phase: isTaken ? "port_in_use" : "cannot_listen", detail });
   }
 
+  /** Every worker tells its failure, and asking once asks all of them. */
   async #retryLater(appId: string): Promise<void> {
+    const app = this.#apps.get(appId);
+    if (app === undefined || app.isRetrying) return;
+    app.isRetrying = true;
     await this.#deps.clock.sleep(retryMs);
+    app.isRetrying = false;
     this.#deps.retry(appId);
   }
 

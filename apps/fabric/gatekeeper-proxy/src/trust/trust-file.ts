@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
+import { writeDurably } from "@drawbridge/durable-files";
 import { parseTrustBundleJson, trustBundleToJson, type TrustBundle } from "@drawbridge/pki";
 import type { Logger } from "@drawbridge/telemetry";
-import { syncFolder, writeWhole } from "../cache/cache-files.ts";
-import { dirname } from "node:path";
 
 /** The roots to check signatures with, as the agent last said; kept on the disk for starts without it. */
 export interface Trust {
@@ -19,8 +18,7 @@ export function openTrust(path: string, logger: Logger): Trust {
       if (bundle !== undefined && trustBundleToJson(bundle) === trustBundleToJson(next)) return false;
       bundle = next;
       try {
-        await writeWhole(path, trustBundleToJson(next));
-        await syncFolder(dirname(path));
+        await writeDurably(path, trustBundleToJson(next));
       } catch (error) {
         logger.error({ err: error }, "the trust bundle cannot be kept: a start without the agent finds no cache");
       }

@@ -1,9 +1,16 @@
 import type { BlockList } from "node:net";
-import type { Clock, IdSource } from "@drawbridge/lifecycle";
+import type { Disposition } from "@drawbridge/contracts/analytics/v1/request_batch";
+import type { Clock, IdSource, Random } from "@drawbridge/lifecycle";
 import type { PolicyServices } from "@drawbridge/policies";
-import type { AnalyticsRecord, Apply, FromWorker, Listener, StartDraining } from "../workers/protocol.ts";
-import { RecordBuffer } from "./analytics/record-buffer.ts";
+import type { ReportableRequest } from "@drawbridge/request-batch";
+import type { AnalyticsBoard } from "../analytics/analytics-board.ts";
+import type { ThreadCount } from "../analytics/recorded-counts.ts";
+import type { Apply, FromWorker, Listener, StartDraining } from "../workers/protocol.ts";
+import type { Instant } from "../insight/capture-guard.ts";
+import type { InsightBoard } from "../insight/insight-board.ts";
+import { RequestRecorder } from "./analytics/request-recorder.ts";
 import type { RequestContext } from "./exchange/request-context.ts";
+import { InsightRecorder } from "./insight/insight-recorder.ts";
 import { trustedList } from "./front/client-connection.ts";
 import { createFront } from "./front/create-front.ts";
 import type { Front, FrontHost } from "./front/front.ts";
@@ -13,8 +20,12 @@ import type { Replica } from "./route/replica.ts";
 import { createRouteBook, type RouteBook } from "./route/route-book.ts";
 import { createSetLibrary, type SetLibrary } from "./route/set-library.ts";
 import type { DataPlaneSettings } from "./settings.ts";
+import { MessageCounter, type Message } from "./traffic/message-counter.ts";
+import { Http1Connection } from "./upstream/http1-connection.ts";
 import { Http1Upstream } from "./upstream/http1-upstream.ts";
 import { Http2Upstream } from "./upstream/http2-upstream.ts";
+import { UndiciConnection } from "./upstream/undici-connection.ts";
+import type { OpenConnection } from "./upstream/pooled-connection.ts";
 import type { AttemptTimeouts, CoarseTime } from "./upstream/upstream.ts";
 
 export interface DataPlaneOptions {
@@ -22,13 +33,22 @@ export interface DataPlaneOptions {
   readonly clock: Clock;
   readonly ids: Pick<IdSource, "next">;
   readonly services: PolicyServices;
-  readonly send: (message: FromWorker) => void;
+  readonly analytics: AnalyticsBoard | undefined;
+  readonly threadCount?: ThreadCount | undefined;
+  /** Absent: nothing is captured. */
+  readonly insight?: { readonly worker: number; readonly board: InsightBoard; readonly random: Random } | undefined;
+  readonly send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void;
   readonly onFault: (error: unknown) => void;
 }
 
 const tickMs = 100;
-const recordsEveryMs = 1_000;
+const routesEveryMs = 1_000;
 const inFlightEveryMs = 25;
+
+const openers: Readonly<Record<DataPlaneSettings["upstreamClient"], OpenConnection>> = {
+  own: (...parameters) => new Http1Connection(...parameters),
+  undici: (...parameters) => new UndiciConnection(...parameters),
+};
 
 /*
  * All that a thread of the gateway does, but for how messages reach it.
@@ -41,12 +61,17 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   readonly defaultTimeouts: AttemptTimeouts;
   readonly trusted: BlockList;
   readonly preciseMs: () => number;
-  readonly wallMs: () => number;
+  readonly wallAt: RequestContext["wallAt"];
+  readonly keepAliveHint: string;
   readonly newRequestId: () => string;
   readonly after: RequestContext["after"];
   readonly onFault: (error: unknown) => void;
   nowMs: number;
+  /** From monotonic to wall-clock time, looked at with every tick: a Date for every request costs more. */
+  #wallOffsetMs: number;
   isDraining = false;
+  /** No listener is opened any more, whatever is still wanted: what it took would be cut off at the end. */
+  #hasStoppedAccepting = false;
   readonly #options: DataPlaneOptions;
   readonly #registry: ReplicaRegistry;
   readonly #routes: RouteBook;
@@ -54,7 +79,9 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   readonly #fronts = new Map<string, Front>();
   /** Removed, with connections left. */
   readonly #closing = new Set<Front>();
-  readonly #records: RecordBuffer;
+  readonly #recorder: RequestRecorder;
+  readonly insight: InsightRecorder | undefined;
+  readonly #messages: MessageCounter;
   readonly #perAddress = new Map<string, number>();
   #connections = 0;
   #tunnels = 0;
@@ -62,7 +89,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   #turn = 0;
   #isLate = false;
   #isShedding = false;
-  #recordsAtMs = 0;
+  #routesAtMs = 0;
   #isInFlightDue = false;
   #lastInFlight = "[]";
   #queue: Promise<void> = Promise.resolve();
@@ -82,17 +109,25 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
     };
     this.trusted = trustedList(settings.trustedProxies);
     this.preciseMs = () => clock.monotonicMs();
-    this.wallMs = () => clock.now().getTime();
+    this.wallAt = (monotonicMs) => Math.floor(monotonicMs + this.#wallOffsetMs);
+    const { keepAliveTimeoutMs, requestsPerConnection } = settings;
+    this.keepAliveHint = `timeout=${Math.floor(keepAliveTimeoutMs / 1_000)}, max=${requestsPerConnection}`;
     this.newRequestId = () => ids.next();
     this.after = services.clock.after;
     this.onFault = options.onFault;
     this.nowMs = clock.monotonicMs();
+    this.#wallOffsetMs = clock.now().getTime() - this.nowMs;
+    const connect = openers[settings.upstreamClient];
     this.#registry = createReplicaRegistry((endpoint) =>
-      endpoint.protocol === "h2c" ? new Http2Upstream(endpoint, this) : new Http1Upstream(endpoint, this),
+      endpoint.protocol === "h2c" ? new Http2Upstream(endpoint, this) : new Http1Upstream(endpoint, this, connect),
     );
-    this.#sets = createSetLibrary(services);
-    this.#routes = createRouteBook({ registry: this.#registry, verdictOf: (verdict) => this.#sets.verdictOf(verdict) });
-    this.#records = new RecordBuffer(() => this.#sendRecords());
+    this.#sets = createSetLibrary(services, settings);
+    this.#routes = createRouteBook({ registry: this.#registry, verdictOf: (...of) => this.#sets.verdictOf(...of) });
+    const { analytics, threadCount, insight, send } = options;
+    const now = (): Instant => ({ wallMs: this.wallAt(this.nowMs), monotonicMs: this.nowMs });
+    this.insight = insight && new InsightRecorder({ ...insight, now, send });
+    this.#messages = new MessageCounter((replicas) => send({ type: "traffic", replicas }));
+    this.#recorder = new RequestRecorder({ board: analytics, threadCount, send, nowMs: clock.now().getTime() });
   }
 
   /** Until `signal` aborts. */
@@ -102,13 +137,19 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
       const dueMs = clock.monotonicMs() + tickMs;
       await clock.sleep(tickMs, signal).catch(() => undefined); // aborted
       this.nowMs = clock.monotonicMs();
+      this.#wallOffsetMs = clock.now().getTime() - this.nowMs;
       // Twice in a row: one pause of the collector is no overload.
       const isLate = this.nowMs - dueMs > this.settings.shedDelayMs;
       this.#isShedding = isLate && this.#isLate;
       this.#isLate = isLate;
       this.#registry.tick(this.nowMs);
       if (this.isDraining || this.#closing.size > 0) this.#closeIdle();
-      if (this.nowMs - this.#recordsAtMs >= recordsEveryMs) this.#sendRecords();
+      for (const front of this.#fronts.values()) front.tick(this.nowMs);
+      for (const front of this.#closing) front.tick(this.nowMs);
+      this.#recorder.tick(this.nowMs, this.wallAt(this.nowMs));
+      this.#messages.tick(this.nowMs);
+      this.insight?.tick(this.nowMs);
+      if (this.nowMs - this.#routesAtMs >= routesEveryMs) this.#sendRoutes();
     }
   }
 
@@ -155,6 +196,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   }
 
   async #setListener(listener: Listener): Promise<void> {
+    if (this.#hasStoppedAccepting) return;
     const { listenerId } = listener;
     const known = this.#fronts.get(listenerId);
     if (known !== undefined && known.isAt(listener)) {
@@ -180,6 +222,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
     this.isDraining = true;
     for (const front of this.#fronts.values()) front.startDraining();
     if (stopAccepting !== "now") return;
+    this.#hasStoppedAccepting = true;
     for (const listenerId of this.#fronts.keys()) this.#removeListener(listenerId);
     this.#closeIdle();
     this.#watchDrained();
@@ -187,7 +230,9 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
 
   #watchDrained(): void {
     if (this.#closing.size > 0) return void this.after(tickMs, () => this.#watchDrained());
-    this.#sendRecords();
+    this.#recorder.flush(this.wallAt(this.preciseMs()));
+    this.#messages.flush();
+    this.insight?.flush();
     this.#options.send({ type: "drained" });
   }
 
@@ -244,14 +289,30 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
     this.#requests -= 1;
   }
 
+  onToldBegun(): void {
+    this.#recorder.begin();
+  }
+
+  onToldOver(): void {
+    this.#recorder.end();
+  }
+
   onReplicaReleased(replica: Replica): void {
     if (!this.#registry.onReleased(replica) || this.#isInFlightDue) return;
     this.#isInFlightDue = true;
     this.after(inFlightEveryMs, () => this.#sendInFlight());
   }
 
-  record(record: AnalyticsRecord): void {
-    this.#records.add(record);
+  count(disposition: Disposition, durationMs: number): void {
+    this.#recorder.count(disposition, durationMs);
+  }
+
+  countMessage(message: Message): void {
+    this.#messages.add(message);
+  }
+
+  record(request: ReportableRequest): void {
+    this.#recorder.add(request);
   }
 
   #sendInFlight(): void {
@@ -263,9 +324,9 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
     this.#options.send({ type: "in_flight", draining });
   }
 
-  #sendRecords(): void {
-    this.#recordsAtMs = this.nowMs;
-    const records = this.#records.take();
-    if (records.length > 0) this.#options.send({ type: "analytics", records, dropped: 0 });
+  #sendRoutes(): void {
+    this.#routesAtMs = this.nowMs;
+    const apis = this.#sets.takeSightings();
+    if (apis.length > 0) this.#options.send({ type: "routes", apis });
   }
 }

@@ -4,8 +4,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { cryptoRandom, systemClock } from "@drawbridge/lifecycle";
 import { openCounters } from "@drawbridge/policies";
 import { createLogger } from "@drawbridge/telemetry";
+import { AnalyticsBoard } from "../analytics/analytics-board.ts";
+import { ThreadCount } from "../analytics/recorded-counts.ts";
+import { InsightBoard } from "../insight/insight-board.ts";
 import type { ToWorker, WorkerStart } from "../workers/protocol.ts";
 import { DataPlane } from "./data-plane.ts";
+import { createRequestIds } from "./exchange/request-ids.ts";
 import { createPolicyServices } from "./policy/policy-services.ts";
 import { defaultSettings } from "./settings.ts";
 
@@ -17,11 +21,11 @@ if (port === null) throw new Error("this is a thread of the gateway, not a progr
 const logger = createLogger({ service: "gatekeeper-proxy", ...start.log }).child({ worker: start.workerIndex });
 const clock = systemClock;
 const counters = openCounters(start.counters, () => clock.now().getTime());
+const { recordedCounts: fd, workerIndex: thread } = start;
 const plane = new DataPlane({
   settings: { ...defaultSettings, ...start.settings },
   clock,
-  // Version 4: random bytes are drawn for many ids at once.
-  ids: { next: () => randomUUID() },
+  ids: createRequestIds(randomUUID),
   services: createPolicyServices({
     clock,
     random: cryptoRandom,
@@ -29,7 +33,14 @@ const plane = new DataPlane({
     trustedModuleKeys: start.trustedModuleKeys ?? [],
     logger,
   }),
-  send: (message) => port.postMessage(message),
+  analytics: start.analytics && new AnalyticsBoard(start.analytics),
+  threadCount: fd === undefined ? undefined : new ThreadCount({ fd, thread, nowMs: clock.now().getTime() }),
+  insight: start.insight && {
+    worker: start.workerIndex,
+    board: new InsightBoard(start.insight),
+    random: cryptoRandom,
+  },
+  send: (message, transfer = []) => port.postMessage(message, [...transfer]),
   onFault: (error) => logger.error({ err: error }, "a request could not be handled"),
 });
 const running = new AbortController();

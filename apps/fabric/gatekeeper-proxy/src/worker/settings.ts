@@ -1,3 +1,5 @@
+import type { InsightPermission } from "../insight/insight-permission.ts";
+
 /** Limits of the data plane; the defaults are those of docs/gatekeeper-proxy.md. */
 export interface DataPlaneSettings {
   /** Client: the whole head within. */
@@ -25,6 +27,14 @@ export interface DataPlaneSettings {
   readonly trustedProxies: readonly string[];
   /** Streams of one HTTP/2 connection. */
   readonly http2Streams: number;
+  /** Who speaks HTTP/1.1 with replicas. */
+  readonly upstreamClient: "own" | "undici";
+  /** Whether requests are told of, where a configuration asks for it: the fabric's owner has the last word. */
+  readonly analytics: "told" | "untold";
+  /** Words that operators choose, in what is told of paths: whoever chooses words could ask for names. */
+  readonly chosenWords: "allowed" | "refused";
+  /** Where exchanges may be captured, if an operator orders it: the fabric's owner alone allows it. */
+  readonly insight: InsightPermission;
 }
 
 export const defaultSettings: DataPlaneSettings = {
@@ -43,6 +53,10 @@ export const defaultSettings: DataPlaneSettings = {
   pathParameters: "refuse",
   trustedProxies: [],
   http2Streams: 100,
+  upstreamClient: "own",
+  analytics: "told",
+  chosenWords: "refused",
+  insight: "nowhere",
 };
 
 export const maxHeaderBytes = 16 * 1024;

@@ -1,3 +1,6 @@
+import type { ReplicaTraffic } from "@drawbridge/app-routes";
+import type { Disposition } from "@drawbridge/contracts/analytics/v1/request_batch";
+import type { CopiedExchange, LostExchanges } from "../insight/insight-protocol.ts";
 import type { LogFormat, LogLevel } from "@drawbridge/telemetry";
 import type { DataPlaneSettings } from "../worker/settings.ts";
 
@@ -5,7 +8,8 @@ import type { DataPlaneSettings } from "../worker/settings.ts";
  * What the main thread and its workers say to each other, over `parentPort`. Every message survives a structured clone.
  *
  * Invariants:
- *   - A worker knows only what `apply` told it. It reads no file of the gateway, and asks for nothing.
+ *   - A worker knows only what `apply` told it. It reads no file of the gateway, but for its own place in `recordedCounts`, and
+ *     asks for nothing.
  *   - Changes of one `apply` take force in their order and between two requests: no request sees half of them.
  *   - `applied` is sent once everything in that `apply` is in force, what had to be compiled is compiled or reported as
  *     `unusable`, and the `in_flight` that follows from it was sent before.
@@ -22,6 +26,12 @@ export interface WorkerStart {
   readonly gatewayId: string;
   /** Counters of rate limits, shared by all workers; outlives each of them. Laid out by packages/policies. */
   readonly counters: SharedArrayBuffer;
+  /** `AnalyticsBoard` of analytics/; absent: nothing bounds what is recorded. */
+  readonly analytics?: SharedArrayBuffer;
+  /** Open file of `ThreadCount` of analytics/recorded-counts.ts; absent: none. */
+  readonly recordedCounts?: number | undefined;
+  /** Memory of `InsightBoard` of insight/; absent: nothing is captured. */
+  readonly insight?: SharedArrayBuffer;
   /** PEM of whoever may sign modules of custom policies; absent: nobody. */
   readonly trustedModuleKeys?: readonly string[];
   /** Absent: the defaults of worker/settings.ts. */
@@ -32,7 +42,19 @@ export interface WorkerStart {
 
 export type ToWorker = Apply | StartDraining;
 
-export type FromWorker = Started | Applied | Unusable | Listening | InFlight | Drained | AnalyticsBatch;
+export type FromWorker =
+  | Started
+  | Applied
+  | Unusable
+  | Listening
+  | InFlight
+  | Drained
+  | RecordedRequests
+  | RequestTallies
+  | CountedMessages
+  | SeenRoutes
+  | CopiedExchange
+  | LostExchanges;
 
 /** All changes that became known together. Sequences grow; a worker gets each once, in order. */
 export interface Apply {
@@ -66,16 +88,30 @@ export interface Listener {
   readonly address: string;
   /** Never 0. */
   readonly port: number;
-  readonly tls: { readonly certificateChainPem: string; readonly privateKeyPem: string } | undefined;
+  /** One certificate whatever name a client asks for, or by name. */
+  readonly tls: CertificatePair | CertificatesByName | undefined;
   readonly target:
     | { readonly kind: "app"; readonly appId: string }
-    /** The first route that matches, in this order; none: 404. */
+    /** None that fits: 404. */
     | { readonly kind: "shared"; readonly routes: readonly SharedRoute[] };
 }
 
+export interface CertificatePair {
+  readonly certificateChainPem: string;
+  readonly privateKeyPem: string;
+}
+
+/** A request for another host than the client named in its handshake is answered 421. */
+export interface CertificatesByName {
+  /** Of two with one name the first counts. Names in lower case, "*.example.com" for one label in front. */
+  readonly certificates: readonly (CertificatePair & { readonly names: readonly string[] })[];
+  /** For a name that no certificate has, and for clients that name none; `undefined`: their handshake fails. */
+  readonly fallback: CertificatePair | undefined;
+}
+
 export interface SharedRoute {
-  /** Lower case, without a port; `undefined`: any. */
-  readonly host: string | undefined;
+  /** Lower case, without a port; "*.example.com" for one label in front. */
+  readonly host: string;
   /** "/" or "/orders": matches itself and what is below. Sent upstream as it is. */
   readonly pathPrefix: string;
   readonly appId: string;
@@ -195,31 +231,56 @@ export interface Drained {
   readonly type: "drained";
 }
 
-/** Requests of tracked resources, every second or 1,000 records. Never holds up a request: what is too much is dropped and counted. */
-export interface AnalyticsBatch {
-  readonly type: "analytics";
-  readonly records: readonly AnalyticsRecord[];
-  readonly dropped: number;
+/** A body for a batch of packages/request-batch: requests of tracked resources of APIs that are told of (ANA 2). */
+export interface RecordedRequests {
+  readonly type: "requests";
+  /** Handed over, not copied. */
+  readonly body: ArrayBuffer;
+  readonly rows: number;
+  /** Milliseconds since the epoch. */
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
-export interface AnalyticsRecord {
-  readonly gateId: string;
-  readonly apiId: string;
-  readonly requestId: string;
-  /** Of the contract; empty without one. */
-  readonly clientId: string;
-  /** Milliseconds since the epoch. */
-  readonly receivedAt: number;
+/** What a second of tracked requests came to, also of APIs that are not told of. */
+export interface RequestTallies {
+  readonly type: "tallies";
+  readonly tallies: readonly RequestTally[];
+  /** Recorded, and no room for them: nobody took batches off. */
+  readonly dropped: LostRequests | undefined;
+}
+
+export interface RequestTally {
+  readonly disposition: Disposition;
+  readonly requests: number;
+  /** Of all of them. */
   readonly durationMs: number;
-  readonly clientAddress: string;
+}
+
+/** Requests that were recorded and are not told one by one. */
+export interface LostRequests {
+  readonly requests: number;
+  /** Milliseconds since the epoch. */
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Messages of apps since the one before, tracked or not (MON); every second, and at the end. */
+export interface CountedMessages {
+  readonly type: "traffic";
+  readonly replicas: readonly ReplicaTraffic[];
+}
+
+/** Routes of APIs that the platform wants observed, every second: templates, never paths. */
+export interface SeenRoutes {
+  readonly type: "routes";
+  /** `key`: of configuration/api-key.ts. */
+  readonly apis: readonly { readonly key: string; readonly routes: readonly SeenRoute[] }[];
+}
+
+export interface SeenRoute {
   readonly method: string;
-  /** Without the query. */
-  readonly path: string;
-  readonly status: number;
-  readonly userAgent: string;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly disposition: "processed" | "policy_violation" | "blocked" | "error";
-  /** Name of the policy that refused or failed; empty otherwise. */
-  readonly policyName: string;
+  /** As `routeTemplate` of packages/policies makes it. */
+  readonly template: string;
+  readonly count: number;
 }

@@ -123,7 +123,12 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       case "unusable":
       case "listening":
       case "in_flight":
-      case "analytics":
+      case "requests":
+      case "tallies":
+      case "traffic":
+      case "routes":
+      case "exchange":
+      case "lost_exchanges":
         events.onMessage(index, message);
     }
   }

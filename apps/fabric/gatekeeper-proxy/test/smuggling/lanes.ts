@@ -18,10 +18,13 @@ const settings = {
   shedDelayMs: 60_000,
 };
 
-export async function startSmugglingGateway(laneCount: number): Promise<SmugglingGateway> {
+export async function startSmugglingGateway(
+  laneCount: number,
+  upstreamClient: "own" | "undici" = "own",
+): Promise<SmugglingGateway> {
   const ca = await createTestCa();
   const identity = await ca.issueService("gateway");
-  const worker = await startWorker({ settings });
+  const worker = await startWorker({ settings: { ...settings, upstreamClient } });
   const lanes: (SmugglingLane & { readonly upstream: RawUpstream })[] = [];
   for (let index = 0; index < laneCount; index += 1) {
     const upstream = await startRawUpstream();

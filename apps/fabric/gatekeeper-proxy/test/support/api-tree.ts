@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import { Capture } from "@drawbridge/contracts/apis/v1/capture";
 import {
+  AnalyticsSettings,
   ApiDocument,
   ConfigurationRoot,
   ContractPage,
@@ -21,6 +23,10 @@ export interface TestApi {
     readonly revision: number;
     readonly policies?: readonly Policy[];
     readonly contracts?: readonly Contract[];
+    readonly observeRoutes?: { readonly words: readonly string[] };
+    /** Absent: nothing is told of its requests. */
+    readonly analytics?: Partial<AnalyticsSettings>;
+    readonly captures?: readonly Partial<Capture>[];
   };
 }
 
@@ -105,6 +111,9 @@ function documentOf({ environment, name, version, document }: TestApi, put: (byt
     tiers: [],
     contractPages: pages.map((page) => put(ContractPage.encode({ contracts: page }).finish())),
     contractCount: contracts.length,
+    observeRoutes: document?.observeRoutes && { words: [...document.observeRoutes.words] },
+    analytics: document?.analytics && AnalyticsSettings.fromPartial(document.analytics),
+    captures: (document?.captures ?? []).map((capture) => Capture.fromPartial(capture)),
   }).finish();
 }
 

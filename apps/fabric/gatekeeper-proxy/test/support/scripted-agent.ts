@@ -1,9 +1,12 @@
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
 import {
   GatewayServiceService,
   type ConnectRequest,
   type ConnectResponse,
   type GateReport,
+  type GetAnalyticsAccessResponse,
   type Hello,
+  type ReportInsightRequest,
 } from "@drawbridge/contracts/gateway/v1/gateway_service";
 import type { GateStatus } from "@drawbridge/contracts/runtime/v1/gate";
 import { DrawbridgeError } from "@drawbridge/errors";
@@ -23,8 +26,16 @@ export interface ScriptedAgent extends AsyncDisposable {
   start(): Promise<void>;
   readonly hellos: readonly Hello[];
   readonly reports: readonly GateReport[];
+  /** Observed routes, in the order of their reports. */
+  readonly routeReports: readonly ApiRoutes[];
   /** Digests that were asked for. */
   readonly asked: readonly string[];
+  /** What gateways get who ask for access to analytics-ingest; undefined: ANALYTICS_NOT_OFFERED. */
+  analyticsAccess: (Omit<GetAnalyticsAccessResponse, "proxy"> & Partial<GetAnalyticsAccessResponse>) | undefined;
+  /** Requests for it: SHA-256 of the token that was refused, in hex; empty where none was. */
+  readonly analyticsRequests: readonly string[];
+  /** What the gateway says it sent of captured exchanges. */
+  readonly insightReports: readonly ReportInsightRequest[];
   /** Gates as reported last, by API name. */
   gates(): ReadonlyMap<string, GateStatus>;
 }
@@ -37,7 +48,10 @@ export async function startScriptedAgent(options: {
   const { logger } = createTestLogger();
   const hellos: Hello[] = [];
   const reports: GateReport[] = [];
+  const routeReports: ApiRoutes[] = [];
   const asked: string[] = [];
+  const analyticsRequests: string[] = [];
+  const insightReports: ReportInsightRequest[] = [];
   const streams = new Set<(response: ConnectResponse) => void>();
   const known = new Map<string, GateStatus[]>();
   let tree: SignedTree | undefined;
@@ -86,7 +100,13 @@ export async function startScriptedAgent(options: {
       maxMessageBytes: 16 * 1024 * 1024,
       services: [
         defineGrpcService(GatewayServiceService, {
-          allow: { connect: ["anyone"], getObjects: ["anyone"] },
+          allow: {
+            connect: ["anyone"],
+            getObjects: ["anyone"],
+            reportRoutes: ["anyone"],
+            getAnalyticsAccess: ["anyone"],
+            reportInsight: ["anyone"],
+          },
           handlers: {
             connect: async (call, { signal }) => {
               const say = (response: ConnectResponse): void => void call.write(response);
@@ -99,6 +119,11 @@ export async function startScriptedAgent(options: {
               });
               streams.delete(say);
             },
+            reportRoutes: ({ apis }) => {
+              if (!isUp) throw error("unavailable", "TUNNEL_DOWN");
+              routeReports.push(...apis);
+              return Promise.resolve({});
+            },
             getObjects: ({ digests }) => {
               const names = digests.map((digest) => digest.toString("hex"));
               asked.push(...names);
@@ -110,6 +135,17 @@ export async function startScriptedAgent(options: {
                 objects.push(Buffer.from(bytes));
               }
               return Promise.resolve({ objects });
+            },
+            reportInsight: (report) => {
+              insightReports.push(report);
+              return Promise.resolve({});
+            },
+            getAnalyticsAccess: ({ refusedTokenSha256 }) => {
+              analyticsRequests.push(refusedTokenSha256.toString("hex"));
+              if (!isUp) throw error("unavailable", "TUNNEL_DOWN");
+              const { analyticsAccess } = agent;
+              if (!analyticsAccess) throw error("failed_precondition", "ANALYTICS_NOT_OFFERED");
+              return Promise.resolve({ proxy: undefined, ...analyticsAccess });
             },
           },
         }),
@@ -125,7 +161,7 @@ export async function startScriptedAgent(options: {
     streams.clear();
     await server.stop(AbortSignal.abort());
   };
-  return {
+  const agent: ScriptedAgent = {
     announce: (next, { withoutObjects = [] } = {}) => {
       tree = next;
       withheld = new Set(withoutObjects);
@@ -149,12 +185,17 @@ export async function startScriptedAgent(options: {
     },
     hellos,
     reports,
+    routeReports,
     asked,
+    analyticsAccess: undefined,
+    analyticsRequests,
+    insightReports,
     gates: () => new Map([...known.values()].flat().map((gate) => [gate.apiName, gate])),
     [Symbol.asyncDispose]: kill,
   };
+  return agent;
 }
 
-function error(kind: "unavailable" | "not_found", code: string): DrawbridgeError {
+function error(kind: "unavailable" | "not_found" | "failed_precondition", code: string): DrawbridgeError {
   return new DrawbridgeError({ kind, code, message: code });
 }

@@ -7,16 +7,20 @@ import {
   gatewayPaths,
   initialUnitState,
   processRef,
+  gatewayStatusPath,
   readFrontStatus,
   unitPaths,
   writeEndpoints,
   writeRoutes,
   writeStateFile,
   writeUnitSpec,
+  type AppProtocol,
   type BoundApi,
   type DeploymentEndpoints,
   type FrontStatus,
   type GatekeeperLevel,
+  type HostPath,
+  type SharedPorts,
 } from "@drawbridge/app-routes";
 import { freePort } from "@drawbridge/testkit";
 
@@ -25,6 +29,8 @@ export interface TestDeployment {
   readonly key: string;
   readonly level: GatekeeperLevel;
   readonly apis: readonly BoundApi[];
+  /** A replica of the test's own; without it one is made. */
+  readonly replica?: { readonly port: number; readonly protocol: AppProtocol };
 }
 
 export interface Arrival {
@@ -51,6 +57,9 @@ export class TestFabric implements AsyncDisposable {
   readonly #stateDirectory: string;
   readonly #apps: (TestApp & { readonly port: number; readonly folder: string })[] = [];
   #sequence = 0;
+  /** What the operator set, and what apps asked for, by name; `writeRoutes` takes them into the file. */
+  shared: SharedPorts | undefined;
+  readonly hosts = new Map<string, readonly HostPath[]>();
 
   constructor(stateDirectory: string) {
     this.#stateDirectory = stateDirectory;
@@ -78,11 +87,15 @@ export class TestFabric implements AsyncDisposable {
       folder,
       arrived,
       deploy: async (...deployments: readonly TestDeployment[]): Promise<void> => {
-        for (const { key } of deployments) {
+        for (const { key, replica: own } of deployments) {
           if (replicas.has(key)) continue;
+          if (own !== undefined) {
+            writeUnit(join(replicasDirectory, replicaIdOf(key)), own);
+            continue;
+          }
           const replica = await startReplica(key, arrived);
           replicas.set(key, replica);
-          writeUnit(join(replicasDirectory, replicaIdOf(key)), replica.port);
+          writeUnit(join(replicasDirectory, replicaIdOf(key)), { port: replica.port, protocol: "http1" });
         }
         sequence += 1;
         const listed = deployments.map(({ key, level, apis }): DeploymentEndpoints => ({
@@ -97,7 +110,7 @@ export class TestFabric implements AsyncDisposable {
         const replicaIds = listed.flatMap((deployment) => deployment.replicaIds);
         writeEndpoints(endpointsPath(folder), { sequence, replicaIds, deployments: listed });
       },
-      status: () => readFrontStatus(join(folder, "front-status.json")),
+      status: () => readFrontStatus(gatewayStatusPath(join(folder, "front-status.json"), "gateway-0")),
       [Symbol.asyncDispose]: async () => {
         for (const replica of replicas.values()) await replica.stop();
       },
@@ -110,12 +123,14 @@ export class TestFabric implements AsyncDisposable {
     this.#sequence += 1;
     writeRoutes(gatewayPaths(this.directory).routes, {
       sequence: this.#sequence,
+      shared: this.shared,
       apps: this.#apps.map(({ appId, appName, port, folder }) => ({
         appId,
         appName,
         environment: "production",
         address: "127.0.0.1",
         port,
+        hosts: this.hosts.get(appName),
         endpointsPath: endpointsPath(folder),
         replicasDirectory: join(folder, "replicas"),
         statusPath: join(folder, "front-status.json"),
@@ -161,7 +176,10 @@ function replicaIdOf(key: string): string {
 }
 
 /** A replica that is ready; its process is the test's. */
-function writeUnit(directory: string, port: number): void {
+function writeUnit(
+  directory: string,
+  { port, protocol }: { readonly port: number; readonly protocol: AppProtocol },
+): void {
   mkdirSync(directory, { recursive: true });
   const paths = unitPaths(directory);
   writeUnitSpec(paths, {
@@ -174,7 +192,7 @@ function writeUnit(directory: string, port: number): void {
     command: ["node"],
     workingDirectory: directory,
     environment: {},
-    ports: [{ name: "http", variable: "PORT" }],
+    ports: [{ name: "http", variable: "PORT", protocol }],
     portRange: { from: 20_000, to: 29_999 },
     probe: { kind: "none" },
     memoryLimitBytes: undefined,

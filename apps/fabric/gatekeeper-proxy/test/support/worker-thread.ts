@@ -1,14 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { createCounterStorage } from "@drawbridge/policies";
-import type {
-  AnalyticsRecord,
-  App,
-  Change,
-  FromWorker,
-  Listener,
-  Replica,
-  WorkerStart,
-} from "../../src/workers/protocol.ts";
+import { batchHead } from "@drawbridge/request-batch";
+import type { App, Change, FromWorker, Listener, Replica, WorkerStart } from "../../src/workers/protocol.ts";
+import { requestsOf, type ToldRequest } from "./told-requests.ts";
 
 export interface WorkerThread extends AsyncDisposable {
   /** Resolves when it is in force; what the worker said on the way. */
@@ -16,7 +10,8 @@ export interface WorkerThread extends AsyncDisposable {
   post(message: { type: "drain"; stopAccepting: "later" | "now" }): void;
   /** Everything it has said. */
   readonly heard: readonly FromWorker[];
-  records(): readonly AnalyticsRecord[];
+  /** What it has told of requests. */
+  records(): readonly ToldRequest[];
   /** The first message that fits, said already or later. */
   wait<T extends FromWorker["type"]>(
     type: T,
@@ -25,7 +20,10 @@ export interface WorkerThread extends AsyncDisposable {
 }
 
 /** A data plane as it runs in production: a thread that is told everything over its port. */
-export async function startWorker(start: Partial<WorkerStart> = {}): Promise<WorkerThread> {
+export async function startWorker(
+  start: Partial<WorkerStart> = {},
+  entry = new URL("../../src/worker/main.ts", import.meta.url),
+): Promise<WorkerThread> {
   const workerData: WorkerStart = {
     workerIndex: 0,
     workerCount: 1,
@@ -34,7 +32,7 @@ export async function startWorker(start: Partial<WorkerStart> = {}): Promise<Wor
     log: { level: "error" },
     ...start,
   };
-  const worker = new Worker(new URL("../../src/worker/main.ts", import.meta.url), { workerData });
+  const worker = new Worker(entry, { workerData });
   const heard: FromWorker[] = [];
   let wake = Promise.withResolvers<void>();
   let failure: unknown;
@@ -64,7 +62,7 @@ export async function startWorker(start: Partial<WorkerStart> = {}): Promise<Wor
   return {
     heard,
     wait,
-    records: () => heard.flatMap((message) => (message.type === "analytics" ? message.records : [])),
+    records: () => heard.flatMap((message) => (message.type === "requests" ? recordsOf(message) : [])),
     post: (message) => worker.postMessage(message),
     async apply(...changes) {
       sequence += 1;
@@ -109,4 +107,9 @@ export function aListener(port: number, options: Partial<Listener> = {}): Listen
     target: { kind: "app", appId: "app-1" },
     ...options,
   };
+}
+
+function recordsOf({ body }: Extract<FromWorker, { type: "requests" }>): readonly ToldRequest[] {
+  const head = batchHead({ gatewayId: "gateway-0", epoch: 1n, sequence: 1n }, []);
+  return requestsOf(Buffer.concat([head, new Uint8Array(body)]));
 }

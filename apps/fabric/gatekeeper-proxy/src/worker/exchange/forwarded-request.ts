@@ -17,6 +17,7 @@ import type {
   UpstreamCall,
   UpstreamFailure,
 } from "../upstream/upstream.ts";
+import type { ExchangeCopy } from "../insight/exchange-copy.ts";
 import { KeptBody } from "./kept-body.ts";
 import { safeTrailers } from "../request/trailers.ts";
 import { fieldLinesOf, isIdempotent } from "./outgoing-request.ts";
@@ -77,9 +78,15 @@ export abstract class ForwardedRequest extends ProxiedRequest implements Respons
       return this.answerReply(limit.tooLarge(this.exchange));
     }
     this.#loaded = this.exchange?.body;
+    if (this.copy !== undefined && this.#loaded !== undefined) this.#copyLoaded(this.copy, this.#loaded);
     const totalMs = this.pipeline?.timeouts?.totalMs ?? 0;
     if (totalMs > 0) this.#cancelTotal = this.context.after(totalMs, () => this.fail(replicaTooSlow));
     this.#tryReplica("any");
+  }
+
+  #copyLoaded(copy: ExchangeCopy, body: Uint8Array): void {
+    copy.takeRequest(body);
+    copy.endRequest();
   }
 
   #tryReplica(connection: OutgoingRequest["connection"], again?: Replica): void {
@@ -100,6 +107,7 @@ export abstract class ForwardedRequest extends ProxiedRequest implements Respons
     this.#attempt += 1;
     this.#replica = replica;
     replica.inFlight += 1;
+    this.markForwarded(replica.endpoint.replicaId);
     const call = replica.upstream.start(this.#outgoing(connection), this, this.#timeouts());
     if (this.#replica !== replica) return; // failed at once
     this.#call = call;
@@ -164,6 +172,7 @@ export abstract class ForwardedRequest extends ProxiedRequest implements Respons
       if (this.isAnswered) return this.fail(bodyTooLarge);
       return this.answerReply(limit.tooLarge(this.exchange));
     }
+    this.copy?.takeRequest(bytes);
     this.#kept?.add(bytes);
     if (this.#call === undefined) this.pauseBody();
     else if (!this.#call.write(bytes)) this.pauseBody();
@@ -172,6 +181,7 @@ export abstract class ForwardedRequest extends ProxiedRequest implements Respons
   protected takeBodyEnd(trailers: readonly string[]): void {
     if (this.isOver) return;
     this.#isBodyEnded = true;
+    this.copy?.endRequest();
     this.#bodyTrailers = trailers;
     this.#call?.end(trailers);
   }
@@ -200,6 +210,7 @@ export abstract class ForwardedRequest extends ProxiedRequest implements Respons
       if (this.#repeatBy(outcome)) return;
     }
     if (head.isEventStream) this.#stopTotal();
+    this.answeredBy = this.#replica?.endpoint.replicaId ?? "";
     this.passHead(head, isBodyNext);
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientConnection } from "../front/client-connection.ts";
 import { pairsOf, safeTrailers } from "../request/trailers.ts";
+import { giveBack, longestText } from "../upstream/body-piece.ts";
 import type { ResponseHead } from "../upstream/response-head.ts";
 import { ForwardedRequest } from "./forwarded-request.ts";
 import type { Arrival, RequestContext } from "./request-context.ts";
@@ -45,6 +46,7 @@ export class Http1Request extends ForwardedRequest {
     else if (head.hasBody && this.#request.httpVersionMinor > 0) headers.push("transfer-encoding", "chunked");
     // A client that is still sending what nobody will read must not send its next request behind it.
     if (this.context.isDraining || !this.isBodyRead) headers.push("connection", "close");
+    else if (this.#response.shouldKeepAlive) headers.push("Keep-Alive", this.context.keepAliveHint);
     if (head.reason === "") this.#response.writeHead(head.status, headers);
     else this.#response.writeHead(head.status, head.reason, headers);
   }
@@ -57,10 +59,17 @@ export class Http1Request extends ForwardedRequest {
     const response = this.#response;
     if (isLast) {
       this.#isResponseEnded = true;
+      if (bytes.length <= longestText && bytes instanceof Buffer) {
+        this.#endWith(bytes.toString("latin1"));
+        return true;
+      }
       response.end(bytes);
+      this.#watchTail();
+      if (response.writableLength === 0) giveBack(bytes);
+      else response.once("finish", () => giveBack(bytes));
       return true;
     }
-    if (response.write(bytes)) return true;
+    if (response.write(bytes, (error) => error ?? giveBack(bytes))) return true;
     if (!this.#waitsForDrain) {
       this.#waitsForDrain = true;
       response.once("drain", () => {
@@ -71,11 +80,37 @@ export class Http1Request extends ForwardedRequest {
     return false;
   }
 
+  /** Whoever looks at the bytes of the answer beside the client gets them from `passBody`. */
+  get takesText(): boolean {
+    return !this.isAnswerSeen;
+  }
+
+  onText(text: string): void {
+    if (this.isOver) return;
+    this.responseBytes += text.length;
+    this.#isResponseEnded = true;
+    this.#endWith(text);
+  }
+
+  #endWith(text: string): void {
+    this.#response.end(text, "latin1");
+    this.#watchTail();
+  }
+
   protected sendEnd(trailers: readonly string[]): void {
     if (this.#isResponseEnded) return;
     this.#isResponseEnded = true;
     if (trailers.length > 0) this.#response.addTrailers(pairsOf(trailers));
     this.#response.end();
+    this.#watchTail();
+  }
+
+  /** Nobody waits any more for what is left: the client reads it, or is cut off. */
+  #watchTail(): void {
+    const { socket } = this.#request;
+    if (socket.writableLength === 0) return;
+    socket.setTimeout(this.context.settings.idleTimeoutMs);
+    this.#response.once("finish", () => socket.setTimeout(0));
   }
 
   protected sendInformational(head: ResponseHead): void {

@@ -1,4 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import { requestTooSlow } from "../request/problem.ts";
 import { pairsOf, safeTrailers } from "../request/trailers.ts";
 import type { ResponseHead } from "../upstream/response-head.ts";
 import { ForwardedRequest } from "./forwarded-request.ts";
@@ -7,14 +9,17 @@ import type { Arrival, RequestContext } from "./request-context.ts";
 /** A request of an HTTP/2 client: one stream of its connection. */
 export class Http2Request extends ForwardedRequest {
   readonly #stream: ServerHttp2Stream;
+  readonly #socket: Duplex;
   #requestTrailers: readonly string[] = [];
   #responseTrailers: readonly string[] = [];
   #isResponseEnded = false;
   #waitsForDrain = false;
+  #cancelBodyLimit: (() => void) | undefined = undefined;
 
-  constructor(context: RequestContext, arrival: Arrival, stream: ServerHttp2Stream) {
+  constructor(context: RequestContext, arrival: Arrival, stream: ServerHttp2Stream, socket: Duplex) {
     super(context, arrival);
     this.#stream = stream;
+    this.#socket = socket;
     stream.once("close", () => this.onClientGone());
   }
 
@@ -40,6 +45,7 @@ export class Http2Request extends ForwardedRequest {
     if (isLast) {
       this.#isResponseEnded = true;
       stream.end(bytes);
+      this.#watchTail();
       return true;
     }
     if (stream.write(bytes)) return true;
@@ -58,6 +64,23 @@ export class Http2Request extends ForwardedRequest {
     this.#isResponseEnded = true;
     this.#responseTrailers = trailers;
     this.#stream.end();
+    this.#watchTail();
+  }
+
+  /** Nobody waits any more for what is left: the client reads it, or is cut off. */
+  #watchTail(): void {
+    if (this.#stream.writableLength === 0) return;
+    this.#stream.setTimeout(this.context.settings.idleTimeoutMs, () => this.#cutOff(constants.NGHTTP2_CANCEL));
+  }
+
+  /** A connection that does not even take that goes with it. */
+  #cutOff(code: number): void {
+    const stream = this.#stream;
+    stream.close(code);
+    // Of the connection itself: its session would wait for what is being written.
+    this.context.after(this.context.settings.idleTimeoutMs, () => {
+      if (!stream.destroyed) this.#socket.destroy();
+    });
   }
 
   protected sendInformational(head: ResponseHead): void {
@@ -67,7 +90,7 @@ export class Http2Request extends ForwardedRequest {
   }
 
   protected breakOff(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#cutOff(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   protected readBody(): void {
@@ -89,7 +112,13 @@ export class Http2Request extends ForwardedRequest {
 
   protected collectBody(limitBytes: number): Promise<Uint8Array | "too_large"> {
     const { promise, resolve } = Promise.withResolvers<Uint8Array | "too_large">();
+    const { requestTimeoutMs } = this.context.settings;
     if (this.#stream.readableEnded) resolve(new Uint8Array());
+    else if (requestTimeoutMs > 0) {
+      // Of clients of HTTP/1.1 node sees to it.
+      this.#cancelBodyLimit = this.context.after(requestTimeoutMs, () => this.fail(requestTooSlow));
+      this.#stream.once("end", this.#cancelBodyLimit);
+    }
     const pieces: Buffer[] = [];
     this.#stream.on("data", (bytes: Buffer) => {
       this.requestBytes += bytes.length;
@@ -103,6 +132,7 @@ export class Http2Request extends ForwardedRequest {
 
   /** A client that still sends what nobody reads is told to stop (RFC 9113 8.1). */
   protected onOver(): void {
+    this.#cancelBodyLimit?.();
     if (this.isAnswered && !this.isBodyRead) this.#stream.once("finish", () => this.#stream.close());
   }
 }

@@ -7,15 +7,22 @@ import type { Arrival } from "./request-context.ts";
 export function fieldLinesOf(arrival: Arrival, requestId: string): string {
   const { fields, host, hasForwarded } = arrival.fields;
   if (hasForwarded) for (const name of forwardedNames) removeHeader(fields, name);
-  let lines = `host: ${host}\r\n`;
-  for (let index = 0; index + 1 < fields.length; index += 2) lines += `${fields[index]}: ${fields[index + 1]}\r\n`;
-  return `${lines}${arrival.forwardedLines}x-forwarded-host: ${host}\r\nx-request-id: ${requestId}\r\n`;
+  return `${arrival.heads.linesOf(fields, host, arrival.forwardedLines)}x-request-id: ${requestId}\r\n`;
 }
 
-/** What policies have written: a line end there would be another field, or another request. */
-export function areSafeFields(fields: readonly string[]): boolean {
+/**
+ * What policies have written: a line end there would be another field, or another request.
+ * @param sound fields that a parser has checked, in their order
+ */
+export function areSafeFields(fields: readonly string[], sound: readonly string[] = []): boolean {
+  let known = 0;
   for (let index = 0; index + 1 < fields.length; index += 2) {
-    if (!isToken(fields[index] ?? "") || !isFieldValue(fields[index + 1] ?? "")) return false;
+    const name = fields[index] ?? "";
+    const value = fields[index + 1] ?? "";
+    let at = known;
+    while (at < sound.length && (sound[at] !== name || sound[at + 1] !== value)) at += 2;
+    if (at < sound.length) known = at + 2;
+    else if (!isToken(name) || !isFieldValue(value)) return false;
   }
   return true;
 }

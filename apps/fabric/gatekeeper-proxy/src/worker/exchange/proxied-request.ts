@@ -3,8 +3,12 @@ import {
   ResponseHead as PolicyResponse,
   type Pipeline,
   type Reply,
+  type ResponseOrigin,
   type ResponseTap,
 } from "@drawbridge/policies";
+import { Disposition } from "@drawbridge/contracts/analytics/v1/request_batch";
+import { dispositionOf } from "../analytics/disposition-of.ts";
+import { toldVerb } from "../analytics/request-recorder.ts";
 import {
   blocked,
   gatewayFailed,
@@ -16,13 +20,11 @@ import {
 import { planRequest, type AppRoute } from "../route/app-route.ts";
 import type { GatePoint } from "../route/gate-point.ts";
 import type { Replica } from "../route/replica.ts";
+import type { ExchangeCopy } from "../insight/exchange-copy.ts";
+import { keepPiece } from "../upstream/body-piece.ts";
 import type { ResponseHead } from "../upstream/response-head.ts";
 import { areSafeFields } from "./outgoing-request.ts";
-import { recordOf, type Disposition } from "./request-record.ts";
 import type { Arrival, RequestContext } from "./request-context.ts";
-
-/** Who made the answer. */
-type Origin = "upstream" | "policy" | "gateway";
 
 const noPieces: readonly string[] = [];
 
@@ -48,12 +50,28 @@ export abstract class ProxiedRequest {
   protected isAnswered = false;
   protected requestBytes = 0;
   protected responseBytes = 0;
-  #apiId = "";
+  /** Replica that answered. */
+  protected answeredBy = "";
+  /** Monotonic, when the app was asked first; 0 if it was not. */
+  #forwardedAtMs = 0;
+  #appId = "";
+  /** Replica that was asked last. */
+  #asked = "";
+  #hasNoReplica = false;
+  #hasFailed = false;
+  #isTold = false;
+  #isCounted = false;
+  #relativePath = "";
+  #resource = "";
   #status = 0;
-  #origin: Origin = "gateway";
-  #disposition: Disposition = "error";
-  #policyName = "";
+  #origin: ResponseOrigin = "gateway";
+  #disposition: Disposition = Disposition.DISPOSITION_ERROR;
+  #violated: { readonly policyId: string; readonly name: string } | undefined = undefined;
   #tap: ResponseTap | undefined = undefined;
+  /** Where a capture runs that it may meet. */
+  protected copy: ExchangeCopy | undefined = undefined;
+  /** As the parser gave them. */
+  #fieldsBefore: readonly string[] = noPieces;
   #receivedAtMs = 0;
   #startedMs = 0;
 
@@ -92,6 +110,7 @@ export abstract class ProxiedRequest {
   /** Never throws. */
   begin(app: AppRoute): void {
     this.context.onRequestBegun();
+    this.#appId = app.appId;
     try {
       this.#judge(app);
     } catch (error) {
@@ -108,20 +127,25 @@ export abstract class ProxiedRequest {
       return this.#forwardIfReady();
     }
     this.gate = plan.gate;
-    this.#receivedAtMs = this.context.wallMs();
+    this.#isTold = plan.gate.reporting !== undefined;
+    if (this.#isTold) this.context.onToldBegun();
     this.#startedMs = this.context.preciseMs();
+    this.#receivedAtMs = this.context.wallAt(this.#startedMs);
+    this.#relativePath = plan.relativePath;
+    this.#resource = plan.resource;
     if (plan.plan === "blocked") {
-      this.#disposition = "blocked";
+      this.#disposition = Disposition.DISPOSITION_BLOCKED;
       return this.answerProblem(blocked(plan.reason));
     }
     this.ready = plan.ready;
+    this.copy = plan.gate.captures && this.context.insight?.begin(plan.gate.captures, this.arrival, plan);
     if (plan.api === undefined) return this.#forwardIfReady();
-    this.#apiId = plan.api.apiId;
     const pipeline = plan.api.pipeline(method, plan.relativePath);
     if (pipeline.length === 0) return this.#forwardIfReady();
     this.pipeline = pipeline;
     const exchange = this.#policyExchange(plan.relativePath);
     this.exchange = exchange;
+    this.#fieldsBefore = this.arrival.fields.fields.slice();
     const verdict = pipeline.onRequest(exchange);
     if (verdict === undefined) return this.#forwardJudged();
     if (!(verdict instanceof Promise)) return this.answerReply(verdict);
@@ -167,13 +191,32 @@ export abstract class ProxiedRequest {
   }
 
   #forwardJudged(): void {
-    if (!areSafeFields(this.arrival.fields.fields)) return this.fail(gatewayFailed);
+    if (!areSafeFields(this.arrival.fields.fields, this.#fieldsBefore)) return this.fail(gatewayFailed);
     this.#forwardIfReady();
   }
 
   #forwardIfReady(): void {
-    if (this.ready.length === 0) return this.answerProblem(replicaUnavailable);
+    this.#hasNoReplica = this.ready.length === 0;
+    if (this.#hasNoReplica) return this.answerProblem(replicaUnavailable);
     this.forward();
+  }
+
+  /** A replica is asked now. */
+  protected markForwarded(replicaId: string): void {
+    this.#asked = replicaId;
+    if (this.#forwardedAtMs === 0) this.#forwardedAtMs = this.context.preciseMs();
+  }
+
+  /** A message of the app is over (MON); what the gateway itself answers is none. Once. */
+  protected countMessage(nowMs = this.context.preciseMs()): void {
+    if (this.#isCounted || (this.#forwardedAtMs === 0 && !this.#hasNoReplica)) return;
+    this.#isCounted = true;
+    this.context.countMessage({
+      appId: this.#appId,
+      replicaId: this.#asked,
+      isError: this.#hasFailed || this.#status >= 500,
+      durationMs: this.#forwardedAtMs === 0 ? 0 : nowMs - this.#forwardedAtMs,
+    });
   }
 
   /** The answer of a replica, or of a policy in its place, begins. */
@@ -193,8 +236,9 @@ export abstract class ProxiedRequest {
     }
     this.#status = status;
     this.#origin = "upstream";
-    this.#disposition = "processed";
+    this.#disposition = Disposition.DISPOSITION_PROCESSED;
     this.isAnswered = true;
+    this.copy?.takeHead(headers);
     this.sendHead({
       status,
       reason: status === head.status ? head.reason : "",
@@ -205,9 +249,17 @@ export abstract class ProxiedRequest {
     if (!isBodyNext) this.flushHead();
   }
 
+  protected get isAnswerSeen(): boolean {
+    return this.#tap !== undefined || this.copy !== undefined;
+  }
+
   protected passBody(bytes: Uint8Array, isLast: boolean): boolean {
     this.responseBytes += bytes.length;
-    this.#tap?.chunk(bytes);
+    this.copy?.takeResponse(bytes);
+    if (this.#tap !== undefined) {
+      keepPiece(bytes);
+      this.#tap.chunk(bytes);
+    }
     return this.sendBody(bytes, isLast);
   }
 
@@ -228,15 +280,15 @@ export abstract class ProxiedRequest {
   #sendReply(reply: Reply): void {
     if (!areSafeFields(reply.headers)) return this.fail(gatewayFailed);
     this.#origin = "policy";
-    this.#disposition =
-      reply.reason === "policy_failed" ? "error" : reply.isViolation ? "policy_violation" : "processed";
-    this.#policyName = reply.isViolation ? reply.policyName : "";
+    this.#disposition = dispositionOf(reply);
+    this.#violated = reply.isViolation ? { policyId: reply.policyId, name: reply.policyName } : undefined;
     this.#sendWhole(reply.status, [...reply.headers], reply.body);
   }
 
   /** Answer with the problem, or break off where an answer has begun. */
   protected fail(problem: Problem): void {
     if (this.isOver) return;
+    this.#hasFailed = problem.status >= 500;
     this.abandon();
     if (!this.isAnswered) return this.answerProblem(problem);
     this.breakOff();
@@ -264,9 +316,11 @@ export abstract class ProxiedRequest {
     const isWithoutLength = status === 204 || status === 304;
     this.#status = status;
     this.isAnswered = true;
+    this.copy?.takeHead(headers);
     this.sendHead({ status, reason: "", headers, length: isWithoutLength ? -1 : bytes.length, hasBody });
     if (hasBody) {
       this.responseBytes += bytes.length;
+      this.copy?.takeResponse(bytes);
       this.sendBody(bytes, true);
     }
     this.sendEnd(noPieces);
@@ -286,33 +340,61 @@ export abstract class ProxiedRequest {
     this.onOver();
     const { gate, pipeline, exchange, context } = this;
     context.onRequestOver();
+    if (this.#isTold) context.onToldOver();
+    const endedAtMs = context.preciseMs();
+    this.countMessage(endedAtMs);
     this.#tap?.end(outcome === "complete");
     if (pipeline?.hasEndHooks === true && exchange !== undefined) {
       pipeline.onEnd(exchange, {
         status: this.#status,
         origin: this.#origin,
         isComplete: outcome === "complete",
-        durationMs: context.preciseMs() - this.#startedMs,
+        durationMs: endedAtMs - this.#startedMs,
         requestBytes: this.requestBytes,
         responseBytes: this.responseBytes,
       });
     }
     if (gate === undefined) return;
-    context.record(
-      recordOf({
-        gateId: gate.gateId,
-        apiId: this.#apiId,
-        requestId: this.requestId,
-        clientId: exchange?.client?.clientId ?? "",
-        receivedAt: this.#receivedAtMs,
-        durationMs: context.preciseMs() - this.#startedMs,
-        arrival: this.arrival,
-        status: this.#status,
-        bytesIn: this.requestBytes,
-        bytesOut: this.responseBytes,
-        disposition: this.#disposition,
-        policyName: this.#policyName,
-      }),
-    );
+    const { verdict } = gate;
+    if (verdict.verdict === "open" && verdict.sightings !== undefined && this.#origin === "upstream") {
+      verdict.sightings.see(this.arrival.method, this.#relativePath, this.#status);
+    }
+    this.#record(gate, endedAtMs);
+    this.copy?.end({
+      isComplete: outcome === "complete",
+      replica: this.answeredBy,
+      clientApplication: exchange?.client?.clientName ?? "",
+      receivedAtMs: this.#receivedAtMs,
+      status: this.#status,
+      disposition: this.#disposition,
+      violatedPolicy: this.#violated?.name ?? "",
+      latencyMs: endedAtMs - this.#startedMs,
+      upstreamMs: this.#forwardedAtMs === 0 ? 0 : endedAtMs - this.#forwardedAtMs,
+    });
+  }
+
+  /** Numbers and names of a tracked request (ANA 2), never what it held. */
+  #record({ reporting }: GatePoint, endedAtMs: number): void {
+    const { context, arrival } = this;
+    const durationMs = endedAtMs - this.#startedMs;
+    context.count(this.#disposition, durationMs);
+    if (reporting === undefined) return;
+    context.record({
+      receivedAtMs: this.#receivedAtMs,
+      instance: reporting.instance,
+      application: this.exchange?.client?.clientName ?? "",
+      resourcePath: reporting.resourcePath(this.#resource, this.#relativePath),
+      verb: toldVerb(arrival.method),
+      status: this.#status,
+      disposition: this.#disposition,
+      policy: this.#violated,
+      latencyUs: Math.round(durationMs * 1_000),
+      upstreamUs: this.#forwardedAtMs === 0 ? 0 : Math.round((endedAtMs - this.#forwardedAtMs) * 1_000),
+      requestBytes: this.requestBytes,
+      responseBytes: this.responseBytes,
+      clientAddress: arrival.clientAddress,
+      userAgent: arrival.fields.userAgent,
+      replica: this.answeredBy,
+    });
   }
 }

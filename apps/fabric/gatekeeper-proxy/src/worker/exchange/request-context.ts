@@ -1,7 +1,11 @@
-import type { AnalyticsRecord } from "../../workers/protocol.ts";
+import type { Disposition } from "@drawbridge/contracts/analytics/v1/request_batch";
+import type { ReportableRequest } from "@drawbridge/request-batch";
+import type { HeadMemory } from "../request/head-memory.ts";
 import type { RequestFields } from "../request/read-fields.ts";
 import type { Target } from "../request/normalise-target.ts";
 import type { Replica } from "../route/replica.ts";
+import type { InsightRecorder } from "../insight/insight-recorder.ts";
+import type { Message } from "../traffic/message-counter.ts";
 import type { DataPlaneSettings } from "../settings.ts";
 import type { AttemptTimeouts } from "../upstream/upstream.ts";
 
@@ -12,18 +16,31 @@ export interface RequestContext {
   readonly nowMs: number;
   /** Monotonic milliseconds. */
   readonly preciseMs: () => number;
-  /** Milliseconds since the epoch. */
-  readonly wallMs: () => number;
+  /** Milliseconds since the epoch at that monotonic time, which was now or a moment ago. */
+  readonly wallAt: (monotonicMs: number) => number;
   /** Run later; the function returned cancels it. */
   readonly after: (ms: number, wake: () => void) => () => void;
   readonly newRequestId: () => string;
-  readonly record: (record: AnalyticsRecord) => void;
+  /** A tracked request is over. */
+  count(disposition: Disposition, durationMs: number): void;
+  /** A request for an app is over, tracked or not. */
+  countMessage(message: Message): void;
+  /** One of an API that is told of. */
+  record(request: ReportableRequest): void;
+  /** Value of Keep-Alive on answers of HTTP/1.1. */
+  readonly keepAliveHint: string;
+  /** Of exchanges that are captured; `undefined`: none are. */
+  readonly insight: InsightRecorder | undefined;
   /** `Connection: close` on every answer. */
   readonly isDraining: boolean;
   /** The next replica's turn. */
   nextTurn(): number;
   onRequestBegun(): void;
   onRequestOver(): void;
+  /** One begins that will be recorded. */
+  onToldBegun(): void;
+  /** It is over, whether it is recorded next or not. */
+  onToldOver(): void;
   /** An attempt at it is over. */
   onReplicaReleased(replica: Replica): void;
   /** Of requests without policies about them. */
@@ -43,4 +60,6 @@ export interface Arrival {
   readonly isTls: boolean;
   /** "x-forwarded-for: ...\r\nx-forwarded-proto: ...\r\nvia: ...\r\n" */
   readonly forwardedLines: string;
+  /** Of its connection. */
+  readonly heads: HeadMemory;
 }

@@ -54,7 +54,9 @@ export class UpgradeRequest extends ProxiedRequest {
     const replica = chooseReplica(this.ready, { tried: this.#tried, turn: context.nextTurn(), nowMs: context.nowMs });
     if (replica === undefined) return this.fail(replicaUnavailable);
     this.#replica = replica;
+    this.answeredBy = replica.endpoint.replicaId;
     replica.inFlight += 1;
+    this.markForwarded(replica.endpoint.replicaId);
     const { address, port } = replica.endpoint;
     const socket = connect({ host: address, port, noDelay: true });
     this.#socket = socket;
@@ -104,6 +106,7 @@ export class UpgradeRequest extends ProxiedRequest {
     this.#stopTimeout();
     this.#protocol = reader.head.upgrade;
     this.passHead(reader.head, false);
+    this.countMessage(); // what goes over the connection from now on is not this request's
     if (!this.isOver && this.#socket !== undefined) this.#join(this.#socket, reader.rest);
   }
 

@@ -1,4 +1,5 @@
 import { BlockList, isIPv4 } from "node:net";
+import { HeadMemory } from "../request/head-memory.ts";
 
 /** A request under way on a client's connection. */
 export interface ConnectionRequest {
@@ -15,8 +16,11 @@ export class ClientConnection {
   readonly peerAddress: string;
   readonly isTls: boolean;
   readonly isTrusted: boolean;
+  /** That the client asked for in its handshake, where certificates are chosen by it; empty: none. */
+  readonly serverName: string;
   /** What every request of the connection tells a replica. */
   readonly forwardedLines: string;
+  readonly heads = new HeadMemory();
   readonly #requests: ConnectionRequest[] = [];
   /** A request was refused: nobody knows where the next one begins, so nothing more is read from this connection. */
   isRefused = false;
@@ -27,11 +31,18 @@ export class ClientConnection {
     readonly peerAddress: string | undefined;
     readonly isTls: boolean;
     readonly trusted: BlockList;
+    readonly serverName: string;
   }) {
     this.peerAddress = plainAddress(options.peerAddress ?? "unknown");
     this.isTls = options.isTls;
+    this.serverName = options.serverName;
     this.isTrusted = isListed(options.trusted, this.peerAddress);
     this.forwardedLines = forwardedLinesOf(this.peerAddress, this.isTls);
+  }
+
+  /** No request is under way or waits. */
+  get isIdle(): boolean {
+    return this.#requests.length === 0 && this.#next.length === 0;
   }
 
   /** Usually one at a time; more if the client pipelines. */
@@ -52,7 +63,7 @@ export class ClientConnection {
    * each other (RFC 9112 9.3.2).
    */
   begin(start: () => void): void {
-    if (this.#requests.length === 0 && this.#next.length === 0) start();
+    if (this.isIdle) start();
     else this.#next.push(start);
   }
 
@@ -76,7 +87,7 @@ export class ClientConnection {
   onUnreadable(refuse: () => void, cut: () => void): void {
     const faulty = this.#requests.findLast((request) => !request.isBodyRead);
     if (faulty === undefined) {
-      if (this.#requests.length === 0 && this.#next.length === 0) refuse();
+      if (this.isIdle) refuse();
       else this.#onIdle = refuse;
       return;
     }

@@ -1,20 +1,24 @@
 import type { Server } from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { Server as NetServer, type Socket } from "node:net";
+import { TLSSocket, type SecureContext } from "node:tls";
 import type { Listener } from "../../workers/protocol.ts";
+import { hostName } from "../route/host-table.ts";
 import type { Front, FrontHost } from "./front.ts";
 import { createHttp1Server, http1Options, serveHttp1 } from "./http1-server.ts";
 import { serveHttp2, type Http2Front } from "./http2-server.ts";
+import { isByName, refuseServerName, ServerIdentities, serverPair } from "./server-identities.ts";
 
 const backlog = 1_024;
 
 /** A listener: HTTP/1.1, and behind TLS also HTTP/2 where the client asks for it (ALPN). */
 export function createFront(first: Listener, host: FrontHost): Front {
-  const current = { listener: first, target: first.target };
-  const sockets = new Set<Socket>();
+  const current = { listener: first, target: first.target, serverNameOf };
+  const identities = isByName(first.tls) ? new ServerIdentities(first.tls) : undefined;
+  /** By the client's address and port. */
+  const sockets = new Map<string, Socket>();
   const { server, http2 } = first.tls === undefined ? plainServer() : secureServer(first.tls);
-  serveHttp1(server, host, current);
+  const idleLimit = serveHttp1(server, host, current);
   let isAccepting = true;
 
   function plainServer(): { server: Server; http2: Http2Front | undefined } {
@@ -24,12 +28,15 @@ export function createFront(first: Listener, host: FrontHost): Front {
   function secureServer(tls: NonNullable<Listener["tls"]>): { server: HttpsServer; http2: Http2Front } {
     const secure = createHttpsServer({
       ...http1Options(host.context.settings),
-      cert: tls.certificateChainPem,
-      key: tls.privateKeyPem,
-      minVersion: "TLSv1.2",
+      ...serverPair(tls),
+      ...(identities && { SNICallback: chooseIdentity(identities) }),
       ALPNProtocols: ["h2", "http/1.1"],
       handshakeTimeout: host.context.settings.headersTimeoutMs,
     });
+    // Nobody is there to read an answer before the handshake is over. One that is written all the same waits in the connection,
+    // and if the handshake does end, HTTP/2's first write beside it aborts the process.
+    secure.removeAllListeners("tlsClientError");
+    secure.on("tlsClientError", (_error: Error, socket: TLSSocket) => socket.destroy());
     const front = serveHttp2(host, current);
     // Which protocol a connection speaks is known when its handshake is over: HTTP/1.1 stays with node's own listener.
     const onHttp1 = secure.listeners("secureConnection");
@@ -41,12 +48,31 @@ export function createFront(first: Listener, host: FrontHost): Front {
     return { server: secure, http2: front };
   }
 
+  /** Called with the TLS socket as `this`; the connection below it takes the alert. */
+  function chooseIdentity(among: ServerIdentities) {
+    return function (this: unknown, serverName: string, done: (error: Error | null, context?: SecureContext) => void) {
+      const context = among.find(serverName);
+      if (context !== undefined) return done(null, context);
+      const socket = this instanceof TLSSocket ? sockets.get(peerOf(this)) : undefined;
+      if (socket !== undefined) refuseServerName(socket);
+      done(new Error("no certificate has this name"));
+    };
+  }
+
+  function serverNameOf(socket: Socket): string {
+    if (identities === undefined || !(socket instanceof TLSSocket)) return "";
+    // Documented for sockets of a server; false without SNI. The types know it for clients only.
+    const { servername } = socket as { readonly servername?: string | false };
+    return typeof servername === "string" ? hostName(servername) : "";
+  }
+
   server.on("connection", (socket: Socket) => {
     const address = socket.remoteAddress ?? "";
     if (!host.admit(address)) return void socket.destroy();
-    sockets.add(socket);
+    const peer = peerOf(socket);
+    sockets.set(peer, socket);
     socket.once("close", () => {
-      sockets.delete(socket);
+      sockets.delete(peer);
       host.release(address);
     });
   });
@@ -56,11 +82,15 @@ export function createFront(first: Listener, host: FrontHost): Front {
     isAt: (listener) =>
       listener.address === first.address &&
       listener.port === first.port &&
-      (listener.tls === undefined) === (first.tls === undefined),
+      (listener.tls === undefined) === (first.tls === undefined) &&
+      isByName(listener.tls) === isByName(first.tls),
     update(listener) {
-      const isSameKey = listener.tls?.certificateChainPem === current.listener.tls?.certificateChainPem;
-      if (listener.tls !== undefined && !isSameKey && server instanceof HttpsServer) {
-        server.setSecureContext({ cert: listener.tls.certificateChainPem, key: listener.tls.privateKeyPem });
+      const { tls } = listener;
+      if (tls !== undefined && server instanceof HttpsServer) {
+        const pair = serverPair(tls);
+        const before = current.listener.tls && serverPair(current.listener.tls);
+        if (pair.cert !== before?.cert || pair.key !== before?.key) server.setSecureContext(pair);
+        if (isByName(tls)) identities?.update(tls);
       }
       current.listener = listener;
       current.target = listener.target;
@@ -70,13 +100,21 @@ export function createFront(first: Listener, host: FrontHost): Front {
       if (!isAccepting) return;
       isAccepting = false;
       http2?.goAway();
-      server.close();
+      // Not node:http's own close, which would no longer look for clients that are too slow: one that says nothing at all would
+      // hold up the end.
+      NetServer.prototype.close.call(server);
+      server.once("close", () => server.close());
     },
     closeIdle: () => server.closeIdleConnections(),
+    tick: (nowMs) => idleLimit.tick(nowMs),
     get connections() {
       return sockets.size;
     },
   };
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function listenOn(server: Server, { address, port }: Listener): Promise<string | undefined> {

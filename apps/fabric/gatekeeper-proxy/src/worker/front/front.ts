@@ -1,4 +1,4 @@
-import type { BlockList } from "node:net";
+import type { BlockList, Socket } from "node:net";
 import type { Listener } from "../../workers/protocol.ts";
 import type { RequestContext } from "../exchange/request-context.ts";
 import type { AppRoute } from "../route/app-route.ts";
@@ -17,6 +17,14 @@ export interface FrontHost {
   findApp(target: Listener["target"], host: string, path: string): AppRoute | undefined;
 }
 
+/** A listener as the servers behind it see it. */
+export interface ServedListener {
+  /** Read at each request: it may change. */
+  readonly target: Listener["target"];
+  /** What requests of the connection must be for; empty: any host. */
+  serverNameOf(socket: Socket): string;
+}
+
 /** A listener of the data plane. */
 export interface Front {
   /** `undefined` once it listens, otherwise the system's error code. */
@@ -31,5 +39,7 @@ export interface Front {
   stopAccepting(): void;
   /** Close connections without a request; what is under way ends. */
   closeIdle(): void;
+  /** Every now and then: ends connections that are idle for too long. */
+  tick(nowMs: number): void;
   readonly connections: number;
 }

@@ -7,21 +7,15 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Listener } from "../../workers/protocol.ts";
 import { Http1Request } from "../exchange/http1-request.ts";
-import {
-  bodyTooLarge,
-  headTooLarge,
-  malformed,
-  overloaded,
-  requestTooSlow,
-  routeNotFound,
-  type Problem,
-} from "../request/problem.ts";
+import { bodyTooLarge, headTooLarge, malformed, overloaded, requestTooSlow, type Problem } from "../request/problem.ts";
 import { maxHeaderBytes, type DataPlaneSettings } from "../settings.ts";
 import { answerProblem, writeProblem } from "./answer-problem.ts";
 import { ClientConnection } from "./client-connection.ts";
-import type { FrontHost } from "./front.ts";
+import { findDestination } from "./find-destination.ts";
+import type { FrontHost, ServedListener } from "./front.ts";
+import { IdleLimit } from "./idle-limit.ts";
+import { LeanRequest } from "./lean-request.ts";
 import { isProblem, readArrival, type ArrivalRules } from "./read-arrival.ts";
 import { passUpgrade } from "./pass-upgrade.ts";
 
@@ -30,11 +24,12 @@ const checkIntervalMs = 1_000;
 
 export function http1Options(settings: DataPlaneSettings): ServerOptions & { readonly optimizeEmptyRequests: true } {
   return {
+    IncomingMessage: LeanRequest,
     insecureHTTPParser: false,
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: settings.headersTimeoutMs,
     requestTimeout: settings.requestTimeoutMs,
-    keepAliveTimeout: settings.keepAliveTimeoutMs,
+    keepAliveTimeout: 0, // `IdleLimit` instead of two timers for each request
     connectionsCheckingInterval: checkIntervalMs,
     requireHostHeader: false, // refused by us, as problem+json
     rejectNonStandardBodyWrites: true,
@@ -44,17 +39,24 @@ export function http1Options(settings: DataPlaneSettings): ServerOptions & { rea
   };
 }
 
-/** HTTP/2 over plain text is for the next hop, not for the app: such a request is answered as HTTP/1.1 (RFC 9113 3.1). */
+/** Over these a client would go on with requests, which nobody would judge (GK 1). */
+const carriesRequests = /(?:^|,)\s*(?:h2c?|http|tls)(?![^/,\s])/i;
+
+/**
+ * Another version of HTTP is for the next hop, not for the app, also as one of several: such a request is answered as HTTP/1.1
+ * (RFC 9110 7.8).
+ */
 function mayUpgrade(request: IncomingMessage): boolean {
-  const protocol = request.headers.upgrade?.trim().toLowerCase();
-  return protocol !== undefined && protocol !== "" && protocol !== "h2c";
+  const protocols = request.headers.upgrade?.trim();
+  return protocols !== undefined && protocols !== "" && !carriesRequests.test(protocols);
 }
 
-/** Handlers of HTTP/1.1 on a server, with TLS or without. `target` is read at each request: it may change. */
-export function serveHttp1(server: Server, host: FrontHost, listener: { readonly target: Listener["target"] }): void {
+/** Handlers of HTTP/1.1 on a server, with TLS or without; what is to be asked every now and then. */
+export function serveHttp1(server: Server, host: FrontHost, listener: ServedListener): Pick<IdleLimit, "tick"> {
   const connections = new WeakMap<Duplex, ClientConnection>();
   const { context, trusted } = host;
   const { settings } = context;
+  const idleLimit = new IdleLimit(settings.keepAliveTimeoutMs);
   const rules: ArrivalRules = { pathParameters: settings.pathParameters, trusted };
   server.maxRequestsPerSocket = settings.requestsPerConnection;
   server.maxHeadersCount = 0; // node would leave out what is more, silently; we refuse it
@@ -63,9 +65,14 @@ export function serveHttp1(server: Server, host: FrontHost, listener: { readonly
     const known = connections.get(socket);
     if (known !== undefined) return known;
     const isTls = "encrypted" in socket;
-    const connection = new ClientConnection({ peerAddress: socket.remoteAddress, isTls, trusted });
+    const serverName = listener.serverNameOf(socket);
+    const connection = new ClientConnection({ peerAddress: socket.remoteAddress, isTls, trusted, serverName });
     connections.set(socket, connection);
-    socket.once("close", () => connection.onClose());
+    idleLimit.watch(socket, connection);
+    socket.once("close", () => {
+      idleLimit.forget(socket);
+      connection.onClose();
+    });
     return connection;
   }
 
@@ -83,8 +90,8 @@ export function serveHttp1(server: Server, host: FrontHost, listener: { readonly
     const arrival = readArrival(request, connection, rules);
     if (isProblem(arrival)) return refuse(arrival);
     if (host.isOverloaded) return refuse(overloaded);
-    const app = host.findApp(listener.target, arrival.fields.host, arrival.target.path);
-    if (app === undefined) return refuse(routeNotFound);
+    const app = findDestination(host, listener.target, arrival, connection);
+    if (isProblem(app)) return refuse(app);
     new Http1Request(context, arrival, request, response, connection).begin(app);
   }
 
@@ -111,12 +118,13 @@ export function serveHttp1(server: Server, host: FrontHost, listener: { readonly
     if (arrival.fields.bodyLength !== 0 || arrival.fields.upgrade === "") {
       return writeProblem(socket, malformed("A request for another protocol has no body and names it in Connection."));
     }
-    const app = host.findApp(listener.target, arrival.fields.host, arrival.target.path);
-    if (app === undefined) return writeProblem(socket, routeNotFound);
+    const app = findDestination(host, listener.target, arrival, connection);
+    if (isProblem(app)) return writeProblem(socket, app);
     if (host.isOverloaded || !host.admitTunnel()) return writeProblem(socket, overloaded);
     socket.once("close", () => host.releaseTunnel());
     passUpgrade({ context, arrival, app, socket, head, connection });
   });
+  return idleLimit;
 }
 
 export function createHttp1Server(settings: DataPlaneSettings): Server {

@@ -6,14 +6,14 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import type { Listener } from "../../workers/protocol.ts";
 import { Http2Request } from "../exchange/http2-request.ts";
-import { malformed, overloaded, routeNotFound, type Problem } from "../request/problem.ts";
+import { malformed, overloaded, type Problem } from "../request/problem.ts";
 import { readHttp2Fields } from "../request/read-http2-fields.ts";
 import { maxHeaderBytes } from "../settings.ts";
 import { answerStreamProblem } from "./answer-stream-problem.ts";
 import { ClientConnection } from "./client-connection.ts";
-import type { FrontHost } from "./front.ts";
+import { findDestination } from "./find-destination.ts";
+import type { FrontHost, ServedListener } from "./front.ts";
 import { completeArrival, isProblem, type ArrivalRules } from "./read-arrival.ts";
 
 /** Frames that break the protocol, and streams beyond the limit, before a connection is cut. */
@@ -28,13 +28,17 @@ export interface Http2Front {
 }
 
 /** HTTP/2 on connections that asked for it. The stream API only: the compatible one costs twice as much. */
-export function serveHttp2(host: FrontHost, listener: { readonly target: Listener["target"] }): Http2Front {
+export function serveHttp2(host: FrontHost, listener: ServedListener): Http2Front {
   const sessions = new Set<ServerHttp2Session>();
   const { context, trusted } = host;
   const { settings } = context;
   const rules: ArrivalRules = { pathParameters: settings.pathParameters, trusted };
 
-  function onStream(stream: ServerHttp2Stream, raw: readonly string[], connection: ClientConnection): void {
+  function onStream(
+    stream: ServerHttp2Stream,
+    raw: readonly string[],
+    { connection, socket }: { readonly connection: ClientConnection; readonly socket: TLSSocket },
+  ): void {
     stream.on("error", () => undefined); // "close" follows
     const refuse = (problem: Problem): void => answerStreamProblem(stream, problem);
     const read = readHttp2Fields(raw, { hasBody: !stream.endAfterHeaders });
@@ -42,14 +46,16 @@ export function serveHttp2(host: FrontHost, listener: { readonly target: Listene
     const arrival = completeArrival(read, connection, rules);
     if (isProblem(arrival)) return refuse(arrival);
     if (host.isOverloaded) return refuse(overloaded);
-    const app = host.findApp(listener.target, arrival.fields.host, arrival.target.path);
-    if (app === undefined) return refuse(routeNotFound);
-    new Http2Request(context, arrival, stream).begin(app);
+    const app = findDestination(host, listener.target, arrival, connection);
+    if (isProblem(app)) return refuse(app);
+    new Http2Request(context, arrival, stream, socket).begin(app);
   }
 
   return {
     accept(socket) {
-      const connection = new ClientConnection({ peerAddress: socket.remoteAddress, isTls: true, trusted });
+      const serverName = listener.serverNameOf(socket);
+      const about = { peerAddress: socket.remoteAddress, isTls: true, trusted, serverName };
+      const client = { connection: new ClientConnection(about), socket };
       const session = performServerHandshake(socket, {
         maxSessionInvalidFrames: forgivenFrames,
         maxSessionRejectedStreams: forgivenFrames,
@@ -72,7 +78,7 @@ export function serveHttp2(host: FrontHost, listener: { readonly target: Listene
         "stream",
         (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]) => {
           try {
-            onStream(stream, raw, connection);
+            onStream(stream, raw, client);
           } catch (error) {
             context.onFault(error);
             stream.close(constants.NGHTTP2_INTERNAL_ERROR);

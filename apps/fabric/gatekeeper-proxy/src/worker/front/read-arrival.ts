@@ -2,8 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { Arrival } from "../exchange/request-context.ts";
 import { headTooLarge, malformed, targetTooLong, type Problem } from "../request/problem.ts";
 import { normaliseTarget, type TargetProblem } from "../request/normalise-target.ts";
-import { readFields, type FieldsProblem, type RequestFields } from "../request/read-fields.ts";
+import type { FieldsProblem, RequestFields } from "../request/read-fields.ts";
 import type { Target } from "../request/normalise-target.ts";
+import type { AppRoute } from "../route/app-route.ts";
 import type { BlockList } from "node:net";
 import { clientBehindProxies, forwardedLinesOf, type ClientConnection } from "./client-connection.ts";
 
@@ -38,7 +39,7 @@ export function readArrival(
   rules: ArrivalRules,
 ): Arrival | Problem {
   if (request.httpVersionMajor !== 1) return malformed("The only versions here are HTTP/1.0 and HTTP/1.1.");
-  const fields = readFields(request.rawHeaders, { isOld: request.httpVersionMinor === 0 });
+  const fields = connection.heads.readFields(request.rawHeaders, { isOld: request.httpVersionMinor === 0 });
   if (typeof fields === "string") {
     return fields === "too many fields" ? headTooLarge : malformed(fieldDetails[fields]);
   }
@@ -68,7 +69,7 @@ export function completeArrival(
     clientAddress = behind.clientAddress;
     forwardedLines = forwardedLinesOf(behind.chain, isTls);
   }
-  return { method, target, fields, peerAddress, clientAddress, isTls, forwardedLines };
+  return { method, target, fields, peerAddress, clientAddress, isTls, forwardedLines, heads: connection.heads };
 }
 
 function isSameAuthority({ authority = "" }: Target, { host }: RequestFields, isTls: boolean): boolean {
@@ -77,6 +78,6 @@ function isSameAuthority({ authority = "" }: Target, { host }: RequestFields, is
   return plain(authority) === plain(host);
 }
 
-export function isProblem(value: Arrival | Problem): value is Problem {
+export function isProblem(value: Arrival | AppRoute | Problem): value is Problem {
   return "code" in value;
 }

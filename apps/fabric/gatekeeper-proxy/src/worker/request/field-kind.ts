@@ -25,8 +25,14 @@ export const fieldKind = {
 /** One of `fieldKind`; a plain number, so that a switch may leave out kinds. */
 export type FieldKind = number;
 
+/** Of two names of one length. Without a copy in lower case: most names come with capitals. */
 function is(name: string, lower: string): boolean {
-  return (name.charCodeAt(0) | 0x20) === lower.charCodeAt(0) && (name === lower || name.toLowerCase() === lower);
+  for (let index = 0; index < lower.length; index += 1) {
+    const code = name.charCodeAt(index);
+    const wanted = lower.charCodeAt(index);
+    if (code !== wanted && ((code | 0x20) !== wanted || wanted < 0x61 || wanted > 0x7a)) return false;
+  }
+  return true;
 }
 
 /** By length first: nearly every name is decided by one comparison of integers. */
@@ -48,7 +54,7 @@ export function kindOf(name: string): FieldKind {
     case 10:
       if (is(name, "user-agent")) return fieldKind.userAgent;
       if (is(name, "connection")) return fieldKind.connection;
-      return is(name, "keep-alive") ? fieldKind.keepAlive : fieldKind.other;
+      return is(name, "keep-alive") ? fieldKind.keepAlive : gatewayOrOther(name); // as short as its prefix
     case 12:
       if (is(name, "content-type")) return fieldKind.contentType;
       return is(name, "x-request-id") ? fieldKind.requestId : gatewayOrOther(name);

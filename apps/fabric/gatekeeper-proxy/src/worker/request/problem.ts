@@ -7,6 +7,7 @@ export interface Problem {
     | "REQUEST_BODY_TOO_LARGE"
     | "REQUEST_TOO_SLOW"
     | "ROUTE_NOT_FOUND"
+    | "REQUEST_MISDIRECTED"
     | "GATEKEEPER_BLOCKED"
     | "GATEWAY_OVERLOADED"
     | "GATEWAY_FAILED"
@@ -64,6 +65,15 @@ export const routeNotFound: Problem = {
   code: "ROUTE_NOT_FOUND",
   title: "Not Found",
   detail: "Nothing is served under this host and path.",
+  origin: "gateway",
+};
+
+/** RFC 9110 15.5.20: the client may ask again on a connection of its own. */
+export const misdirected: Problem = {
+  status: 421,
+  code: "REQUEST_MISDIRECTED",
+  title: "Misdirected Request",
+  detail: "The host of the request is not the one that this connection was opened for.",
   origin: "gateway",
 };
 

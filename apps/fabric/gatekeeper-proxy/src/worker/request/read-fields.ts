@@ -205,12 +205,20 @@ function withoutNamed(fields: string[], connection: string): string[] {
 
 /** @param underscored names that hold an underscore */
 function hasTwin(raw: readonly string[], underscored: readonly string[]): boolean {
-  return underscored.some((name) => {
-    const dashed = name.toLowerCase().replaceAll("_", "-");
+  for (const name of underscored) {
+    const dashed = dashedOf(name);
     // client_id is a name of its own; the others are only ever written with dashes.
-    if (dashed.startsWith("client-")) return twinNames.has(dashed) && hasName(raw, dashed);
-    return twinNames.has(dashed) || dashed.startsWith("x-forwarded-");
-  });
+    if (dashed.startsWith("client-")) {
+      if (twinNames.has(dashed) && hasName(raw, dashed)) return true;
+    } else if (twinNames.has(dashed) || dashed.startsWith("x-forwarded-")) return true;
+  }
+  return false;
+}
+
+function dashedOf(name: string): string {
+  if (name === "client_id") return "client-id";
+  if (name === "client_secret") return "client-secret";
+  return name.toLowerCase().replaceAll("_", "-");
 }
 
 function hasName(raw: readonly string[], lower: string): boolean {

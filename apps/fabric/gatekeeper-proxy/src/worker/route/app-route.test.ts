@@ -40,7 +40,13 @@ function aDeployment(
     resources,
     verdict: { verdict: "passthrough" } as const,
   }));
-  const table = createBindingTable(bindings, ({ gateId, basePath }) => ({ gateId, verdict: gates[basePath] ?? open }));
+  const table = createBindingTable(bindings, ({ gateId, basePath }) => ({
+    gateId,
+    appName: "a",
+    verdict: gates[basePath] ?? open,
+    reporting: undefined,
+    captures: undefined,
+  }));
   return { deployment, bindings: table, ready: replicas.map(aReplica) };
 }
 

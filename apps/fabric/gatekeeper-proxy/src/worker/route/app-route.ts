@@ -20,9 +20,17 @@ export type Plan =
       /** `undefined`: passthrough. */
       readonly api: CompiledApi | undefined;
       readonly relativePath: string;
+      /** Template of the tracked resource; empty where the API lists none. */
+      readonly resource: string;
       readonly ready: readonly Replica[];
     }
-  | { readonly plan: "blocked"; readonly gate: GatePoint; readonly reason: BlockedReason };
+  | {
+      readonly plan: "blocked";
+      readonly gate: GatePoint;
+      readonly reason: BlockedReason;
+      readonly relativePath: string;
+      readonly resource: string;
+    };
 
 /** An app as requests find it; replaced as a whole. */
 export interface AppRoute {
@@ -63,15 +71,15 @@ export function planRequest(app: AppRoute, method: string, path: string): Plan {
 function planAt({ bindings, ready }: DeploymentRoute, method: string, path: string): Plan {
   const match = bindings.match(method, path);
   if (match === undefined) return { plan: "untracked", ready };
-  const { gate, relativePath } = match;
+  const { gate, relativePath, resource } = match;
   const { verdict } = gate;
   switch (verdict.verdict) {
     case "closed":
-      return { plan: "blocked", gate, reason: verdict.reason };
+      return { plan: "blocked", gate, reason: verdict.reason, relativePath, resource };
     case "open":
-      return { plan: "tracked", gate, api: verdict.api, relativePath, ready };
+      return { plan: "tracked", gate, api: verdict.api, relativePath, resource, ready };
     case "passthrough":
-      return { plan: "tracked", gate, api: undefined, relativePath, ready };
+      return { plan: "tracked", gate, api: undefined, relativePath, resource, ready };
   }
 }
 

@@ -3,17 +3,24 @@ import type { Binding } from "../../workers/protocol.ts";
 import { normaliseTarget } from "../request/normalise-target.ts";
 import type { GatePoint } from "./gate-point.ts";
 
+/**
+ * The tracked resource as a template, empty where the API lists none; undefined: not tracked. `path` is below the base path
+ * and begins with "/".
+ */
+type ResourceOf = (method: string, path: string) => string | undefined;
+
 /** The tracked resources of one API. */
 interface TrackedApi {
   readonly gate: GatePoint;
-  /** Whether a resource is tracked; `path` is below the base path and begins with "/". */
-  readonly isTracked: (method: string, path: string) => boolean;
+  readonly resourceOf: ResourceOf;
 }
 
 export interface BindingMatch {
   readonly gate: GatePoint;
   /** Path below the base path, beginning with "/". */
   readonly relativePath: string;
+  /** Template of the tracked resource; empty where the API lists none. */
+  readonly resource: string;
 }
 
 /**
@@ -34,15 +41,16 @@ export function createBindingTable(
   for (const binding of bindings) {
     const basePath = comparableBasePath(binding.basePath);
     const here = byBasePath.get(basePath) ?? [];
-    here.push({ gate: gateOf(binding), isTracked: trackedBy(binding.resources) });
+    here.push({ gate: gateOf(binding), resourceOf: resourcesOf(binding.resources) });
     byBasePath.set(basePath, here);
   }
   const root = byBasePath.get("/");
   const longest = Math.max(0, ...[...byBasePath.keys()].map((basePath) => basePath.length));
 
   function pick(apis: readonly TrackedApi[], method: string, relativePath: string): BindingMatch | undefined {
-    for (const { gate, isTracked } of apis) {
-      if (isTracked(method, relativePath)) return { gate, relativePath };
+    for (const { gate, resourceOf } of apis) {
+      const resource = resourceOf(method, relativePath);
+      if (resource !== undefined) return { gate, relativePath, resource };
     }
     return undefined;
   }
@@ -81,21 +89,22 @@ function comparableBasePath(basePath: string): string {
 }
 
 /** A resource that cannot be read as a template makes all of the API tracked: undecided is tracked (GK 1). */
-function trackedBy(resources: Binding["resources"]): (method: string, path: string) => boolean {
-  if (resources.length === 0) return () => true;
+function resourcesOf(resources: Binding["resources"]): ResourceOf {
+  if (resources.length === 0) return () => "";
   try {
-    const conditions = resources.map(({ method, path }) =>
-      compileCondition({ methods: method, path: { $case: "uriTemplate", value: path } }, "resource"),
-    );
+    const conditions = resources.map(({ method, path }) => ({
+      template: path,
+      condition: compileCondition({ methods: method, path: { $case: "uriTemplate", value: path } }, "resource"),
+    }));
     // What answers HEAD and OPTIONS answers for the resource: its policies hold there too.
     return (method, path) =>
-      conditions.some(
-        (condition) =>
+      conditions.find(
+        ({ condition }) =>
           condition.matches(method, path) ||
           (method === "HEAD" && condition.matches("GET", path)) ||
           (method === "OPTIONS" && condition.expression.testExact(path)),
-      );
+      )?.template;
   } catch {
-    return () => true;
+    return () => "";
   }
 }

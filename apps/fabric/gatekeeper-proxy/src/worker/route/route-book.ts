@@ -3,12 +3,15 @@ import type { AppRoute } from "./app-route.ts";
 import type { GatePoint, GateVerdict } from "./gate-point.ts";
 import { createBindingTable, type BindingTable } from "./match-binding.ts";
 import type { ReplicaRegistry } from "./replica-registry.ts";
+import { createSharedRoutes, type FindShared } from "./shared-routes.ts";
 
 /** Where requests of this thread go: apps, their deployments and gates. Every change is between two requests. */
 export interface RouteBook {
   apply(change: Exclude<Change, { change: "set_added" | "set_removed" | "listener_set" | "listener_removed" }>): void;
   findApp(target: Listener["target"], host: string, path: string): AppRoute | undefined;
 }
+
+type SharedTarget = Extract<Listener["target"], { kind: "shared" }>;
 
 interface AppEntry {
   readonly app: App;
@@ -19,17 +22,45 @@ interface AppEntry {
 
 export function createRouteBook(options: {
   readonly registry: ReplicaRegistry;
-  readonly verdictOf: (verdict: Verdict) => GateVerdict;
+  readonly verdictOf: (verdict: Verdict, appName: string) => GateVerdict;
 }): RouteBook {
   const { registry, verdictOf } = options;
   const apps = new Map<string, AppEntry>();
   const gates = new Map<string, GatePoint>();
+  /** A listener's target is replaced as a whole. */
+  const shared = new WeakMap<SharedTarget, FindShared>();
 
-  function gateOf({ gateId, verdict }: Binding): GatePoint {
-    const gate = gates.get(gateId) ?? { gateId, verdict: verdictOf(verdict) };
-    gate.verdict = verdictOf(verdict);
+  function sharedOf(target: SharedTarget): FindShared {
+    const known = shared.get(target);
+    if (known !== undefined) return known;
+    const routes = createSharedRoutes(target.routes);
+    shared.set(target, routes);
+    return routes;
+  }
+
+  function gateOf({ gateId, verdict }: Binding, appName: string): GatePoint {
+    const known = gates.get(gateId);
+    const gate: GatePoint =
+      known?.appName === appName
+        ? known
+        : {
+            gateId,
+            appName,
+            verdict: { verdict: "closed", reason: "initializing" },
+            reporting: undefined,
+            captures: undefined,
+          };
+    setVerdict(gate, verdict);
     gates.set(gateId, gate);
     return gate;
+  }
+
+  function setVerdict(gate: GatePoint, verdict: Verdict): void {
+    gate.verdict = verdictOf(verdict, gate.appName);
+    gate.captures = gate.verdict.verdict === "open" ? gate.verdict.captures : undefined;
+    if (gate.verdict.verdict !== "closed") {
+      gate.reporting = gate.verdict.verdict === "open" ? gate.verdict.reporting : undefined;
+    }
   }
 
   function routeOf(app: App, tables: ReadonlyMap<string, BindingTable>): AppRoute {
@@ -48,7 +79,10 @@ export function createRouteBook(options: {
     const old = apps.get(app.appId);
     registry.replace(app.appId, app.deployments);
     const tables = new Map(
-      app.deployments.map(({ deployment, bindings }) => [deployment, createBindingTable(bindings, gateOf)]),
+      app.deployments.map(({ deployment, bindings }) => [
+        deployment,
+        createBindingTable(bindings, (binding) => gateOf(binding, app.appName)),
+      ]),
     );
     const gateIds = app.deployments.flatMap(({ bindings }) => bindings.map(({ gateId }) => gateId));
     apps.set(app.appId, { app, tables, gateIds, route: routeOf(app, tables) });
@@ -85,28 +119,14 @@ export function createRouteBook(options: {
         case "verdicts_set":
           for (const { gateId, verdict } of change.verdicts) {
             const gate = gates.get(gateId);
-            if (gate !== undefined) gate.verdict = verdictOf(verdict);
+            if (gate !== undefined) setVerdict(gate, verdict);
           }
       }
     },
     findApp(target, host, path) {
       if (target.kind === "app") return apps.get(target.appId)?.route;
-      const name = hostName(host);
-      const route = target.routes.find(
-        (candidate) => (candidate.host === undefined || candidate.host === name) && isBelow(path, candidate.pathPrefix),
-      );
-      return route === undefined ? undefined : apps.get(route.appId)?.route;
+      const appId = sharedOf(target)(host, path);
+      return appId === undefined ? undefined : apps.get(appId)?.route;
     },
   };
-}
-
-/** Lower case, without the port. */
-function hostName(host: string): string {
-  return host.toLowerCase().replace(/:\d+$/, "").replace(/\.$/, "");
-}
-
-function isBelow(path: string, prefix: string): boolean {
-  if (prefix === "/") return true;
-  const base = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
-  return path.startsWith(base) && (path.length === base.length || path.charCodeAt(base.length) === 0x2f);
 }

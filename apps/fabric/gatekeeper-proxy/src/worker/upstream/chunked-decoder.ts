@@ -6,7 +6,18 @@ const maxTrailerBytes = 8_192;
 /** 2^40: more hexadecimal digits than this are an overflow that somebody else may read differently. */
 const maxSizeDigits = 10;
 
-type Phase = "size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf" | "trailer" | "done";
+type Phase =
+  | "size"
+  | "name-start"
+  | "name"
+  | "value-start"
+  | "value"
+  | "size-lf"
+  | "data"
+  | "data-cr"
+  | "data-lf"
+  | "trailer"
+  | "done";
 
 export interface ChunkSink {
   /** A piece of the body, a view of `bytes`: copy it to keep it. */
@@ -15,7 +26,7 @@ export interface ChunkSink {
 
 /**
  * Decodes `Transfer-Encoding: chunked` (RFC 9112 7.1) as strictly as it can be read: CRLF only, size of hexadecimal digits
- * only, bounded extensions. Whatever else comes is malformed, never mended.
+ * only, bounded extensions of tokens: `;name` or `;name=value`. Whatever else comes is malformed, never mended.
  */
 export class ChunkedDecoder {
   /** Flat, once done. */
@@ -49,7 +60,10 @@ export class ChunkedDecoder {
           if (at < 0) return -1;
           break;
         case "size":
-        case "extension":
+        case "name-start":
+        case "name":
+        case "value-start":
+        case "value":
         case "size-lf":
         case "data-cr":
         case "data-lf":
@@ -71,15 +85,16 @@ export class ChunkedDecoder {
         }
         if (this.#digits === 0) return false;
         if (code === 0x0d) this.#phase = "size-lf";
-        else if (code === 0x3b) this.#phase = "extension";
+        else if (code === 0x3b) this.#phase = "name-start";
         else return false;
         return true;
       }
-      case "extension":
+      case "name-start":
+      case "name":
+      case "value-start":
+      case "value":
         this.#extensionBytes += 1;
-        if (code === 0x0d) this.#phase = "size-lf";
-        else if (isValueCode[code] !== 1) return false;
-        return this.#extensionBytes <= maxExtensionBytes;
+        return this.#extensionBytes <= maxExtensionBytes && this.#readExtension(code);
       case "size-lf":
         if (code !== 0x0a) return false;
         this.#phase = this.#size === 0 ? "trailer" : "data";
@@ -96,6 +111,18 @@ export class ChunkedDecoder {
       case "done":
         return false;
     }
+  }
+
+  #readExtension(code: number): boolean {
+    const hasBegun = this.#phase === "name" || this.#phase === "value";
+    const isName = this.#phase === "name-start" || this.#phase === "name";
+    if (isTokenCode[code] === 1) this.#phase = isName ? "name" : "value";
+    else if (!hasBegun) return false;
+    else if (code === 0x0d) this.#phase = "size-lf";
+    else if (code === 0x3b) this.#phase = "name-start";
+    else if (code === 0x3d && isName) this.#phase = "value-start";
+    else return false;
+    return true;
   }
 
   /** Up to the empty line. */

@@ -1,4 +1,6 @@
 import { connect, type Socket } from "node:net";
+import { readBytes } from "./body-piece.ts";
+import type { ConnectionOwner, PooledConnection } from "./pooled-connection.ts";
 import type { ResponseHead } from "./response-head.ts";
 import { ResponseReader, type ReadOutcome } from "./response-reader.ts";
 import type {
@@ -7,18 +9,11 @@ import type {
   Endpoint,
   OutgoingRequest,
   ResponseSink,
-  UpstreamCall,
   UpstreamFailure,
 } from "./upstream.ts";
 
 /** All connections of the thread read into it, one after another: a read and its processing are one turn. */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
-
-export interface ConnectionOwner {
-  /** May take another request. */
-  onIdle(connection: Http1Connection): void;
-  onClosed(connection: Http1Connection): void;
-}
+const readBuffer = Buffer.allocUnsafeSlow(readBytes);
 
 /*
  * Invariants:
@@ -26,7 +21,7 @@ export interface ConnectionOwner {
  *   framing says, the replica wants to keep it, and no further byte came. Anything else destroys it.
  * - The sink hears of the end only after the connection was given back or destroyed.
  */
-export class Http1Connection implements UpstreamCall {
+export class Http1Connection implements PooledConnection {
   readonly openedAtMs: number;
   isConnected = false;
   idleSinceMs = 0;
@@ -210,6 +205,14 @@ export class Http1Connection implements UpstreamCall {
 
   onBody(bytes: Buffer, isLast: boolean): boolean {
     return this.#sink === undefined || this.#sink.onBody(bytes, isLast);
+  }
+
+  get takesText(): boolean {
+    return this.#sink?.takesText === true;
+  }
+
+  onText(text: string): void {
+    this.#sink?.onText?.(text);
   }
 
   #complete(): void {

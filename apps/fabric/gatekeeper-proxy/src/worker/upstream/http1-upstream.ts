@@ -1,4 +1,4 @@
-import { Http1Connection, type ConnectionOwner } from "./http1-connection.ts";
+import type { ConnectionOwner, OpenConnection, PooledConnection } from "./pooled-connection.ts";
 import type {
   AttemptTimeouts,
   CoarseTime,
@@ -43,14 +43,17 @@ export class Http1Upstream implements Upstream, ConnectionOwner {
   readonly #endpoint: Endpoint;
   readonly #time: CoarseTime;
   readonly #limits: PoolLimits;
-  readonly #open = new Set<Http1Connection>();
-  readonly #idle: Http1Connection[] = [];
+  readonly #connect: OpenConnection;
+  readonly #open = new Set<PooledConnection>();
+  readonly #idle: PooledConnection[] = [];
   readonly #waiting = new Set<WaitingCall>();
   #isRetired = false;
 
-  constructor(endpoint: Endpoint, time: CoarseTime, limits: PoolLimits = defaultPoolLimits) {
+  // oxlint-disable-next-line eslint/max-params -- built in one place
+  constructor(endpoint: Endpoint, time: CoarseTime, connect: OpenConnection, limits: PoolLimits = defaultPoolLimits) {
     this.#endpoint = endpoint;
     this.#time = time;
+    this.#connect = connect;
     this.#limits = limits;
   }
 
@@ -67,15 +70,15 @@ export class Http1Upstream implements Upstream, ConnectionOwner {
     return waiting;
   }
 
-  #openFor(request: OutgoingRequest, sink: ResponseSink, timeouts: AttemptTimeouts): Http1Connection {
-    const connection = new Http1Connection(this.#endpoint, this, this.#time);
+  #openFor(request: OutgoingRequest, sink: ResponseSink, timeouts: AttemptTimeouts): PooledConnection {
+    const connection = this.#connect(this.#endpoint, this, this.#time);
     this.#open.add(connection);
     connection.begin(request, sink, timeouts);
     return connection;
   }
 
   /** The newest; if even that is too old, so are all others. */
-  #takeIdle(allowed: "any" | "recent"): Http1Connection | undefined {
+  #takeIdle(allowed: "any" | "recent"): PooledConnection | undefined {
     const connection = this.#idle.at(-1);
     if (connection === undefined) return undefined;
     const idleMs = this.#time.nowMs - connection.idleSinceMs;
@@ -88,11 +91,11 @@ export class Http1Upstream implements Upstream, ConnectionOwner {
     return connection;
   }
 
-  #allowedIdleMs({ idleHintMs }: Http1Connection): number {
+  #allowedIdleMs({ idleHintMs }: PooledConnection): number {
     return idleHintMs < 0 ? this.#limits.idleMs : Math.min(this.#limits.idleMs, idleHintMs - 1_000);
   }
 
-  onIdle(connection: Http1Connection): void {
+  onIdle(connection: PooledConnection): void {
     const isWorn =
       this.#isRetired ||
       connection.requests >= this.#limits.requestsPerConnection ||
@@ -103,13 +106,13 @@ export class Http1Upstream implements Upstream, ConnectionOwner {
     else next.go(connection);
   }
 
-  onClosed(connection: Http1Connection): void {
+  onClosed(connection: PooledConnection): void {
     this.#open.delete(connection);
     const index = this.#idle.lastIndexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
     const next = this.#nextWaiting();
     if (next === undefined) return;
-    const fresh = new Http1Connection(this.#endpoint, this, this.#time);
+    const fresh = this.#connect(this.#endpoint, this, this.#time);
     this.#open.add(fresh);
     next.go(fresh);
   }
@@ -147,7 +150,7 @@ class WaitingCall implements UpstreamCall {
   readonly #timeouts: AttemptTimeouts;
   readonly #queue: Set<WaitingCall>;
   #sink: ResponseSink | undefined;
-  #connection: Http1Connection | undefined = undefined;
+  #connection: PooledConnection | undefined = undefined;
 
   // oxlint-disable-next-line eslint/max-params -- built in one place
   constructor(
@@ -164,7 +167,7 @@ class WaitingCall implements UpstreamCall {
     this.#queue = queue;
   }
 
-  go(connection: Http1Connection): void {
+  go(connection: PooledConnection): void {
     const sink = this.#sink;
     if (sink === undefined) return connection.close();
     this.#connection = connection;

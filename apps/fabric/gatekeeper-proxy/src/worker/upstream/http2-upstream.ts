@@ -34,11 +34,13 @@ export class Http2Upstream implements Upstream {
     this.#calls.add(call);
     const session = this.#liveSession();
     if (session.connecting) {
+      const onClose = (): void => call.onNoConnection();
       session.once("connect", () => {
+        session.off("close", onClose); // the connection outlives its first requests
         call.open(session);
         if (call.isConnected) sink.onConnected(call);
       });
-      session.once("close", () => call.onNoConnection());
+      session.once("close", onClose);
     } else {
       call.open(session);
     }

@@ -84,6 +84,8 @@ export function parseResponseHead(text: string, context: HeadContext): ResponseH
         break;
       }
       case fieldKind.transferEncoding:
+        // With a tab behind it, common parsers take it for another coding and read on until the connection ends.
+        if (isBlank(text.charCodeAt(at - 3))) return "transfer encoding";
         if (isOld || value.toLowerCase() !== "chunked" || codings > 0) return "transfer encoding";
         codings += 1;
         break;

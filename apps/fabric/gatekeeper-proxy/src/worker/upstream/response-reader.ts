@@ -1,9 +1,11 @@
+import { longestText, pieceOf } from "./body-piece.ts";
 import { ChunkedDecoder } from "./chunked-decoder.ts";
-import { parseResponseHead, type HeadContext, type ResponseHead } from "./response-head.ts";
+import { HeadParser } from "./head-parser.ts";
+import type { HeadContext, ResponseHead } from "./response-head.ts";
 
 export const maxHeadBytes = 32 * 1024;
 /** More interim answers than this serve nobody (CVE-2023-44487 has relatives in HTTP/1.1). */
-const maxInterimHeads = 16;
+export const maxInterimHeads = 16;
 
 const headEnd = Buffer.from("\r\n\r\n");
 
@@ -11,6 +13,9 @@ export interface ReaderSink {
   onInformational(head: ResponseHead): void;
   onHead(head: ResponseHead, isBodyNext: boolean): void;
   onBody(bytes: Buffer, isLast: boolean): boolean;
+  /** A short body may be given as a whole and as text, each byte a character. */
+  readonly takesText?: boolean;
+  onText?(text: string): void;
 }
 
 /** done: the message is complete; `surplus` tells whether bytes followed it. switched: 101, the rest is `rest`. */
@@ -34,6 +39,7 @@ export class ResponseReader {
   /** The sink said stop. */
   wantsPause = false;
   #context: HeadContext = { isHeadRequest: false, isUpgradeRequest: false };
+  readonly #heads = new HeadParser();
   #pending: Buffer | undefined = undefined;
   #missing = 0;
   #chunks: ChunkedDecoder | undefined = undefined;
@@ -81,7 +87,7 @@ export class ResponseReader {
         if (start < bytes.length) this.#pending = Buffer.from(bytes.subarray(start));
         return "more";
       }
-      const head = parseResponseHead(bytes.toString("latin1", start, end + 2), this.#context);
+      const head = this.#heads.parse(bytes.toString("latin1", start, end + 2), this.#context);
       if (typeof head === "string") return this.#malformed(head);
       start = end + 4;
       if (head.status >= 200) return this.#startBody(head, bytes, start);
@@ -117,14 +123,17 @@ export class ResponseReader {
         const taken = Math.min(this.#missing, bytes.length - start);
         this.#missing -= taken;
         const isLast = this.#missing === 0;
-        this.#give(copyOf(bytes, start, start + taken), isLast);
+        const isShort = isLast && taken <= longestText && taken === head.contentLength;
+        const sink = this.#sink;
+        if (isShort && sink?.takesText === true) sink.onText?.(bytes.toString("latin1", start, start + taken));
+        else this.#give(pieceOf(bytes, start, start + taken), isLast);
         this.hasSurplus = start + taken < bytes.length;
         return isLast ? "done" : "more";
       }
       case "chunked":
         return this.#readChunks(start === 0 ? bytes : bytes.subarray(start));
       case "close":
-        this.#give(copyOf(bytes, start, bytes.length), false);
+        this.#give(pieceOf(bytes, start, bytes.length), false);
         return "more";
       case "none":
         return this.#malformed("body not allowed");
@@ -148,7 +157,7 @@ export class ResponseReader {
 
   onChunkData(piece: Buffer): void {
     if (this.#piece !== undefined) this.#give(this.#piece, false);
-    this.#piece = copyOf(piece, 0, piece.length);
+    this.#piece = pieceOf(piece, 0, piece.length);
   }
 
   #give(bytes: Buffer, isLast: boolean): void {
@@ -159,12 +168,6 @@ export class ResponseReader {
     this.problem = problem;
     return "malformed";
   }
-}
-
-function copyOf(bytes: Buffer, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafe(end - start);
-  bytes.copy(copy, 0, start, end);
-  return copy;
 }
 
 /** A head whose lines do not end in CRLF would never end for us, and did for somebody else. */

@@ -42,6 +42,9 @@ export interface ResponseSink {
   onHead(head: ResponseHead, isBodyNext: boolean): void;
   /** The bytes are the sink's own. False: stop until `resume`. */
   onBody(bytes: Buffer, isLast: boolean): boolean;
+  /** A short body may come as a whole and as text, each byte a character: after `onHead`, in place of `onBody`. */
+  readonly takesText?: boolean;
+  onText?(text: string): void;
   onEnd(trailers: readonly string[]): void;
   /** `detail` is for logs. */
   onFailure(failure: UpstreamFailure, detail: string): void;
