@@ -18,6 +18,7 @@ const kindByStatus: Readonly<Record<number, ErrorKind>> = {
   404: "not_found",
   413: "invalid_argument",
   415: "invalid_argument",
+  422: "invalid_argument",
   429: "resource_exhausted",
 };
 
@@ -91,7 +92,7 @@ function codeOf(error: unknown): string {
 }
 
 /** @throws DrawbridgeError `INGEST_ANSWER_INVALID` (data_loss): more than anything that it has to say */
-export async function readBounded(body: AsyncIterable<unknown>): Promise<string> {
+export async function readBounded(body: AsyncIterable<unknown>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -106,5 +107,5 @@ export async function readBounded(body: AsyncIterable<unknown>): Promise<string>
     }
     chunks.push(Buffer.from(chunk));
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }

@@ -15,6 +15,12 @@ export interface CheckInLoop extends Component {
   lastAnswerMs(): number | undefined;
   /** Why the last check-in failed; undefined if it did not. */
   failure(): string | undefined;
+  /** The connection in use; undefined while there is none. */
+  connection(): IngestConnection | undefined;
+  /** Resolves when there is one. */
+  whenConnected(signal: AbortSignal): Promise<void>;
+  /** The connection in use broke under somebody else: open another now. */
+  reconnect(): void;
 }
 
 export interface CheckInLoopDeps {
@@ -39,6 +45,7 @@ export function createCheckInLoop(deps: CheckInLoopDeps): CheckInLoop {
   const stopping = new AbortController();
   let wake = new AbortController();
   let active: IngestConnection | undefined;
+  let connected = Promise.withResolvers<void>();
   /** Of the last connection that there was. */
   let lastUsed: Credentials | undefined;
   let lastAnswerMs: number | undefined;
@@ -81,6 +88,8 @@ export function createCheckInLoop(deps: CheckInLoopDeps): CheckInLoop {
     }
     const before = active;
     active = next;
+    connected.resolve();
+    connected = Promise.withResolvers();
     lastUsed = wanted;
     metrics.connected(reason);
     logger.info({ reason, [field.serialNumber]: wanted.identity.serialNumber }, "connected");
@@ -145,10 +154,22 @@ export function createCheckInLoop(deps: CheckInLoopDeps): CheckInLoop {
     }
   }
 
+  const usable = (): IngestConnection | undefined => (active?.isBroken() === false ? active : undefined);
+
   return {
     name: "check-in",
     lastAnswerMs: () => lastAnswerMs,
     failure: () => failure,
+    connection: usable,
+    whenConnected: async (signal) => {
+      const aborted = Promise.withResolvers<void>();
+      signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+      if (signal.aborted || usable() !== undefined) return;
+      await Promise.race([connected.promise, aborted.promise]);
+    },
+    reconnect: () => {
+      if (usable() === undefined && failures === 0) wake.abort();
+    },
     start: () => {
       running = run();
       return Promise.resolve();

@@ -19,6 +19,9 @@ const fieldClasses = {
   time: "METADATA",
 } as const satisfies Record<keyof CheckInMessage, "METADATA">;
 
+/** For the egress ledger. */
+export const checkInFields = Object.entries(fieldClasses).map(([path, dataClass]) => ({ path, dataClass }));
+
 /** What goes on the wire: the fields that have a class and no other, whatever else an object carries. */
 export function encodeCheckIn(message: CheckInMessage): string {
   return JSON.stringify(message, Object.keys(fieldClasses));

@@ -16,13 +16,23 @@ const byKind: Partial<Record<ErrorKind, Exclude<CheckInResult, "ok">>> = {
   resource_exhausted: "unavailable",
 };
 
+/** Nobody was there to answer; the others are of packages/egress. */
+const unreachableCodes: ReadonlySet<string> = new Set([
+  "INGEST_UNREACHABLE",
+  "DIAL_NAME_NOT_FOUND",
+  "DIAL_REFUSED",
+  "DIAL_TIMEOUT",
+  "DIAL_FAILED",
+  "PROXY_REFUSED",
+]);
+
 /**
  * refused: who we are or what we said is not accepted. unavailable: monitoring-ingest answered that it cannot now.
  * unreachable: it gave no answer.
  */
 export function resultOf(error: unknown): Exclude<CheckInResult, "ok"> {
   if (!isDrawbridgeError(error)) return "failed";
-  if (error.code === "INGEST_UNREACHABLE") return "unreachable";
+  if (unreachableCodes.has(error.code)) return "unreachable";
   return byKind[error.kind] ?? "failed";
 }
 

@@ -22,6 +22,7 @@ export interface CollectorProcess extends AsyncDisposable {
 export async function createCollectorProcess(options: {
   readonly stateDir: string;
   readonly ingestAddress: string;
+  readonly env?: Readonly<Record<string, string>>;
 }): Promise<CollectorProcess> {
   const ops = `127.0.0.1:${await freePort()}`;
   let written = "";
@@ -44,6 +45,7 @@ export async function createCollectorProcess(options: {
           DRAWBRIDGE_STATE_DIR: options.stateDir,
           DRAWBRIDGE_INGEST_ADDRESS: options.ingestAddress,
           DRAWBRIDGE_OPS_LISTEN: ops,
+          ...options.env,
         },
         stdio: ["ignore", "pipe", "pipe"],
       });

@@ -7,6 +7,16 @@ import {
 } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { CollectorServiceClient, type Collector } from "@drawbridge/contracts/monitoring/v1/collector_service";
 import {
+  MetricsServiceClient,
+  type AppMetrics,
+  type ShowAppsRequest,
+} from "@drawbridge/contracts/monitoring/v1/metrics_service";
+import {
+  OwnMetricsServiceClient,
+  type OwnMetric,
+  type ShowOwnMetricsRequest,
+} from "@drawbridge/contracts/monitoring/v1/own_metrics_service";
+import {
   chainToPem,
   createCsr,
   createTrustBundle,
@@ -34,7 +44,10 @@ import { createCollectorProcess, type CollectorProcess } from "./collector-proce
 export interface World extends AsyncDisposable {
   readonly ingest: MonitoringIngestProcess;
   /** A fabric with an agent's state folder; nothing is in it yet. */
-  createFabric(): Promise<Fabric>;
+  createFabric(options?: { readonly sampleIntervalMs?: number }): Promise<Fabric>;
+  /** As management-api asks. */
+  showApps(request: ShowAppsRequest): Promise<readonly AppMetrics[]>;
+  showOwnMetrics(request: ShowOwnMetricsRequest): Promise<readonly OwnMetric[]>;
   revoke(serialNumber: string): Promise<void>;
 }
 
@@ -92,13 +105,30 @@ export async function startWorld(): Promise<World> {
     ),
     end,
   );
+  const metrics = stack.adopt(
+    createGrpcClient(MetricsServiceClient, await optionsFor("management-api", ingest.address, "/cp/monitoring-ingest")),
+    end,
+  );
+  const ownMetrics = stack.adopt(
+    createGrpcClient(
+      OwnMetricsServiceClient,
+      await optionsFor("management-api", ingest.address, "/cp/monitoring-ingest"),
+    ),
+    end,
+  );
   const owned = stack.move();
   return {
     ingest,
-    createFabric: async () => {
+    showOwnMetrics: async (request) => (await ownMetrics.call.showOwnMetrics(request)).metrics,
+    showApps: async (request) => (await metrics.call.showApps(request)).apps,
+    createFabric: async ({ sampleIntervalMs = 15_000 } = {}) => {
       const folder = await tempDir();
       const fabricId = randomUUID();
-      const collector = await createCollectorProcess({ stateDir: folder.path, ingestAddress: ingest.fabricAddress });
+      const collector = await createCollectorProcess({
+        stateDir: folder.path,
+        ingestAddress: ingest.fabricAddress,
+        env: { DRAWBRIDGE_SAMPLE_INTERVAL_MS: String(sampleIntervalMs) },
+      });
       return createFabric({
         folder,
         collector,
