@@ -1,4 +1,5 @@
 import { gatewayDirectory, gatewayPaths } from "@drawbridge/app-routes";
+import type { EgressLedger } from "@drawbridge/egress";
 import type { AlertBoard } from "./alerts/alert-board.ts";
 import { registerAgentMetrics } from "./agent-metrics.ts";
 import { createBundleStore } from "./artefacts/bundle-store.ts";
@@ -17,7 +18,6 @@ import { createSpaceReserve } from "./state/space-reserve.ts";
 import { createDesiredSync, type DesiredSync } from "./desired/desired-sync.ts";
 import { diagnoseEndpoint } from "./doctor/diagnose-endpoint.ts";
 import { createEgressGate } from "./egress/egress-gate.ts";
-import type { EgressLedger } from "./egress/egress-ledger.ts";
 import { createAgentCredentials, type AgentCredentials } from "./identity/agent-credentials.ts";
 import { createGatewaySide } from "./gateway/gateway-side.ts";
 import type { IdentityStore } from "./identity/identity-store.ts";
@@ -38,11 +38,14 @@ import { highestEpochIn } from "./tunnel/highest-epoch.ts";
 import { openSession } from "./tunnel/open-session.ts";
 import { createSessionWatch } from "./tunnel/session-watch.ts";
 import { createTunnelClient, type TunnelClient } from "./tunnel/tunnel-client.ts";
-import type { Clock, Component, IdSource, Random } from "@drawbridge/lifecycle";
+import { createLoop, type Clock, type Component, type IdSource, type Random } from "@drawbridge/lifecycle";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 
 export interface FabricDeps {
-  readonly config: Pick<AgentConfig, "ALLOW_LOGS" | "HTTPS_PROXY" | "MAX_CONCURRENT_ROLLOUTS">;
+  readonly config: Pick<
+    AgentConfig,
+    "ALLOW_ANALYTICS" | "ALLOW_INSIGHT" | "ALLOW_LOGS" | "ALLOW_ROUTE_WORDS" | "HTTPS_PROXY" | "MAX_CONCURRENT_ROLLOUTS"
+  >;
   readonly layout: StateLayout;
   readonly identity: AgentIdentity;
   readonly identities: IdentityStore;
@@ -197,12 +200,25 @@ export function createFabricService(deps: FabricDeps): FabricService {
     socketPath: shared.feedSocket,
     rootPath: layout.apiConfiguration,
     trustBundle: () => credentials.trustBundle(),
+    chosenWords: config.ALLOW_ROUTE_WORDS ? "allowed" : "refused",
+    analytics: config.ALLOW_ANALYTICS ? "allowed" : "refused",
+    insight: config.ALLOW_INSIGHT ? "allowed" : "refused",
+    ledger: deps.ledger,
+    possibleNows: () => skew.possibleNows(),
+    proxy,
     tunnelState: () => tunnel.state(),
     onGatesChanged: () => loop.wake(),
     alerts,
     clock,
     random,
     logger,
+  });
+  const tending = createLoop({
+    name: "gateway-processes",
+    clock,
+    intervalMs: 1_000,
+    pass: (signal) => driver.tend(signal),
+    onError: (error) => logger.warn({ err: error }, "gateways cannot be tended, will retry"),
   });
   const logs = createLogsSender({
     rule: payload,
@@ -339,7 +355,7 @@ export function createFabricService(deps: FabricDeps): FabricService {
     },
   };
   return {
-    components: [resolver, preparation, gateways, loop, tunnel, watch, clockWatch, renewal.loop, renewOrder],
+    components: [resolver, preparation, gateways, loop, tending, tunnel, watch, clockWatch, renewal.loop, renewOrder],
     credentials,
     tunnel,
     renewal,

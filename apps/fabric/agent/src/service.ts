@@ -34,7 +34,7 @@ export interface AgentDeps {
   readonly config: AgentConfig;
   /** A new process might do better than this one (design R13). */
   readonly onRestartNeeded: () => void;
-  readonly createDriver: (stateDirectory: string) => ClusterDriver;
+  readonly createDriver: (stateDirectory: string, fabricId: string) => ClusterDriver;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -84,7 +84,7 @@ export function createAgentService(deps: AgentDeps): AgentService {
       );
       const { fabricId, fabricName, agentId } = identity.meta;
       logger.info({ fabric_id: fabricId, fabric_name: fabricName, agent_id: agentId }, "activated, starting");
-      const driver = deps.createDriver(layout.cluster);
+      const driver = deps.createDriver(layout.cluster, fabricId);
       const monitoring = createIdentityStore({ directory: layout.monitoring, ...files });
       const created = createFabricService({
         config,

@@ -68,6 +68,8 @@ test("doctor finds everything fine on a healthy fabric", async () => {
     "cgroup",
     "proxy",
     "control plane's answer",
+    "access to analytics-ingest",
+    "monitoring-ingest",
   ]);
   expect(findings.map(({ name }) => name)).toEqual(
     expect.arrayContaining(["TLS tunnel", "TLS config-resolver", "clock", "disk space"]),

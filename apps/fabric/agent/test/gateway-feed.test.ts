@@ -117,6 +117,47 @@ test("objects come through the tunnel, each once however many ask for it at a ti
   await expect(one.getObjects([])).rejects.toMatchObject({ code: "GATEWAY_REQUEST_INVALID" });
 });
 
+test("observed routes go through the tunnel as templates, within bounds; without a tunnel the gateway is told so (MGT 6)", async () => {
+  await using world = await aWorld();
+  await world.fabric.startAgent();
+  await world.control.session(0);
+  await using gateway = await openGateway(world.socketPath);
+  await gateway.heard("link", ({ isUp }) => isUp);
+  const route = { method: "GET", template: "/orders/{}" };
+  const orders = { environment: "production", name: "orders", version: "v1", routes: [route] };
+  await gateway.reportRoutes([orders]);
+  expect(world.control.routeReports).toEqual([[orders]]);
+  const chosen = ["/users/ada", "/users/{}", "/users/bob"].map((template) => ({ method: "GET", template }));
+  await gateway.reportRoutes([{ ...orders, routes: chosen }]);
+  expect(world.control.routeReports[1]?.[0]?.routes, "words that somebody chose").toEqual([
+    { method: "GET", template: "/users/{}" },
+  ]);
+  const invalid = { code: "GATEWAY_REQUEST_INVALID" };
+  for (const odd of ["/users/ada@example.com", "/users/%C3%A9", "orders", "/orders/42", "/a b", `/${"a".repeat(33)}`]) {
+    const report = [{ ...orders, routes: [{ method: "GET", template: odd }] }];
+    await expect(gateway.reportRoutes(report)).rejects.toMatchObject(invalid);
+  }
+  await expect(gateway.reportRoutes([])).rejects.toMatchObject(invalid);
+  await expect(gateway.reportRoutes(Array.from({ length: 101 }, () => orders))).rejects.toMatchObject(invalid);
+  const tooMany = [{ ...orders, routes: Array.from({ length: 201 }, () => route) }];
+  await expect(gateway.reportRoutes(tooMany)).rejects.toMatchObject(invalid);
+  expect(world.control.routeReports).toHaveLength(2);
+  await world.control[Symbol.asyncDispose]();
+  await gateway.heard("link", ({ isUp }) => !isUp);
+  await expect(gateway.reportRoutes([orders])).rejects.toMatchObject({ code: "TUNNEL_DOWN" });
+});
+
+test("words that operators chose leave the fabric only where its owner says so (MGT 6)", async () => {
+  await using world = await aWorld();
+  await world.fabric.startAgent({ config: { ALLOW_ROUTE_WORDS: true } });
+  await world.control.session(0);
+  await using gateway = await openGateway(world.socketPath);
+  await gateway.heard("link", ({ isUp }) => isUp);
+  const routes = [{ method: "GET", template: "/dunning/{}" }];
+  await gateway.reportRoutes([{ environment: "production", name: "orders", version: "v1", routes }]);
+  expect(world.control.routeReports[0]?.[0]?.routes).toEqual(routes);
+});
+
 test("what gateways say of gates is in the next status of the app, under the gateway's own name (GK 8)", async () => {
   await using world = await aWorld();
   const agent = await world.fabric.startAgent();

@@ -3,6 +3,7 @@ import { ApiDocument, IndexPage, type Policy } from "@drawbridge/contracts/apis/
 import { createTestCa, tempDir } from "@drawbridge/testkit";
 import { expect, test } from "vitest";
 import { eventually } from "./cluster/harness.ts";
+import { runAgentCommand } from "./support/run-command.ts";
 import { makeBundle } from "./support/make-bundle.ts";
 import { startScriptedResolver } from "./support/scripted-resolver.ts";
 import { aSpec, startScriptedRuntimeManager, type ScriptedSession } from "./support/scripted-runtime-manager.ts";
@@ -122,4 +123,41 @@ test("a gate that is open stays open without agent and control plane, and a rest
   const next = await at.control.session(1);
   await reported(next, ({ gates }) => gates[0]?.state === "live");
   expect(await enforced()).toBe(true);
+});
+
+test("a gateway is replaced under load: every request is answered, under the policies, and the new one reports (GK 1, GK 8)", async () => {
+  await using at = await openFabricWithGateway();
+  await publish(at.control, [limit]);
+  const restart = ["restart-gateways", "--state-dir", at.fabric.layout.root];
+  expect((await runAgentCommand(restart)).err).toContain("AGENT_NOT_RUNNING");
+  await at.fabric.startAgent();
+  const session = await at.control.session(0);
+  expect((await runAgentCommand(restart)).err).toContain("GATEWAYS_NOT_RUNNING");
+  await at.control.desire({
+    generation: 1n,
+    apps: [aSpec({ appId, bundle: at.bundle, gatekeeper: "strict", gatekeeperSource: "app" })],
+  });
+  const url = `${await endpointOf(session)}/api/orders`;
+  await eventually(async () => (await fetch(url)).headers.get("x-enforced") === "yes");
+  const stopping = new AbortController();
+  const wrong: string[] = [];
+  let answered = 0;
+  const load = Array.from({ length: 4 }, async () => {
+    while (!stopping.signal.aborted) {
+      const answer = await fetch(url).catch((error: unknown) => String(error));
+      if (typeof answer === "string") wrong.push(answer);
+      else {
+        await answer.arrayBuffer();
+        answered += 1;
+        if (answer.headers.get("x-enforced") !== "yes") wrong.push(`status ${answer.status}`);
+      }
+    }
+  });
+  expect(await runAgentCommand(restart)).toMatchObject({ exitCode: 0 });
+  // The first one has gone, and what it said with it.
+  await reported(session, ({ gates }) => gates.length === 1 && gates[0]?.gatewayId === "gateway-1");
+  stopping.abort();
+  await Promise.all(load);
+  expect(wrong).toEqual([]);
+  expect(answered).toBeGreaterThan(20);
 });

@@ -3,6 +3,7 @@ import {
   ActivationServiceClient,
   type ActivateResponse,
 } from "@drawbridge/contracts/activation/v1/activation_service";
+import { dial, type HttpProxy } from "@drawbridge/egress";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { pinnedTlsOptions } from "@drawbridge/pki";
@@ -10,7 +11,6 @@ import { createGrpcClient } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
 import type { EgressGate } from "../egress/egress-gate.ts";
 import { connectTls } from "../net/connect-tls.ts";
-import { dial, type HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 
 export interface RedeemOptions {

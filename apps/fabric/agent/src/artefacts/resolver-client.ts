@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { HttpProxy, OutboundField } from "@drawbridge/egress";
 import { DrawbridgeError, type ErrorKind } from "@drawbridge/errors";
 import type { Clock, Component } from "@drawbridge/lifecycle";
 import { clientTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
@@ -6,8 +7,6 @@ import { currentTraceparent } from "@drawbridge/telemetry";
 import { Agent, request, type Dispatcher } from "undici";
 import { z } from "zod";
 import type { EgressGate } from "../egress/egress-gate.ts";
-import type { OutboundField } from "../egress/inspect-message.ts";
-import type { HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { createTlsConnector } from "../net/tls-connector.ts";
 

@@ -1,19 +1,23 @@
+import { gatewayDirectory } from "@drawbridge/app-routes";
+import { dial, type EgressLedger } from "@drawbridge/egress";
 import { clientTlsOptions, pinnedTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
 import { assertNotExpired, type ActivationToken } from "../activation/activation-token.ts";
 import { describeDuration } from "../clock/describe-skew.ts";
 import { checkClock } from "../doctor/check-clock.ts";
-import { checkEndpoint } from "../doctor/check-endpoint.ts";
+import { checkEndpoint, type ReachOptions } from "../doctor/check-endpoint.ts";
 import { checkMachine } from "../doctor/check-machine.ts";
+import { checkMonitoring } from "../doctor/check-monitoring.ts";
+import { checkReporting } from "../doctor/check-reporting.ts";
 import { check, failed, type Finding } from "../doctor/check.ts";
-import { clientCertificate, createEgressLedger, type EgressLedger } from "../egress/egress-ledger.ts";
-import { createAgentCredentials, type AgentCredentials } from "../identity/agent-credentials.ts";
+import { clientCertificate, createEgressLedger } from "../egress/egress-ledger.ts";
+import { readLedgers } from "../egress/read-ledgers.ts";
+import { createAgentCredentials, validateAtAny, type AgentCredentials } from "../identity/agent-credentials.ts";
 import { createIdentityStore } from "../identity/identity-store.ts";
 import { loadAgentIdentity } from "../identity/load-agent-identity.ts";
 import { createJsonFile } from "../state/json-file.ts";
 import { runStatusSchema } from "../state/run-status.ts";
 import { checkStanding } from "../doctor/check-standing.ts";
 import { createTrustStore } from "../identity/trust-store.ts";
-import { dial } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { createAgentStateStore } from "../state/agent-state.ts";
 import { readAppUsers } from "./app-isolation.ts";
@@ -157,7 +161,33 @@ async function checkActivated(context: CommandContext, ledger: EgressLedger): Pr
       ? await check("clock", () => checkClock({ baseUrl: endpoints.configResolver, identity, ...common }, signal))
       : { name: "clock", status: "skipped", detail: "config-resolver cannot be asked for the time" },
   );
+  findings.push(...(await checkReports({ context, credentials, possibleNows, common })));
   return [...findings, ...recovery];
+}
+
+/** The ways of the programs beside the agent, with what they have. */
+async function checkReports(about: {
+  readonly context: CommandContext;
+  readonly credentials: AgentCredentials;
+  readonly possibleNows: () => readonly Date[];
+  readonly common: ReachOptions;
+}): Promise<readonly Finding[]> {
+  const { context, credentials, possibleNows, common } = about;
+  const { layout, clock, logger, signal } = context;
+  const trustBundle = credentials.trustBundle();
+  const stored = await createIdentityStore({ directory: layout.monitoring, clock, logger }).load();
+  const sent = await readLedgers({
+    directory: layout.egress,
+    gateways: gatewayDirectory(layout.cluster),
+    oldestDay: new Date(clock.now().getTime() - 86_400_000).toISOString().slice(0, 10),
+    clock,
+    logger,
+  });
+  const identity = stored && (() => validateAtAny({ ...stored, trustBundle }, possibleNows()));
+  return [
+    ...(await checkReporting({ clusterDirectory: layout.cluster, trustBundle, common, logger }, signal)),
+    ...(await checkMonitoring({ identity, sent, common }, signal)),
+  ];
 }
 
 /** Where the way back begins when the certificate is gone (REN 7): it takes a trusted root, and no certificate of ours. */

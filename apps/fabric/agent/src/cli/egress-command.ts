@@ -1,7 +1,6 @@
-import { join } from "node:path";
-import { createJsonFile } from "../state/json-file.ts";
-import { readdirIfPresent } from "../state/atomic-file.ts";
-import { ledgerFileSchema, type LedgerEntry } from "../egress/ledger-file.ts";
+import { gatewayDirectory } from "@drawbridge/app-routes";
+import { readInsightAllowance, type InsightAllowance } from "../egress/insight-allowance.ts";
+import { readLedgers, type DayEntry } from "../egress/read-ledgers.ts";
 import { createCommandContext, type CommandWorld, type CommonOptions } from "./command-context.ts";
 import { exitCode } from "./exit-code.ts";
 import { formatTable } from "./table.ts";
@@ -11,28 +10,25 @@ export interface EgressCommandOptions extends CommonOptions {
   readonly days: number;
 }
 
-interface DayEntry extends LedgerEntry {
-  readonly day: string;
-}
-
 /** `drawbridge-agent egress`: what left this fabric, without asking anybody. */
 export async function egressCommand(world: CommandWorld, options: EgressCommandOptions): Promise<number> {
   const { layout, clock, logger } = createCommandContext(world, options);
   const oldest = new Date(clock.now().getTime() - (options.days - 1) * 86_400_000).toISOString().slice(0, 10);
-  const entries: DayEntry[] = [];
-  for (const name of (await readdirIfPresent(layout.egress)).toSorted()) {
-    if (!/^\d{4}-\d{2}-\d{2}\.[a-z]+\.json$/.test(name) || name.slice(0, 10) < oldest) continue;
-    const file = await createJsonFile({
-      path: join(layout.egress, name),
-      schema: ledgerFileSchema,
-      clock,
-      logger,
-    }).read();
-    for (const entry of file?.entries ?? []) entries.push({ ...entry, day: file?.day ?? "" });
+  const gateways = gatewayDirectory(layout.cluster);
+  const entries = await readLedgers({ directory: layout.egress, gateways, oldestDay: oldest, clock, logger });
+  const insight = await readInsightAllowance({ path: layout.insightAllowance, clock, logger });
+  if (options.output === "json") world.out(`${JSON.stringify({ entries, insight }, undefined, 2)}\n`);
+  else {
+    world.out(entries.length === 0 ? "Nothing has left this fabric.\n" : tableOf(entries));
+    world.out(sentenceOf(insight));
   }
-  if (options.output === "json") world.out(`${JSON.stringify({ entries }, undefined, 2)}\n`);
-  else world.out(entries.length === 0 ? "Nothing has left this fabric.\n" : tableOf(entries));
   return exitCode.ok;
+}
+
+function sentenceOf(insight: InsightAllowance | undefined): string {
+  if (insight === undefined) return "Exchanges are not captured: DRAWBRIDGE_ALLOW_INSIGHT is not set.\n";
+  const where = insight.environments === undefined ? "all environments" : insight.environments.join(", ");
+  return `Exchanges may be captured and sent, masked, since ${insight.since} in ${where} (DRAWBRIDGE_ALLOW_INSIGHT).\n`;
 }
 
 function tableOf(entries: readonly DayEntry[]): string {

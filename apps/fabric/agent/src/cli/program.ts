@@ -9,6 +9,7 @@ import { egressCommand, type EgressCommandOptions } from "./egress-command.ts";
 import { exitCode, exitCodeHelp, exitCodeOf } from "./exit-code.ts";
 import { renewCommand, type RenewCommandOptions } from "./renew-command.ts";
 import { recoverCommand } from "./recover-command.ts";
+import { restartGatewaysCommand } from "./restart-gateways-command.ts";
 import { runCommand } from "./run-command.ts";
 import { statusCommand, type StatusCommandOptions } from "./status-command.ts";
 import { stopAppsCommand } from "./stop-apps-command.ts";
@@ -125,6 +126,12 @@ function createProgram(world: CommandWorld, finish: (code: number) => void): Com
     "Get a new certificate with the recovery key, now: the running agent does it by itself. Nothing is replaced before it has worked.",
     ["drawbridge-agent recover --state-dir ./agent-state"],
   ).action(async (options: CommonOptions) => finish(await recoverCommand(world, options)));
+
+  command(
+    "restart-gateways",
+    "Replace every gateway by a new process, one after the other, without a failed request. Takes a running agent.",
+    ["drawbridge-agent restart-gateways"],
+  ).action(async (options: CommonOptions) => finish(await restartGatewaysCommand(world, options)));
 
   command("stop-apps", "Stop every app process of this state folder while the agent does not run.", [
     "drawbridge-agent stop-apps --state-dir ./agent-state",

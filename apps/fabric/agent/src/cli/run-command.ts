@@ -5,7 +5,8 @@ import type { AppUsers } from "../cluster/process/app-users.ts";
 import { assertMayRunAs } from "../cluster/process/check-app-users.ts";
 import { assertCgroupParent } from "../cluster/process/check-cgroup.ts";
 import { createProcessDriver } from "../cluster/process/process-driver.ts";
-import { loadAgentConfig, parsePortRange, type AgentConfig } from "../config.ts";
+import { loadAgentConfig, parsePortRange, sharedPortsOf, type AgentConfig } from "../config.ts";
+import { noteInsightAllowance } from "../egress/insight-allowance.ts";
 import { createAgentService } from "../service.ts";
 import { closeStateFolder } from "../state/close-state-folder.ts";
 import { assertNotLocked } from "../state/run-lock.ts";
@@ -27,6 +28,13 @@ export async function runCommand(world: CommandWorld, options: CommonOptions): P
   if (config.CGROUP_PARENT !== undefined) assertCgroupParent(config.CGROUP_PARENT);
   const logger = createLogger({ service: "agent", level: config.LOG_LEVEL, format: config.LOG_FORMAT });
   warnOfRisks(logger, appUsers);
+  await noteInsightAllowance({
+    path: stateLayout(config.STATE_DIR).insightAllowance,
+    isAllowed: config.ALLOW_INSIGHT,
+    environments: config.INSIGHT_ENVIRONMENTS,
+    clock,
+    logger,
+  });
   const telemetry = startTelemetry({
     service: "agent",
     replica: "agent-0",
@@ -38,7 +46,8 @@ export async function runCommand(world: CommandWorld, options: CommonOptions): P
   const { components, health } = createAgentService({
     config,
     onRestartNeeded: () => restart.resolve(exitCode.restart),
-    createDriver: (stateDirectory) => createDriver(config, { stateDirectory, appUsers, logger, world }),
+    createDriver: (stateDirectory, fabricId) =>
+      createDriver(config, { stateDirectory, fabricId, appUsers, logger, world }),
     logger,
     telemetry,
     clock,
@@ -60,12 +69,14 @@ function createDriver(
   config: AgentConfig,
   about: {
     readonly stateDirectory: string;
+    readonly fabricId: string;
     readonly appUsers: AppUsers;
     readonly logger: Logger;
     readonly world: CommandWorld;
   },
 ): ClusterDriver {
   const { clock, random, ids } = about.world;
+  const sharedPorts = sharedPortsOf(config);
   switch (config.CLUSTER_DRIVER) {
     case "process":
       return createProcessDriver({
@@ -74,6 +85,17 @@ function createDriver(
         publicPorts: parsePortRange(config.APP_PORT_RANGE),
         address: config.APP_LISTEN_HOST,
         appUsers: about.appUsers,
+        gateways: config.GATEWAY_REPLICAS,
+        reports: {
+          requests: config.ALLOW_ANALYTICS,
+          routeWords: config.ALLOW_ROUTE_WORDS,
+          spoolBytes: config.ANALYTICS_SPOOL_BYTES,
+          insight: config.ALLOW_INSIGHT
+            ? { environments: config.INSIGHT_ENVIRONMENTS, redact: config.INSIGHT_REDACT }
+            : undefined,
+        },
+        fabricId: about.fabricId,
+        ...(sharedPorts !== undefined && { sharedPorts }),
         ...(config.CGROUP_PARENT !== undefined && { cgroupParent: config.CGROUP_PARENT }),
         clock,
         random,

@@ -1,3 +1,4 @@
+import type { HostPath } from "@drawbridge/app-routes";
 import type { Manifest } from "@drawbridge/bundle";
 
 /** Capacity and versions of the cluster, as the control plane shows them. */
@@ -25,6 +26,8 @@ export interface DesiredApp {
   readonly restartNonce: string;
   /** 0 lets the driver choose; what it chose is kept for the app's life. */
   readonly publicPort: number;
+  /** What it is served at on the ports that apps share. */
+  readonly hosts: readonly HostPath[];
   readonly strategy: RolloutStrategy;
   /** "sha256:<hex>". */
   readonly bundleDigest: string;
@@ -65,7 +68,9 @@ export type AppProblem =
   | { readonly kind: "crash_loop"; readonly replicaId: string; readonly restarts: number; readonly lastExit: string }
   | { readonly kind: "port_in_use"; readonly port: number; readonly holder: string | undefined }
   /** The gateway, through which alone the app is reached, does not run. */
-  | { readonly kind: "gateway_down"; readonly lastExit: string };
+  | { readonly kind: "gateway_down"; readonly lastExit: string }
+  /** It has hosts, and the operator of the fabric has opened no port for them. */
+  | { readonly kind: "no_shared_port"; readonly hosts: readonly string[] };
 
 export interface ObservedApp {
   readonly appId: string;
@@ -120,5 +125,7 @@ export interface ClusterDriver {
   apply(app: DesiredApp, signal: AbortSignal): Promise<void>;
   /** Stop the app and forget it, port and logs included. An unknown app is removed already. */
   remove(appId: string, signal: AbortSignal): Promise<void>;
+  /** One look at what all apps share (gateways), and what follows from it. Called every second; waits for nothing that takes long. */
+  tend(signal: AbortSignal): Promise<void>;
   logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogLine>;
 }

@@ -35,6 +35,7 @@ export function desiredAppOf(
     replicas: wish.replicas,
     restartNonce: wish.restartNonce,
     publicPort: wish.publicPort,
+    hosts: wish.hosts,
     strategy: {
       ...wish.pace,
       readyTimeoutSeconds: wish.pace.readyTimeoutSeconds ?? manifest.readiness.timeoutSeconds,

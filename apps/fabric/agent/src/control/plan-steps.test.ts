@@ -17,6 +17,7 @@ const wish: AppWish = {
   bundle: { digest: "sha256:b", sizeBytes: 1, path: "/b" },
   configuration: undefined,
   publicPort: 0,
+  hosts: [],
   gatekeeper: { value: "", origin: "app" },
   pace: { maxSurge: 1, readyTimeoutSeconds: 1, drainTimeoutSeconds: 1 },
   specDigest: "sha256:spec",

@@ -1,3 +1,5 @@
+import type { HostPath } from "@drawbridge/app-routes";
+
 /** Whether an app should run. */
 export type WishedState = "running" | "stopped";
 
@@ -39,6 +41,8 @@ export interface AppWish {
   readonly configuration: Artefact | undefined;
   /** 0 lets the driver choose. */
   readonly publicPort: number;
+  /** What it is served at on the ports that apps share. */
+  readonly hosts: readonly HostPath[];
   readonly pace: RolloutPace;
   /** What an operator set for the gatekeeper, and where; no part of `specDigest`: it counts from the next deployment on. */
   readonly gatekeeper: GatekeeperSetting;

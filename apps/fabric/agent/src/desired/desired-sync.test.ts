@@ -59,6 +59,8 @@ function aSession(answer: TunnelSession["getSnapshot"]) {
     idle: () => Promise.resolve(),
     getApiConfiguration: () => Promise.reject(new Error("not asked for")),
     getApiObjects: () => Promise.reject(new Error("not asked for")),
+    reportRoutes: () => Promise.reject(new Error("not asked for")),
+    getAnalyticsAccess: () => Promise.reject(new Error("not asked for")),
     getSnapshot: (haveDigest, signal) => {
       asked.times += 1;
       return answer(haveDigest, signal);

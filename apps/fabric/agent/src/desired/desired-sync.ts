@@ -1,9 +1,10 @@
-import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { fullJitterDelayMs, type Clock, type Random } from "@drawbridge/lifecycle";
 import type { TrustBundle } from "@drawbridge/pki";
 import { field, type Logger } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
 import { errorCodeOf } from "../state/atomic-file.ts";
+import { isSessionOver } from "../tunnel/tunnel-errors.ts";
 import type { DesiredMark } from "../tunnel/tunnel-events.ts";
 import type { TunnelSession } from "../tunnel/tunnel-session.ts";
 import { decideSnapshot } from "./accept-snapshot.ts";
@@ -132,7 +133,7 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
         if (wanted.mark.digest === mark.digest) return;
       } catch (error) {
         if (stopping.signal.aborted) return;
-        if (isOver(error)) {
+        if (isSessionOver(error)) {
           if (wanted.session === session) return;
           attempt = 0;
           continue; // handed over meanwhile: the session that took its place is asked
@@ -190,13 +191,4 @@ export function createDesiredSync(options: DesiredSyncOptions): DesiredSync {
       await pulling;
     },
   };
-}
-
-/** The session that was to bring it has ended: its successor's Welcome announces again, or has done so. */
-function isOver(error: unknown): boolean {
-  return (
-    isDrawbridgeError(error, "TUNNEL_SESSION_ENDED") ||
-    isDrawbridgeError(error, "CLIENT_STOPPED") ||
-    isDrawbridgeError(error, "CALL_CANCELLED")
-  );
 }

@@ -4,6 +4,10 @@ import type { AppWish, Artefact, DesiredSnapshot, GatekeeperSetting, RolloutPace
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+/** As runtime-manager takes them; a wildcard stands for the first label. */
+const hostPattern = /^(?:\*\.)?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*$/;
+const routePathPattern = /^\/$|^(?:\/[A-Za-z0-9._~-]+)+$/;
+const maxHosts = 50;
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
 const pathPattern = /^\/v1\/(bundles|configurations)\/sha256:[0-9a-f]{64}$/;
 /** 2 GiB, the limit of config-resolver. */
@@ -66,6 +70,10 @@ function checkSpec(spec: AppSpec): AppWish | UnusableApp {
   if (spec.configuration && !configuration) return unusable("its configuration has no proper digest and path");
   if (spec.replicas > 100) return unusable(`it asks for ${spec.replicas} replicas; the limit is 100`);
   if (spec.publicPort > 65_535) return unusable(`${spec.publicPort} is not a port`);
+  if (spec.routes.length > maxHosts)
+    return unusable(`it asks for ${spec.routes.length} hosts; the limit is ${maxHosts}`);
+  const wrong = spec.routes.find(({ host, path }) => !hostPattern.test(host) || !routePathPattern.test(path));
+  if (wrong) return unusable("it asks for a host or path that is none");
   if (!digestPattern.test(spec.specDigest)) return unusable("its spec digest is not a SHA-256");
   return {
     appId,
@@ -80,6 +88,7 @@ function checkSpec(spec: AppSpec): AppWish | UnusableApp {
     bundle,
     configuration,
     publicPort: spec.publicPort,
+    hosts: spec.routes.map(({ host, path }) => ({ host, path })),
     pace: paceOf(spec),
     gatekeeper: gatekeeperOf(spec),
     specDigest: spec.specDigest,

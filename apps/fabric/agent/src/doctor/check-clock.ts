@@ -1,9 +1,9 @@
+import type { EgressLedger, HttpProxy } from "@drawbridge/egress";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { clientTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
 import { Agent, request } from "undici";
 import { describeSkew, skewWarnMs } from "../clock/describe-skew.ts";
-import { clientCertificate, type EgressLedger } from "../egress/egress-ledger.ts";
-import type { HttpProxy } from "../net/dial.ts";
+import { clientCertificate } from "../egress/egress-ledger.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { createTlsConnector } from "../net/tls-connector.ts";
 

@@ -1,11 +1,9 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
+import { dial, type HttpProxy, type EgressLedger, type OutboundField } from "@drawbridge/egress";
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { EgressLedger } from "../egress/egress-ledger.ts";
-import type { OutboundField } from "../egress/inspect-message.ts";
 import { connectTls } from "../net/connect-tls.ts";
-import { dial, type HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { errorCodeOf } from "../state/atomic-file.ts";
 import { check, type Finding } from "./check.ts";
@@ -26,6 +24,9 @@ export interface EndpointOptions {
   /** What the handshake shows of us. */
   readonly shown: readonly OutboundField[];
 }
+
+/** How any endpoint is reached. */
+export type ReachOptions = Pick<EndpointOptions, "proxy" | "now" | "measuredSkewMs" | "ledger">;
 
 const timeoutMs = 10_000;
 

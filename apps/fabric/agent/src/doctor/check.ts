@@ -51,6 +51,12 @@ const fixes: Readonly<Record<string, string>> = {
     "stop the other copy of this agent, then let an operator run drawbridge fabric recover <fabric>, which says how it comes back",
   BOOT_SUPERSEDED: "stop the other process or machine that runs with a copy of this state folder",
   EPOCH_SUPERSEDED: "stop the other process or machine that runs with a copy of this state folder",
+  ANALYTICS_ACCESS_UNAVAILABLE:
+    "wait a minute; if it stays, an operator looks at runtime-manager and its setting of analytics",
+  ANALYTICS_TOKEN_INVALID: "an operator checks that analytics-ingest and runtime-manager are of one control plane",
+  ANALYTICS_TOKEN_EXPIRED:
+    "compare the clocks of runtime-manager and analytics-ingest; the agent asks for another token by itself",
+  TUNNEL_DOWN: "mend the tunnel first: access to analytics-ingest comes through it",
   CLOCK_SKEW: "set the clock right: timedatectl set-ntp true",
   STATE_FOLDER_UNUSABLE: "give the agent's user the folder: chown -R <user> <folder> && chmod 700 <folder>",
   APP_USER_INVALID: "correct DRAWBRIDGE_APP_USER: a user or a range of numbers that belong to nobody",

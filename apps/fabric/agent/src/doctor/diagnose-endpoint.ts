@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import type { TLSSocket } from "node:tls";
+import type { EgressLedger, HttpProxy } from "@drawbridge/egress";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { clientTlsOptions } from "@drawbridge/pki";
-import { clientCertificate, type EgressLedger } from "../egress/egress-ledger.ts";
+import { clientCertificate } from "../egress/egress-ledger.ts";
 import type { AgentCredentials } from "../identity/agent-credentials.ts";
 import { connectTls } from "../net/connect-tls.ts";
-import type { HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { describeClientRefusal } from "./describe-client-refusal.ts";
 

@@ -1,7 +1,7 @@
 import { ConnectRequest, type LogLine } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { Departure } from "@drawbridge/egress";
 import { expect, test } from "vitest";
 import { createEgressGate } from "./egress-gate.ts";
-import type { Departure } from "./egress-ledger.ts";
 import { inspectMessage } from "./inspect-message.ts";
 
 const typeName = "drawbridge.tunnel.v1.ConnectRequest";

@@ -1,6 +1,6 @@
+import type { EgressLedger, OutboundField } from "@drawbridge/egress";
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { EgressLedger } from "./egress-ledger.ts";
-import { inspectMessage, type OutboundField } from "./inspect-message.ts";
+import { inspectMessage } from "./inspect-message.ts";
 
 /** Whether customer data may leave: only where the fabric's own configuration says so. */
 export type PayloadRule = "refused" | "allowed";

@@ -1,5 +1,4 @@
-/** How sensitive a field is (drawbridge.options.v1.DataClass). */
-export type DataClass = "METADATA" | "METRIC" | "IDENTITY" | "PAYLOAD";
+import type { DataClass } from "@drawbridge/egress";
 
 export interface FieldRule {
   readonly dataClass: DataClass;

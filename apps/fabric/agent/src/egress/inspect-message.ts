@@ -1,13 +1,6 @@
 import { DrawbridgeError } from "@drawbridge/errors";
+import type { OutboundField, DataClass } from "@drawbridge/egress";
 import { fieldClasses } from "./field-classes.ts";
-import type { DataClass } from "./field-rule.ts";
-
-/** A field that a message sets: its path and class, never its value. */
-export interface OutboundField {
-  /** For example "frame.status.apps[].conditions[].reason". */
-  readonly path: string;
-  readonly dataClass: DataClass;
-}
 
 /**
  * The fields that a message sets. A message in a message counts by its own fields, so that an answer without content in
@@ -18,6 +11,16 @@ export function inspectMessage(typeName: string, message: object): readonly Outb
   const found = new Map<string, DataClass>();
   visit(typeName, message, "", found);
   return [...found].map(([path, dataClass]) => ({ path, dataClass }));
+}
+
+/** Every field that a message may set. @throws DrawbridgeError `EGRESS_FIELD_UNCLASSIFIED` (internal) */
+export function fieldsOfType(typeName: string, prefix = ""): readonly OutboundField[] {
+  const rules = fieldClasses[typeName];
+  if (rules === undefined) throw unclassified(typeName, prefix);
+  return Object.entries(rules).flatMap(([name, { message, isRepeated, dataClass }]) => {
+    const path = `${prefix}${name}${isRepeated ? "[]" : ""}`;
+    return message === undefined ? [{ path, dataClass }] : fieldsOfType(message, `${path}.`);
+  });
 }
 
 function visit(typeName: string, message: object, prefix: string, found: Map<string, DataClass>): void {

@@ -1,6 +1,8 @@
 import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream";
+import { errorCode } from "@drawbridge/app-routes";
 import { hasBody, isReplayable, isRoutableRequest, requestHeaders, responseHeaders } from "./forwarded-headers.ts";
+import type { FrontTraffic } from "./front-traffic.ts";
 import { appUnavailable, connectionLost, requestRefused, sendProblem, type Problem } from "./problem.ts";
 import type { ReplicaPool, Upstream } from "./replica-pool.ts";
 
@@ -17,7 +19,7 @@ export const connectTimeoutMs = 5_000;
 export async function forwardRequest(
   request: IncomingMessage,
   response: ServerResponse,
-  options: { readonly pool: ReplicaPool; readonly appName: string },
+  options: { readonly pool: ReplicaPool; readonly appName: string; readonly traffic: FrontTraffic },
 ): Promise<void> {
   const problem = await forwardToReplica(request, response, options);
   if (problem !== undefined) sendProblem(response, problem);
@@ -28,26 +30,33 @@ export async function forwardRequest(
 async function forwardToReplica(
   request: IncomingMessage,
   response: ServerResponse,
-  options: { readonly pool: ReplicaPool; readonly appName: string },
+  options: { readonly pool: ReplicaPool; readonly appName: string; readonly traffic: FrontTraffic },
 ): Promise<Problem | undefined> {
   if (!isRoutableRequest(request)) return requestRefused;
+  const ended = options.traffic.begin();
   const tried = new Set<string>();
   let connection: "pooled" | "new" = "pooled";
   for (;;) {
     const lease = options.pool.acquire(tried);
-    if (lease === undefined) return appUnavailable(options.appName);
+    if (lease === undefined) {
+      ended({ replicaId: "", isError: true });
+      return appUnavailable(options.appName);
+    }
+    const { replicaId } = lease.upstream;
     const outcome = await tryUpstream(request, response, { upstream: lease.upstream, connection }).finally(
       lease.release,
     );
-    if (outcome === "done") return undefined;
+    const isError = outcome !== "done" || (response.headersSent && response.statusCode >= 500);
+    if (outcome !== "unreachable" && outcome !== "stale") ended({ replicaId, isError });
+    if (outcome === "done" || outcome === "cut") return undefined;
     if (outcome === "broken") return connectionLost(options.appName);
-    if (outcome === "unreachable") tried.add(lease.upstream.replicaId);
+    if (outcome === "unreachable") tried.add(replicaId);
     if (outcome === "stale") connection = "new";
   }
 }
 
-/** done: answered, or the client left. unreachable, stale: may be tried again. broken: may have arrived. */
-type Outcome = "done" | "unreachable" | "stale" | "broken";
+/** done: answered, or the client left. cut: its answer broke off. unreachable, stale: may be tried again. broken: may have arrived. */
+type Outcome = "done" | "cut" | "unreachable" | "stale" | "broken";
 
 function tryUpstream(
   request: IncomingMessage,
@@ -108,7 +117,8 @@ function tryUpstream(
     });
     pipeline(answer, response, () => {
       if (!answer.complete || !outgoing.writableFinished) outgoing.destroy();
-      resolve("done");
+      // Where the client left, the pipeline ended the answer; with a code of its own.
+      resolve(!answer.complete && errorCode(answer.errored) === "ECONNRESET" ? "cut" : "done");
     });
   });
   return promise.finally(() => response.removeListener("close", onClientGone));

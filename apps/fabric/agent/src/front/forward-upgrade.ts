@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import { hasBody, isRoutableRequest, requestHeaders, responseHeaders } from "./forwarded-headers.ts";
 import { connectTimeoutMs } from "./forward-request.ts";
+import type { FrontTraffic } from "./front-traffic.ts";
 import { appUnavailable, connectionLost, requestRefused, writeProblem, type Problem } from "./problem.ts";
 import type { ReplicaPool, Upstream } from "./replica-pool.ts";
 
@@ -16,7 +17,12 @@ export function isPassedOnUpgrade(request: Pick<IncomingMessage, "headers">): bo
 export async function forwardUpgrade(
   request: IncomingMessage,
   client: Socket,
-  options: { readonly head: Buffer; readonly pool: ReplicaPool; readonly appName: string },
+  options: {
+    readonly head: Buffer;
+    readonly pool: ReplicaPool;
+    readonly appName: string;
+    readonly traffic: FrontTraffic;
+  },
 ): Promise<void> {
   client.on("error", () => client.destroy());
   const problem = await upgradeAtReplica(request, client, options);
@@ -26,17 +32,32 @@ export async function forwardUpgrade(
 async function upgradeAtReplica(
   request: IncomingMessage,
   client: Socket,
-  options: { readonly head: Buffer; readonly pool: ReplicaPool; readonly appName: string },
+  options: {
+    readonly head: Buffer;
+    readonly pool: ReplicaPool;
+    readonly appName: string;
+    readonly traffic: FrontTraffic;
+  },
 ): Promise<Problem | undefined> {
   if (!isRoutableRequest(request) || hasBody(request)) return requestRefused;
+  const ended = options.traffic.begin();
   const tried = new Set<string>();
   for (;;) {
     const lease = options.pool.acquire(tried);
-    if (lease === undefined) return appUnavailable(options.appName);
+    if (lease === undefined) {
+      ended({ replicaId: "", isError: true });
+      return appUnavailable(options.appName);
+    }
     const { upstream } = lease;
-    const outcome = await tryUpgrade(request, client, { upstream, head: options.head }).finally(lease.release);
+    const { replicaId } = upstream;
+    // What goes over the connection afterwards is not this request's any more.
+    const onHead = (status: number): void => ended({ replicaId, isError: status >= 500 });
+    const outcome = await tryUpgrade(request, client, { upstream, head: options.head, onHead }).finally(lease.release);
     if (outcome === "done") return undefined;
-    if (outcome === "broken") return connectionLost(options.appName);
+    if (outcome === "broken") {
+      ended({ replicaId, isError: true });
+      return connectionLost(options.appName);
+    }
     tried.add(upstream.replicaId);
   }
 }
@@ -45,7 +66,11 @@ async function upgradeAtReplica(
 function tryUpgrade(
   request: IncomingMessage,
   client: Socket,
-  { upstream, head }: { readonly upstream: Upstream; readonly head: Buffer },
+  {
+    upstream,
+    head,
+    onHead,
+  }: { readonly upstream: Upstream; readonly head: Buffer; readonly onHead: (status: number) => void },
 ): Promise<"done" | "unreachable" | "broken"> {
   const { promise, resolve } = Promise.withResolvers<"done" | "unreachable" | "broken">();
   let isConnected = false;
@@ -68,12 +93,14 @@ function tryUpgrade(
   outgoing.once("socket", (socket) => socket.once("connect", () => (isConnected = true)));
   outgoing.once("error", () => resolve(isConnected ? "broken" : "unreachable"));
   outgoing.once("upgrade", (answer, replica, replicaHead) => {
+    onHead(101);
     client.write(headOf(answer, ["Connection", "Upgrade", "Upgrade", answer.headers.upgrade ?? ""]));
     if (replicaHead.length > 0) client.write(replicaHead);
     if (head.length > 0) replica.write(head);
     joinStreams(client, replica, () => resolve("done"));
   });
   outgoing.once("response", (answer) => {
+    onHead(answer.statusCode ?? 502);
     // The app refused the upgrade. Its answer ends with the connection; one that breaks off is reset, not ended.
     client.write(headOf(answer, ["Connection", "close"]));
     answer.pipe(client);

@@ -4,6 +4,7 @@ import type { Clock } from "@drawbridge/lifecycle";
 import { forwardRequest } from "./forward-request.ts";
 import { forwardUpgrade, isPassedOnUpgrade } from "./forward-upgrade.ts";
 import { requestRefused, sendProblem } from "./problem.ts";
+import type { FrontTraffic } from "./front-traffic.ts";
 import type { ReplicaPool } from "./replica-pool.ts";
 
 const closePollMs = 50;
@@ -24,6 +25,7 @@ export interface FrontServer {
 export function createFrontServer(options: {
   readonly pool: ReplicaPool;
   readonly appName: string;
+  readonly traffic: FrontTraffic;
   readonly clock: Clock;
 }): FrontServer {
   const server = createServer({

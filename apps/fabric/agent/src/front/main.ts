@@ -1,16 +1,21 @@
 import { flushCompileCache } from "node:module";
 import {
   createFrontStatusWriter,
+  openTrafficTally,
   describePortHolder,
   frontArgument,
   frontConfigPath,
   frontStatusPath,
   processRef,
   readFrontConfig,
+  readUnitSpec,
+  trafficPath,
+  unitPaths,
   watchEndpoints,
 } from "@drawbridge/app-routes";
 import { systemClock } from "@drawbridge/lifecycle";
 import { createFrontServer } from "./front-server.ts";
+import { createFrontTraffic } from "./front-traffic.ts";
 import { createReplicaPool } from "./replica-pool.ts";
 
 // Started by a shim as `main.ts --front=<folder>`. Serves one app at its stable port until SIGTERM.
@@ -31,7 +36,10 @@ if (config === undefined) throw new Error("the folder has no valid front.json");
 
 const status = createFrontStatusWriter({ path: frontStatusPath(directory), process: processRef(process.pid), clock });
 const pool = createReplicaPool(() => status.update({ draining: pool.draining() }));
-const server = createFrontServer({ pool, appName: config.appName, clock });
+const tally = openTrafficTally({ path: trafficPath(directory), clock });
+const appId = readUnitSpec(unitPaths(directory))?.appId ?? "";
+const traffic = createFrontTraffic({ tally, appId, clock });
+const server = createFrontServer({ pool, appName: config.appName, traffic, clock });
 const watching = watchEndpoints(
   {
     endpointsPath: config.endpointsPath,
@@ -62,4 +70,5 @@ while (!stopping.signal.aborted) {
 await watching;
 status.update({ phase: "stopping" });
 await server.close();
+tally.flush();
 process.exit(0);

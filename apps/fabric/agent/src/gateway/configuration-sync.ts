@@ -1,8 +1,9 @@
-import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { fullJitterDelayMs, type Clock, type Random } from "@drawbridge/lifecycle";
 import type { TrustBundle } from "@drawbridge/pki";
 import { field, type Logger } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
+import { isSessionOver } from "../tunnel/tunnel-errors.ts";
 import type { ApiConfigurationMark } from "../tunnel/tunnel-events.ts";
 import type { TunnelSession } from "../tunnel/tunnel-session.ts";
 import type { ApiConfigurationRoot, RootStore } from "./root-store.ts";
@@ -88,7 +89,7 @@ export function createConfigurationSync(options: {
         attempt = 0;
       } catch (error) {
         if (stopping.signal.aborted) return;
-        if (isOver(error) && wanted === asked) return; // the next Welcome announces again
+        if (isSessionOver(error) && wanted === asked) return; // the next Welcome announces again
         report(error);
         await clock.sleep(fullJitterDelayMs({ attempt, ...pause, random }), stopping.signal).catch(() => undefined);
         attempt += 1;
@@ -118,12 +119,4 @@ export function createConfigurationSync(options: {
       await pulling;
     },
   };
-}
-
-function isOver(error: unknown): boolean {
-  return (
-    isDrawbridgeError(error, "TUNNEL_SESSION_ENDED") ||
-    isDrawbridgeError(error, "CLIENT_STOPPED") ||
-    isDrawbridgeError(error, "CALL_CANCELLED")
-  );
 }

@@ -1,8 +1,10 @@
 import {
+  AccessPurpose,
   GatewayServiceService,
   type ConnectRequest,
   type ConnectResponse,
   type Hello,
+  type ReportInsightRequest,
 } from "@drawbridge/contracts/gateway/v1/gateway_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
@@ -10,9 +12,11 @@ import type { TrustBundle } from "@drawbridge/pki";
 import { createUnixGrpcServer, defineGrpcService } from "@drawbridge/rpc";
 import type { Component } from "@drawbridge/lifecycle";
 import { field, type Logger } from "@drawbridge/telemetry";
+import type { AnalyticsAccess } from "./analytics-access.ts";
 import type { GateBoard } from "./gate-board.ts";
 import type { ObjectProxy } from "./object-proxy.ts";
 import type { ApiConfigurationRoot } from "./root-store.ts";
+import type { RouteProxy } from "./route-proxy.ts";
 
 /** Whether the agent has a session with the control plane. */
 export interface LinkState {
@@ -35,6 +39,10 @@ export interface GatewayFeedOptions {
   readonly root: () => ApiConfigurationRoot | undefined;
   readonly trustBundle: () => TrustBundle;
   readonly objects: ObjectProxy;
+  readonly routes: RouteProxy;
+  readonly analyticsAccess: AnalyticsAccess;
+  /** What a gateway sent of captured exchanges. */
+  readonly onInsight: (report: ReportInsightRequest) => void;
   readonly gates: GateBoard;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -79,7 +87,13 @@ export function createGatewayFeed(options: GatewayFeedOptions): GatewayFeed {
   }
 
   const service = defineGrpcService(GatewayServiceService, {
-    allow: { connect: ["anyone"], getObjects: ["anyone"] },
+    allow: {
+      connect: ["anyone"],
+      getObjects: ["anyone"],
+      reportRoutes: ["anyone"],
+      getAnalyticsAccess: ["anyone"],
+      reportInsight: ["anyone"],
+    },
     handlers: {
       connect: async (call, { signal }) => {
         let mine: Listener | undefined;
@@ -106,6 +120,19 @@ export function createGatewayFeed(options: GatewayFeedOptions): GatewayFeed {
       getObjects: async ({ digests }, { signal }) => ({
         objects: [...(await options.objects.fetch(digests, signal))],
       }),
+      reportRoutes: async ({ apis }, { signal }) => {
+        await options.routes.report(apis, AbortSignal.any([signal, stopping.signal]));
+        return {};
+      },
+      getAnalyticsAccess: ({ refusedTokenSha256, purpose }) =>
+        options.analyticsAccess.get(
+          refusedTokenSha256,
+          purpose === AccessPurpose.ACCESS_PURPOSE_UNSPECIFIED ? "requests" : "insight",
+        ),
+      reportInsight: async (report) => {
+        await Promise.resolve(options.onInsight(report));
+        return {};
+      },
     },
   });
   const server = createUnixGrpcServer({

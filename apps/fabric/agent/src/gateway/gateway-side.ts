@@ -1,17 +1,22 @@
 import type { GateStatus } from "@drawbridge/contracts/runtime/v1/gate";
+import type { EgressLedger, HttpProxy } from "@drawbridge/egress";
 import type { Clock, Component, Random } from "@drawbridge/lifecycle";
 import type { TrustBundle } from "@drawbridge/pki";
 import type { Logger } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
+import { reportsOfGateways } from "../egress/reports-of-gateways.ts";
 import type { ApiConfigurationMark } from "../tunnel/tunnel-events.ts";
 import type { TunnelSession } from "../tunnel/tunnel-session.ts";
 import type { TunnelState } from "../tunnel/tunnel-state.ts";
+import { createAnalyticsAccess } from "./analytics-access.ts";
 import { createConfigurationSync } from "./configuration-sync.ts";
 import { createGateBoard } from "./gate-board.ts";
 import { createGatewayFeed } from "./gateway-feed.ts";
+import { createInsightProxy, type InsightRule } from "./insight-proxy.ts";
 import { createLink } from "./link.ts";
 import { createObjectProxy } from "./object-proxy.ts";
 import { createRootStore } from "./root-store.ts";
+import { createRouteProxy } from "./route-proxy.ts";
 
 export interface GatewaySideOptions {
   readonly fabricId: string;
@@ -20,6 +25,15 @@ export interface GatewaySideOptions {
   /** Where the last root is kept. */
   readonly rootPath: string;
   readonly trustBundle: () => TrustBundle;
+  /** Of operators, in observed routes. */
+  readonly chosenWords: "allowed" | "refused";
+  /** Whether gateways may report requests. */
+  readonly analytics: "allowed" | "refused";
+  /** Whether they may capture exchanges. */
+  readonly insight: InsightRule;
+  readonly ledger: Pick<EgressLedger, "record">;
+  readonly possibleNows: () => readonly Date[];
+  readonly proxy: HttpProxy | undefined;
   readonly tunnelState: () => TunnelState;
   /** What gateways say of gates changed: report it. */
   readonly onGatesChanged: () => void;
@@ -65,6 +79,18 @@ export function createGatewaySide(options: GatewaySideOptions): GatewaySide {
     root: () => sync.root(),
     trustBundle,
     objects: createObjectProxy({ session: () => link.session(), stopping: stopping.signal }),
+    routes: createRouteProxy({ session: () => link.session(), chosenWords: options.chosenWords }),
+    analyticsAccess: createAnalyticsAccess({
+      rule: options.analytics,
+      insight: options.insight,
+      session: () => link.session(),
+      possibleNows: options.possibleNows,
+      proxy: options.proxy,
+      onGiven: (url, purpose) => options.ledger.record(reportsOfGateways(url, purpose)),
+      stopping: stopping.signal,
+      clock,
+    }),
+    onInsight: createInsightProxy({ rule: options.insight, ledger: options.ledger }),
     gates,
     clock,
     logger,

@@ -1,16 +1,11 @@
 import { mkdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { syncFolder } from "@drawbridge/durable-files";
 import type { Clock } from "@drawbridge/lifecycle";
 import { generateKeyPair, importPrivateKeyPem, parseCertificate, pemToDerAll, type KeyPair } from "@drawbridge/pki";
 import type { Logger } from "@drawbridge/telemetry";
-import {
-  readdirIfPresent,
-  readFileIfPresent,
-  removeTemporaryFiles,
-  syncFolder,
-  writeFileAtomic,
-} from "../state/atomic-file.ts";
+import { readdirIfPresent, readFileIfPresent, removeTemporaryFiles, writeFileAtomic } from "../state/atomic-file.ts";
 import { parseJson } from "../state/json-file.ts";
 import { moveAside } from "../state/move-aside.ts";
 import { identityMetaSchema, type IdentityMeta } from "./identity-meta.ts";

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { isIP } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { X509Certificate } from "node:crypto";
+import { dial, type DialOptions } from "@drawbridge/egress";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { parseCertificate } from "@drawbridge/pki";
 import { describeValidity } from "../clock/describe-skew.ts";
-import { dial, type DialOptions } from "./dial.ts";
 
 export interface ConnectTlsOptions extends DialOptions {
   /** Who is expected there, for messages: "config-resolver". */

@@ -1,5 +1,5 @@
+import type { DialTarget } from "@drawbridge/egress";
 import { DrawbridgeError } from "@drawbridge/errors";
-import type { DialTarget } from "./dial.ts";
 
 /**
  * `host:port` or `[v6]:port` as its parts.

@@ -7,6 +7,7 @@ import {
   type CompleteRecoveryResponse,
   type RecoveryServiceService,
 } from "@drawbridge/contracts/activation/v1/recovery_service";
+import { dial, type HttpProxy } from "@drawbridge/egress";
 import { isDrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import { clientTlsOptions, parseCertificate, pinnedTlsOptions, spkiPin, type TrustBundle } from "@drawbridge/pki";
@@ -14,7 +15,6 @@ import { createGrpcClient, type GrpcClient } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
 import type { EgressGate } from "../egress/egress-gate.ts";
 import { connectTls } from "../net/connect-tls.ts";
-import { dial, type HttpProxy } from "../net/dial.ts";
 import { parseHostPort } from "../net/host-port.ts";
 import { pinOfShownRoot } from "./shown-root.ts";
 

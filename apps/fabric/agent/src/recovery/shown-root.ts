@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { connect, type DetailedPeerCertificate } from "node:tls";
+import { dial, type DialOptions } from "@drawbridge/egress";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { parseCertificate, spkiPin } from "@drawbridge/pki";
-import { dial, type DialOptions } from "../net/dial.ts";
 
 const longestChain = 8;
 

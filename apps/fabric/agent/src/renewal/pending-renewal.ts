@@ -1,10 +1,11 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { syncFolder } from "@drawbridge/durable-files";
 import { generateKeyPair, importPrivateKeyPem, type KeyPair } from "@drawbridge/pki";
 import type { Clock } from "@drawbridge/lifecycle";
 import type { Logger } from "@drawbridge/telemetry";
 import { z } from "zod";
-import { readFileIfPresent, syncFolder, writeFileAtomic } from "../state/atomic-file.ts";
+import { readFileIfPresent, writeFileAtomic } from "../state/atomic-file.ts";
 import { createJsonFile } from "../state/json-file.ts";
 
 const schema = z.object({

@@ -242,6 +242,11 @@ function problemText(observed: ObservedApp): { readonly reason: string; readonly
         reason: "GatewayDown",
         message: `the gateway does not run (last: ${problem.lastExit || "unknown"}), and nothing else may serve an app with tracked APIs: the log in its folder says why; the agent starts it again by itself`,
       };
+    case "no_shared_port":
+      return {
+        reason: "NoSharedPort",
+        message: `nothing listens for ${problem.hosts.join(", ")}: the fabric's operator opens a port for hosts with DRAWBRIDGE_GATEWAY_HTTP_LISTEN or DRAWBRIDGE_GATEWAY_HTTPS_LISTEN of the agent; the app's own port is served`,
+      };
     case "port_in_use":
       return {
         reason: "PortInUse",

@@ -3,6 +3,7 @@ import {
   type ProcessRef,
   processTree,
   readUnitWish,
+  unitCgroup,
   unitMarker,
   type UnitPaths,
   type UnitSpec,
@@ -77,11 +78,11 @@ export async function superviseUnit(options: SuperviseOptions, stopping: AbortSi
 }
 
 function openCgroup(spec: UnitSpec): UnitCgroup | undefined {
-  const { cgroupParent, memoryLimitBytes, cpuLimitMillis, appId, unitId } = spec;
-  if (cgroupParent === undefined || memoryLimitBytes === undefined) return undefined;
+  const { memoryLimitBytes, cpuLimitMillis } = spec;
+  const directory = unitCgroup(spec);
+  if (directory === undefined || memoryLimitBytes === undefined) return undefined;
   return openUnitCgroup({
-    parent: cgroupParent,
-    name: `drawbridge-${appId}-${unitId}`,
+    directory,
     memoryBytes: memoryLimitBytes,
     cpuMillis: cpuLimitMillis,
   });

@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export interface UnitCgroup {
   add(pid: number): void;
@@ -13,20 +13,20 @@ export interface UnitCgroup {
 const periodMicros = 100_000;
 
 /**
- * A child of `parent` with limits of its own (cgroup v2, kernel documentation "Control Group v2": memory.max, memory.events,
+ * A cgroup with limits of its own (cgroup v2, kernel documentation "Control Group v2": memory.max, memory.events,
  * cpu.max). `undefined` where it cannot be made; the driver has checked the parent, so that this is the exception, and the
  * watchdog then does the work.
  */
 export function openUnitCgroup(options: {
-  readonly parent: string;
-  readonly name: string;
+  /** In a parent that the driver has checked. */
+  readonly directory: string;
   readonly memoryBytes: number;
   /** Thousandths of a core. */
   readonly cpuMillis: number | undefined;
 }): UnitCgroup | undefined {
-  const directory = join(options.parent, options.name);
+  const { directory } = options;
   try {
-    accessSync(options.parent, constants.W_OK);
+    accessSync(dirname(directory), constants.W_OK);
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, "memory.max"), String(options.memoryBytes), { flag: "r+" });
     writeFileSync(join(directory, "memory.oom.group"), "1", { flag: "r+" });

@@ -27,12 +27,14 @@ export async function watchReadiness(
     return;
   }
   const port = state.current().ports[probe.portName] ?? 0;
+  const protocol = spec.ports.find(({ name }) => name === probe.portName)?.protocol ?? "http1";
   let failures = 0;
   for (;;) {
     const isReady = state.current().phase === "ready";
     const result = await probeReadiness({
       port,
       path: probe.path,
+      protocol,
       timeoutMs: isReady ? readyTimeoutMs : startingTimeoutMs,
     });
     signal.throwIfAborted();

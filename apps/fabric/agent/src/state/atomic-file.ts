@@ -1,41 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { writeDurably } from "@drawbridge/durable-files";
 
 const temporaryMark = ".tmp-";
 
-/**
- * Write a file so that after a crash at any point there is either the old content or the new one: temporary file in the
- * same folder, fsync, rename, fsync of the folder. Mode 0600 below folders of 0700 (design R19).
- */
+/** Mode 0600 below folders of 0700 (design R19). Several may write one path: each has a temporary file of its own. */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
-  const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const temporary = join(folder, `${temporaryMark}${basename(path)}-${randomBytes(6).toString("hex")}`);
-  try {
-    const file = await open(temporary, "wx", mode);
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncFolder(folder);
-}
-
-/** Make a rename, a removal or a new name in the folder survive a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  const temporary = join(dirname(path), `${temporaryMark}${basename(path)}-${randomBytes(6).toString("hex")}`);
+  await writeDurably(path, content, { mode, temporary });
 }
 
 /** Remove what a crash in the middle of `writeFileAtomic` left behind. */

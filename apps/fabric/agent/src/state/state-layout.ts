@@ -18,6 +18,7 @@ export interface StateLayout {
   readonly runStatus: string;
   readonly renewOrder: string;
   readonly egress: string;
+  readonly insightAllowance: string;
   readonly cluster: string;
   readonly lock: string;
   readonly reserve: string;
@@ -41,6 +42,7 @@ export function stateLayout(root: string): StateLayout {
     runStatus: join(root, "run-status.json"),
     renewOrder: join(root, "renew-now"),
     egress: join(root, "egress"),
+    insightAllowance: join(root, "insight-allowance.json"),
     cluster: join(root, "cluster"),
     lock: join(root, "run.lock"),
     reserve: join(root, "space-reserve"),

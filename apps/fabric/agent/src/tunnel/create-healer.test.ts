@@ -34,3 +34,37 @@ test("a revoked agent asks again within ten minutes, for an operator may have al
   expect(minutes).toBeLessThan(10);
   expect(asked).toBe(2);
 });
+
+test("where recovery is away, what people read is still why the tunnel does not open (R21)", async () => {
+  const refused = new DrawbridgeError({
+    kind: "unavailable",
+    code: "TLS_CLIENT_REFUSED",
+    message: "refused: compare the clocks",
+  });
+  const heal = createHealer({
+    recovery: {
+      recover: () =>
+        Promise.reject(
+          new DrawbridgeError({
+            kind: "unavailable",
+            code: "RECOVERY_UNAVAILABLE",
+            message: "recovery is not possible right now",
+            retryAfterMs: 2_000,
+          }),
+        ),
+    },
+    lastChoice: () => "current",
+    alerts: { raise: () => undefined },
+    reload: () => Promise.resolve(),
+    clock: new FakeClock(),
+    logger: createTestLogger().logger,
+  });
+  expect(await heal(refused, 3, new AbortController().signal)).toMatchObject({
+    outcome: "failed",
+    error: {
+      code: "RECOVERY_UNAVAILABLE",
+      message: "refused: compare the clocks; recovery is not possible right now",
+      retryAfterMs: 2_000,
+    },
+  });
+});

@@ -1,4 +1,4 @@
-import type { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError } from "@drawbridge/errors";
 import type { Clock } from "@drawbridge/lifecycle";
 import type { Logger } from "@drawbridge/telemetry";
 import type { AlertBoard } from "../alerts/alert-board.ts";
@@ -61,7 +61,20 @@ export function createHealer(options: {
       logger.warn({ err: thrown, cause }, "not recovered");
       if (saysNoMore.has(refusal.code)) return { outcome: "nothing to do" };
       tell(refusal);
-      return { outcome: "failed", error: refusal };
+      return { outcome: "failed", error: refusal.kind === "unavailable" ? withReason(refusal, error) : refusal };
     }
   };
+}
+
+/** Why the tunnel does not open is what people can do something about (a wrong clock, say); that recovery is away passes. */
+function withReason(unavailable: DrawbridgeError, reason: DrawbridgeError): DrawbridgeError {
+  const { kind, code, details, retryAfterMs } = unavailable;
+  return new DrawbridgeError({
+    kind,
+    code,
+    message: `${reason.message}; ${unavailable.message}`,
+    details,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    cause: unavailable,
+  });
 }

@@ -1,11 +1,11 @@
 import { TunnelServiceClient, type Hello } from "@drawbridge/contracts/tunnel/v1/tunnel_service";
+import type { HttpProxy } from "@drawbridge/egress";
 import type { ConnectionOptions, DetailedPeerCertificate, PeerCertificate } from "node:tls";
 import type { Clock } from "@drawbridge/lifecycle";
 import { clientTlsOptions, type IdentitySnapshot } from "@drawbridge/pki";
 import { createGrpcClient } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
 import type { EgressGate } from "../egress/egress-gate.ts";
-import type { HttpProxy } from "../net/dial.ts";
 import { TunnelConnection } from "./tunnel-connection.ts";
 import type { SessionHandlers, TunnelSession } from "./tunnel-session.ts";
 

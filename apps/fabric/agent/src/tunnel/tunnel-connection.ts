@@ -1,9 +1,13 @@
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
 import {
   ConnectRequest,
   GetApiConfigurationRequest,
   GetApiObjectsRequest,
   GetSnapshotRequest,
+  ReportRoutesRequest,
   type ConnectResponse,
+  type GetAnalyticsAccessRequest,
+  type GetAnalyticsAccessResponse,
   type GetApiConfigurationResponse,
   type GetApiObjectsResponse,
   type GetSnapshotResponse,
@@ -155,6 +159,8 @@ export class TunnelConnection {
       getSnapshot: (haveDigest, signal) => this.#getSnapshot(haveDigest, signal),
       getApiConfiguration: (haveDigest, signal) => this.#getApiConfiguration(haveDigest, signal),
       getApiObjects: (digests, signal) => this.#getApiObjects(digests, signal),
+      reportRoutes: (apis, signal) => this.#reportRoutes(apis, signal),
+      getAnalyticsAccess: (signal) => this.#getAnalyticsAccess(signal),
       leave: (reason) => this.#leave(reason),
     };
     void this.#beat(terms);
@@ -261,11 +267,26 @@ export class TunnelConnection {
     );
   }
 
+  async #reportRoutes(apis: readonly ApiRoutes[], signal: AbortSignal): Promise<void> {
+    const request: ReportRoutesRequest = { apis: [...apis] };
+    const bytes = ReportRoutesRequest.encode(request).finish();
+    await this.#ask({ message: request, method: "ReportRoutes", sizeBytes: bytes.length, signal }, (options) =>
+      this.#options.client.call.reportRoutes(request, options),
+    );
+  }
+
+  #getAnalyticsAccess(signal: AbortSignal): Promise<GetAnalyticsAccessResponse> {
+    const request: GetAnalyticsAccessRequest = {};
+    return this.#ask({ message: request, method: "GetAnalyticsAccess", sizeBytes: 0, signal }, (options) =>
+      this.#options.client.call.getAnalyticsAccess(request, options),
+    );
+  }
+
   /** A call beside the stream, on its connection; it ends with the session. */
   async #ask<A>(
     asked: {
       readonly message: object;
-      readonly method: "GetSnapshot" | "GetApiConfiguration" | "GetApiObjects";
+      readonly method: "GetSnapshot" | "GetApiConfiguration" | "GetApiObjects" | "ReportRoutes" | "GetAnalyticsAccess";
       readonly sizeBytes: number;
       readonly signal: AbortSignal;
     },
@@ -274,7 +295,7 @@ export class TunnelConnection {
     const { message, method, sizeBytes } = asked;
     this.#options.egress.admit({
       peer: `runtime-manager ${this.#options.address}`,
-      messageType: `tunnel.g${method.slice(1)}`,
+      messageType: `tunnel.${method.charAt(0).toLowerCase()}${method.slice(1)}`,
       sizeBytes,
       content: { kind: "protobuf", typeName: `drawbridge.tunnel.v1.${method}Request`, message },
     });

@@ -1,4 +1,4 @@
-import { DrawbridgeError, toError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError, toError } from "@drawbridge/errors";
 import type { LossCause } from "./reconnect-policy.ts";
 import { explainRefusal } from "./refusal.ts";
 import type { SessionEnd } from "./tunnel-events.ts";
@@ -68,4 +68,13 @@ function supersededHere(): DrawbridgeError {
     message:
       "another process with this agent's identity has taken the tunnel over: if it is not this agent's successor, a copy of the state folder runs somewhere",
   });
+}
+
+/** The session that was to bring something has ended: its successor's Welcome announces again, or has done so. */
+export function isSessionOver(error: unknown): boolean {
+  return (
+    isDrawbridgeError(error, "TUNNEL_SESSION_ENDED") ||
+    isDrawbridgeError(error, "CLIENT_STOPPED") ||
+    isDrawbridgeError(error, "CALL_CANCELLED")
+  );
 }

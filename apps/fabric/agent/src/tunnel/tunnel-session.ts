@@ -1,5 +1,7 @@
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
 import type {
   ConnectRequest,
+  GetAnalyticsAccessResponse,
   GetApiConfigurationResponse,
   GetApiObjectsResponse,
   GetSnapshotResponse,
@@ -33,6 +35,10 @@ export interface TunnelSession {
   getApiConfiguration(haveDigest: string, signal: AbortSignal): Promise<GetApiConfigurationResponse>;
   /** Parts of it, by the SHA-256 of each. */
   getApiObjects(digests: readonly Buffer[], signal: AbortSignal): Promise<GetApiObjectsResponse>;
+  /** Routes that gateways observed. */
+  reportRoutes(apis: readonly ApiRoutes[], signal: AbortSignal): Promise<void>;
+  /** Where gateways report requests to, and with which token. */
+  getAnalyticsAccess(signal: AbortSignal): Promise<GetAnalyticsAccessResponse>;
   /** Send a heartbeat now, besides those in their turn: what it says has changed. */
   beat(): void;
   /** Certificates that the server showed, leaf first, DER. */

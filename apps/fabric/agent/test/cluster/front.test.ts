@@ -5,8 +5,9 @@ import { createServer, request, type IncomingMessage, type RequestListener, type
 import { connect, createServer as createTcpServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { Route } from "@drawbridge/app-routes";
+import type { ReplicaTraffic, Route } from "@drawbridge/app-routes";
 import { createFrontServer } from "../../src/front/front-server.ts";
+import { createFrontTraffic } from "../../src/front/front-traffic.ts";
 import { createReplicaPool } from "../../src/front/replica-pool.ts";
 import { eventually } from "./harness.ts";
 
@@ -31,7 +32,7 @@ async function aReplica(listener: RequestListener, onServer?: (server: Server) =
 }
 
 function routesTo(...ports: readonly number[]): readonly Route[] {
-  return ports.map((port, index) => ({ replicaId: `replica-${index}`, address: "127.0.0.1", port }));
+  return ports.map((port, index) => ({ replicaId: `replica-${index}`, address: "127.0.0.1", port, protocol: "http1" }));
 }
 
 /** A front at a free port over these replicas. */
@@ -40,12 +41,19 @@ async function aFront(...ports: readonly number[]) {
   const route = (routes: readonly Route[], listed = routes.map(({ replicaId }) => replicaId)) =>
     pool.replace(routes, new Set(listed));
   route(routesTo(...ports));
-  const server = createFrontServer({ pool, appName: "shop", clock: systemClock });
+  const counted: ReplicaTraffic[] = [];
+  const traffic = createFrontTraffic({
+    tally: { add: (more) => void counted.push(more) },
+    appId: "shop-1",
+    clock: systemClock,
+  });
+  const server = createFrontServer({ pool, appName: "shop", traffic, clock: systemClock });
   const port = await freePort();
   expect(await server.listen("127.0.0.1", port)).toBeUndefined();
   return {
     pool,
     route,
+    counted,
     port,
     url: `http://127.0.0.1:${port}`,
     [Symbol.asyncDispose]: () => server.close(),
@@ -322,4 +330,34 @@ test("passes on the answer of an app that refuses an upgrade", async () => {
   );
   expect(answer).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n/);
   expect(answer.endsWith("no")).toBe(true);
+});
+
+test("counts each request once, by the replica that it went to, with what failed and how long it took (MON)", async () => {
+  await using replica = await aReplica((incoming, response) => {
+    if (incoming.url === "/fails") response.writeHead(500).end();
+    else if (incoming.url === "/breaks-off") {
+      response.writeHead(200, { "content-length": "10" }).write("half");
+      setTimeout(() => response.destroy(), 5);
+    } else if (incoming.url !== "/never") response.end("fine");
+  });
+  await using front = await aFront(replica.port);
+  await fetch(`${front.url}/`);
+  await fetch(`${front.url}/fails`);
+  await fetch(`${front.url}/breaks-off`)
+    .then((response) => response.text())
+    .catch(() => undefined);
+  await fetch(`${front.url}/never`, { signal: AbortSignal.timeout(50) }).catch(() => undefined);
+  front.route([]);
+  expect((await fetch(`${front.url}/`)).status).toBe(503);
+
+  await eventually(() => front.counted.length === 5);
+  expect(front.counted.map(({ replicaId, requests, errors }) => [replicaId, requests, errors])).toEqual([
+    ["replica-0", 1, 0],
+    ["replica-0", 1, 1],
+    ["replica-0", 1, 1],
+    ["replica-0", 1, 0],
+    ["", 1, 1],
+  ]);
+  expect(front.counted.every(({ appId, durationMs }) => appId === "shop-1" && durationMs > 0)).toBe(true);
+  expect(front.counted[3]?.durationMs).toBeGreaterThan(20);
 });

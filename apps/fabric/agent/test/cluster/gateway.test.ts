@@ -73,6 +73,35 @@ test("apps without APIs start no gateway", async () => {
   expect(frontsOf(cluster, app)).toHaveLength(1);
 });
 
+test("an app with hosts is served by the gateway, APIs or not, and what the operator opens reaches it through the file", async () => {
+  await using cluster = await openCluster();
+  const routes = () => readRoutes(gatewayOf(cluster).paths.routes);
+  const hosts = [{ host: "api.example.com", path: "/orders" }];
+  const app = anApp({ change: { hosts } });
+  await cluster.driver.apply(app, never);
+  expect(frontsOf(cluster, app)).toEqual([]);
+  expect(routes()).toMatchObject({ apps: [{ appId: app.appId, hosts }], shared: undefined });
+  expect((await get(cluster.driver, app.appId)).status).toBe(200);
+  const { problems } = await observed(cluster.driver, app.appId);
+  expect(problems).toEqual([{ kind: "no_shared_port", hosts: ["api.example.com"] }]);
+
+  // The next agent was given a port for hosts: without touching the app.
+  const sharedPorts = { http: { address: "127.0.0.1", port: 18_080 }, https: undefined };
+  const next = cluster.newDriver({ sharedPorts });
+  expect(routes()).toMatchObject({ apps: [{ hosts }], shared: { http: sharedPorts.http } });
+  expect((await observed(next, app.appId)).problems).toEqual([]);
+
+  const more = [...hosts, { host: "*.example.com", path: "/" }];
+  const address = await endpointOf(next, app.appId);
+  await next.apply({ ...app, hosts: more, specDigest: "sha256:more" }, never);
+  expect(routes()).toMatchObject({ apps: [{ hosts: more }], shared: { http: sharedPorts.http } });
+  expect(await endpointOf(next, app.appId)).toBe(address);
+  await next.apply({ ...app, hosts: [], specDigest: "sha256:none" }, never);
+  expect(routes()?.apps).toEqual([]);
+  expect(frontsOf(cluster, app)).toHaveLength(1);
+  expect((await get(next, app.appId)).status).toBe(200);
+});
+
 test("one gateway serves all, outlives the agent, is adopted, and ends with the last app", async () => {
   await using cluster = await openCluster();
   const gateway = gatewayOf(cluster);

@@ -52,6 +52,7 @@ export function anApp({
     replicas: 1,
     restartNonce: "",
     publicPort: 0,
+    hosts: [],
     strategy: { maxSurge: 1, readyTimeoutSeconds: 60, drainTimeoutSeconds: 10 },
     bundleDigest: "sha256:0000",
     bundleDirectory: join(import.meta.dirname, "fixtures"),

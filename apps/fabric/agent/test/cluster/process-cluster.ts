@@ -2,6 +2,7 @@ import { cryptoRandom, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
 import { createTestLogger, tempDir } from "@drawbridge/testkit";
 import { realpathSync } from "node:fs";
 import { expect } from "vitest";
+import type { ClusterDriver } from "../../src/cluster/cluster-driver.ts";
 import type { ProcessDriverOptions } from "../../src/cluster/process/driver-options.ts";
 import { createProcessDriver } from "../../src/cluster/process/process-driver.ts";
 import { stopEverything } from "../../src/cluster/process/stop-everything.ts";
@@ -10,13 +11,15 @@ import { processesWith, type ClusterHarness } from "./harness.ts";
 
 export interface ProcessCluster extends ClusterHarness {
   readonly stateDirectory: string;
+  /** The next agent may have other settings. */
+  readonly newDriver: (change?: Partial<ProcessDriverOptions>) => ClusterDriver;
 }
 
 /** A process cluster in a folder of its own. At its end everything is stopped, and nothing may be left running. */
 export async function openProcessCluster(options: Partial<ProcessDriverOptions> = {}): Promise<ProcessCluster> {
   const folder = options.stateDirectory === undefined ? await tempDir() : undefined;
   const stateDirectory = realpathSync(options.stateDirectory ?? folder?.path ?? "");
-  const newDriver = () =>
+  const newDriver = (change: Partial<ProcessDriverOptions> = {}) =>
     createProcessDriver({
       stateDirectory,
       publicPorts: workerPorts,
@@ -26,6 +29,7 @@ export async function openProcessCluster(options: Partial<ProcessDriverOptions> 
       logger: createTestLogger().logger,
       restart: { baseMs: 50, capMs: 1_000, resetAfterMs: 60_000 },
       ...options,
+      ...change,
     });
   return {
     stateDirectory,

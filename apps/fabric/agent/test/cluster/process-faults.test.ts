@@ -3,7 +3,9 @@ import {
   isAlive,
   type ProcessRef,
   readFrontStatus,
+  readTraffic,
   readUnitState,
+  trafficPath,
   unitPaths,
 } from "@drawbridge/app-routes";
 import { isDrawbridgeError } from "@drawbridge/errors";
@@ -12,7 +14,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer, type AddressInfo, type Server } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { systemClock } from "@drawbridge/lifecycle";
 import { expect, test } from "vitest";
 import { appPaths } from "../../src/cluster/process/app-folder.ts";
@@ -321,4 +323,21 @@ test("a missing program is a crash loop that says so", async () => {
     .apply(anApp({ command: ["no-such-program"] }), never)
     .catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "APP_CRASH_LOOP", details: { lastExit: "cannot start (ENOENT)" } });
+});
+
+test("a front that takes the place of a killed one goes on with what that had counted (MON)", async () => {
+  await using cluster = await openProcessCluster();
+  const app = anApp();
+  await cluster.driver.apply(app, never);
+  const replicaId = basename(onlyUnit(cluster, app.appId, "replicas"));
+  const counted = () =>
+    readTraffic(trafficPath(onlyUnit(cluster, app.appId, "fronts")))?.replicas.find(
+      (replica) => replica.appId === app.appId && replica.replicaId === replicaId,
+    );
+  for (let request = 0; request < 3; request += 1) await get(cluster.driver, app.appId);
+  await eventually(() => counted()?.requests === 3);
+  kill(unitOf(cluster, app.appId, "fronts").app);
+  await eventually(() => answersOf(cluster, app.appId).catch(() => undefined)); // nobody listens for a moment
+  await eventually(() => counted()?.requests === 4);
+  expect(counted()).toMatchObject({ errors: 0 });
 });

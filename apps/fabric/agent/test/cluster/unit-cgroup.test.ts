@@ -41,12 +41,9 @@ test("the kernel ends an app at its limit where a cgroup is delegated to the age
 
 test("leaves the limit to the watchdog where the folder is no cgroup, and leaves nothing behind", async () => {
   await using folder = await tempDir();
-  expect(
-    openUnitCgroup({ parent: folder.path, name: "child", memoryBytes: 1_000_000, cpuMillis: 500 }),
-  ).toBeUndefined();
-  expect(
-    openUnitCgroup({ parent: join(folder.path, "missing"), name: "child", memoryBytes: 1_000_000, cpuMillis: 500 }),
-  ).toBeUndefined();
+  const limits = { memoryBytes: 1_000_000, cpuMillis: 500 };
+  expect(openUnitCgroup({ directory: join(folder.path, "child"), ...limits })).toBeUndefined();
+  expect(openUnitCgroup({ directory: join(folder.path, "missing", "child"), ...limits })).toBeUndefined();
   rmdirSync(folder.path); // only an empty folder can be removed like this
 });
 

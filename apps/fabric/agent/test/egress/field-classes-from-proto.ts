@@ -1,16 +1,21 @@
+import type { DataClass } from "@drawbridge/egress";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { z } from "zod";
-import type { DataClass, FieldClasses, FieldRule } from "../../src/egress/field-rule.ts";
+import type { FieldClasses, FieldRule } from "../../src/egress/field-rule.ts";
 
 const repository = join(import.meta.dirname, "../../../../..");
 
-/** What the agent sends; everything that these messages contain comes with them. */
+/** What the agent sends, and what gateways report on connections of their own; what these messages contain comes along. */
 const roots = [
   "drawbridge.tunnel.v1.ConnectRequest",
   "drawbridge.tunnel.v1.GetSnapshotRequest",
   "drawbridge.tunnel.v1.GetApiConfigurationRequest",
   "drawbridge.tunnel.v1.GetApiObjectsRequest",
+  "drawbridge.tunnel.v1.ReportRoutesRequest",
+  "drawbridge.tunnel.v1.GetAnalyticsAccessRequest",
+  "drawbridge.analytics.v1.RequestBatch",
+  "drawbridge.insight.v1.InsightBatch",
   "drawbridge.activation.v1.ActivateRequest",
   "drawbridge.activation.v1.BeginRecoveryRequest",
   "drawbridge.activation.v1.CompleteRecoveryRequest",

@@ -1,9 +1,13 @@
 import { existsSync } from "node:fs";
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
 import {
+  AccessPurpose,
   GatewayServiceClient,
   type ConnectRequest,
   type ConnectResponse,
+  type GetAnalyticsAccessResponse,
   type GateReport,
+  type ReportInsightRequest,
 } from "@drawbridge/contracts/gateway/v1/gateway_service";
 import { systemClock } from "@drawbridge/lifecycle";
 import type { GateStatus } from "@drawbridge/contracts/runtime/v1/gate";
@@ -21,6 +25,10 @@ export interface ScriptedGateway extends AsyncDisposable {
   say(frame: NonNullable<ConnectRequest["frame"]>): void;
   report(report: Partial<GateReport>): void;
   getObjects(digests: readonly Buffer[]): Promise<readonly Buffer[]>;
+  reportRoutes(apis: readonly ApiRoutes[]): Promise<void>;
+  /** `refusedTokenSha256`: of a token that analytics-ingest does not take. */
+  getAnalyticsAccess(refusedTokenSha256?: Buffer, purpose?: AccessPurpose): Promise<GetAnalyticsAccessResponse>;
+  reportInsight(report: ReportInsightRequest): Promise<void>;
   readonly ended: Promise<unknown>;
 }
 
@@ -61,6 +69,10 @@ export async function openGateway(socketPath: string, gatewayId = "gateway-0"): 
     say: (frame) => void stream.write({ frame }),
     report: (report) => gateway.say({ $case: "gateReport", value: { complete: false, apps: [], ...report } }),
     getObjects: async (digests) => (await client.call.getObjects({ digests: [...digests] })).objects,
+    reportRoutes: async (apis) => void (await client.call.reportRoutes({ apis: [...apis] })),
+    getAnalyticsAccess: (refusedTokenSha256 = Buffer.alloc(0), purpose = AccessPurpose.ACCESS_PURPOSE_UNSPECIFIED) =>
+      client.call.getAnalyticsAccess({ refusedTokenSha256, purpose }),
+    reportInsight: async (report) => void (await client.call.reportInsight(report)),
     [Symbol.asyncDispose]: async () => {
       stream.cancel();
       await client.stop(AbortSignal.abort());

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { ApiRoutes } from "@drawbridge/contracts/apis/v1/route";
 import { ConfigurationRoot } from "@drawbridge/contracts/apis/v1/configuration";
 import { Snapshot, type AppSpec } from "@drawbridge/contracts/runtime/v1/app";
 import {
@@ -17,6 +18,7 @@ import { IdentityHolder, signJws, type IdentitySnapshot, type TrustBundle } from
 import { createGrpcServer, defineGrpcService, type HandlerOf } from "@drawbridge/rpc";
 import { createTestLogger, type TestCa } from "@drawbridge/testkit";
 import { aLink } from "./a-link.ts";
+import { createScriptedAnalytics, type ScriptedAnalytics } from "./scripted-analytics.ts";
 import { createScriptedRenewals, type ScriptedRenewals } from "./scripted-renewals.ts";
 
 type AgentFrame = NonNullable<ConnectRequest["frame"]>;
@@ -59,6 +61,7 @@ export interface ScriptedRuntimeManager extends AsyncDisposable {
   acknowledgesStatus: boolean;
   /** Answers `Renew`: by default a certificate of the test's CA, the same one for the same request. */
   renewals: ScriptedRenewals;
+  readonly analytics: ScriptedAnalytics;
   /** Kick the sessions of an agent whose newer one has said Hello, as runtime-manager may. */
   kicksSuperseded: boolean;
   /** Make this the wish, signed, and tell every session. */
@@ -72,6 +75,8 @@ export interface ScriptedRuntimeManager extends AsyncDisposable {
   keepObject(bytes: Buffer): Buffer;
   /** Requests for parts, as they came. */
   readonly objectRequests: readonly (readonly Buffer[])[];
+  /** Routes of gateways, as they arrived. */
+  readonly routeReports: readonly (readonly ApiRoutes[])[];
   /** Answers to them take until this has resolved. */
   objectsHeld: Promise<void>;
   /** Cut every connection without a word. */
@@ -108,6 +113,7 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
   let published: GetApiConfigurationResponse | undefined;
   const objects = new Map<string, Buffer>();
   const objectRequests: (readonly Buffer[])[] = [];
+  const routeReports: (readonly ApiRoutes[])[] = [];
 
   const script: ScriptedRuntimeManager = {
     address: "",
@@ -125,10 +131,12 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
     refuse: () => undefined,
     kickNext: undefined,
     renewals: createScriptedRenewals({ ...options, ca: issuer, trustBundle, succession, now: () => script.now() }),
+    analytics: createScriptedAnalytics(() => script.now()),
     kicksSuperseded: false,
     acknowledgesStatus: true,
     tamper: (response) => response,
     objectRequests,
+    routeReports,
     objectsHeld: Promise.resolve(),
     keepObject: (bytes) => {
       const digest = createHash("sha256").update(bytes).digest();
@@ -191,10 +199,12 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
           getSnapshot: [{ fabric: "agent" }],
           getApiConfiguration: [{ fabric: "agent" }],
           getApiObjects: [{ fabric: "agent" }],
+          reportRoutes: [{ fabric: "agent" }],
+          getAnalyticsAccess: [{ fabric: "agent" }],
         },
         handlers: {
           getApiConfiguration: ({ haveDigest }) => {
-            if (!published) return Promise.reject(notReady());
+            if (!published) return Promise.reject(refusal("unavailable", "API_CONFIGURATION_NOT_READY"));
             const notModified = published.mark?.digest === haveDigest;
             return Promise.resolve({ ...published, notModified, rootJws: notModified ? "" : published.rootJws });
           },
@@ -202,9 +212,14 @@ export async function startScriptedRuntimeManager(options: ScriptOptions): Promi
             objectRequests.push(digests);
             await script.objectsHeld;
             const found = digests.map((digest) => objects.get(digest.toString("hex")));
-            if (found.includes(undefined)) throw unknownObject();
+            if (found.includes(undefined)) throw refusal("not_found", "API_OBJECT_UNKNOWN");
             return { objects: found.filter((object) => object !== undefined) };
           },
+          reportRoutes: async ({ apis }) => {
+            routeReports.push(apis);
+            return {};
+          },
+          getAnalyticsAccess: () => script.analytics.answer(),
           connect: async (call, { peer }) => {
             const session = createSession(call, peer?.serialNumber ?? "", {
               renew: (request) => script.renewals.answer(request),
@@ -351,12 +366,8 @@ function createSession(call: TunnelCall, serialNumber: string, hooks: SessionHoo
   return { over: over.promise };
 }
 
-function notReady(): DrawbridgeError {
-  return new DrawbridgeError({ kind: "unavailable", code: "API_CONFIGURATION_NOT_READY", message: "none published" });
-}
-
-function unknownObject(): DrawbridgeError {
-  return new DrawbridgeError({ kind: "not_found", code: "API_OBJECT_UNKNOWN", message: "no such object" });
+function refusal(kind: "unavailable" | "not_found", code: string): DrawbridgeError {
+  return new DrawbridgeError({ kind, code, message: code });
 }
 
 /** A bundle that nobody has. */
@@ -375,6 +386,7 @@ export function aSpec(change: Partial<AppSpec> & Pick<AppSpec, "appId">): AppSpe
     restartNonce: "",
     bundle: { digest: nowhere, sizeBytes: 1_000n, path: `/v1/bundles/${nowhere}` },
     publicPort: 0,
+    routes: [],
     strategy: { maxSurge: 1, readyTimeoutSeconds: 20, drainTimeoutSeconds: 5 },
     specDigest: "",
     traceparent: "",

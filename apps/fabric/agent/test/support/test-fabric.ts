@@ -132,9 +132,10 @@ async function startAgent(layout: StateLayout, options: StartOptions): Promise<R
   const service = createAgentService({
     config,
     onRestartNeeded: () => undefined,
-    createDriver: (stateDirectory) =>
+    createDriver: (stateDirectory, driverFabricId) =>
       // What the driver waits for are real processes, so its time is always real.
       createProcessDriver({
+        fabricId: driverFabricId,
         stateDirectory,
         publicPorts: workerPorts,
         clock: systemClock,

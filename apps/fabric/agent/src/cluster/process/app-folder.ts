@@ -1,10 +1,12 @@
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import {
+  appRecordPath,
+  appsDirectory,
   endpointsPath,
   gatewayDirectory,
   gatewayPaths,
   jsonFields,
+  listFolders,
   readStateFile,
   writeStateFile,
 } from "@drawbridge/app-routes";
@@ -14,10 +16,6 @@ const appIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 /** Is it safe to name a folder after it? */
 export function isAppId(text: string): boolean {
   return appIdPattern.test(text);
-}
-
-export function appsDirectory(stateDirectory: string): string {
-  return join(stateDirectory, "apps");
 }
 
 /** Everything that the driver keeps of one app. */
@@ -30,7 +28,7 @@ export function appPaths(stateDirectory: string, appId: string) {
     gateway: gatewayPaths(gatewayDirectory(stateDirectory)),
     /** The gateway says here how it serves the app. */
     gatewayStatus: join(directory, "gateway-status.json"),
-    record: join(directory, "app.json"),
+    record: appRecordPath(directory),
     endpoints: endpointsPath(directory),
     replicas: join(directory, "replicas"),
     fronts: join(directory, "fronts"),
@@ -51,7 +49,7 @@ export function listAppIds(stateDirectory: string): readonly string[] {
 
 /** Names of unit folders; what begins with a dot is not finished. */
 export function listUnitIds(directory: string): readonly string[] {
-  return listFolders(directory).filter((name) => !name.startsWith("."));
+  return listFolders(directory);
 }
 
 /** What outlives every replica of an app. */
@@ -95,15 +93,5 @@ export function readAppRecord(paths: AppPaths): AppRecord | undefined {
     };
   } catch {
     return undefined; // cut short by a crash: applied again, it is written again
-  }
-}
-
-function listFolders(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch {
-    return []; // none yet
   }
 }

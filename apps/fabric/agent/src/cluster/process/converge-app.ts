@@ -110,11 +110,17 @@ async function desiredRollout(
     templateDigest: templateDigest(app, options.runAs),
     replicas: isRunning ? app.replicas : 0,
     port: isRunning ? await resolvePublicPort(app, paths, options) : undefined,
-    server: app.manifest.apis.length > 0 ? "gateway" : "front",
+    server: needsGateway(app) ? "gateway" : "front",
+    hosts: app.hosts,
     maxSurge: Math.max(1, app.strategy.maxSurge),
     readyTimeoutMs: app.strategy.readyTimeoutSeconds * 1_000,
     keepStopped: options.keepStopped,
   };
+}
+
+/** A front knows neither policies, nor hosts, nor HTTP/2. */
+function needsGateway({ manifest, hosts }: DesiredApp): boolean {
+  return manifest.apis.length > 0 || hosts.length > 0 || manifest.ports[0]?.protocol === "h2c";
 }
 
 /** In order, but replicas start side by side. */
@@ -225,7 +231,8 @@ function createExecutors(context: {
     },
     start_gateway: () => options.gateway.start(),
     route_app: async ({ port }) => {
-      const isOurs = current.fronts.some((front) => front.port === port && front.hasProcess);
+      const isOurs =
+        current.route?.port === port || current.fronts.some((front) => front.port === port && front.hasProcess);
       if (!isOurs && !(await isPortFree(port, options.address))) {
         giveUpPort(port, { kind: "port_in_use", holder: describePortHolder(port) ?? "" });
         return;
@@ -238,6 +245,7 @@ function createExecutors(context: {
         environment: environmentName,
         address: options.address,
         port,
+        hosts: app.hosts,
         endpointsPath: paths.endpoints,
         replicasDirectory: paths.replicas,
         statusPath: paths.gatewayStatus,

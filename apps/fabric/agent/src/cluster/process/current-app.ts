@@ -1,4 +1,4 @@
-import type { DeploymentGates, FrontStatus, UnitPhase, UnitWish } from "@drawbridge/app-routes";
+import type { AppProtocol, DeploymentGates, FrontStatus, HostPath, UnitPhase, UnitWish } from "@drawbridge/app-routes";
 
 /** What is known of one supervised process of an app, whoever started it. */
 interface CurrentUnit {
@@ -24,6 +24,8 @@ export interface CurrentReplica extends CurrentUnit {
   readonly startedAt: Date | undefined;
   /** `undefined`: it never was. */
   readonly lastReadyAt: Date | undefined;
+  /** What it speaks at the port that is served; `undefined`: HTTP/1.1. */
+  readonly protocol: AppProtocol | undefined;
   /** What the gateway needs of its deployment; `undefined`: an agent that knew no gateway started it. */
   readonly gates: DeploymentGates | undefined;
 }
@@ -44,6 +46,7 @@ export interface CurrentRoute extends Pick<
   CurrentFront,
   "port" | "address" | "status" | "detail" | "sequence" | "draining"
 > {
+  readonly hosts: readonly HostPath[];
   /** The process that said so lives. */
   readonly hasProcess: boolean;
 }
@@ -57,6 +60,8 @@ export interface CurrentGateway {
 }
 
 export interface CurrentApp {
+  /** A shared port is open in this fabric. */
+  readonly hasSharedPort: boolean;
   /** `undefined`: the gateway is not asked to serve it. */
   readonly route: CurrentRoute | undefined;
   readonly gateway: CurrentGateway;

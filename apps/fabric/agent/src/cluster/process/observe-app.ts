@@ -69,7 +69,12 @@ function findProblems(current: CurrentApp, replicas: readonly CurrentReplica[]):
   const lostPorts = [...current.fronts, ...(current.route ? [current.route] : [])]
     .filter((front) => front.status === "port_in_use")
     .map(({ port, detail }): AppProblem => ({ kind: "port_in_use", port, holder: detail === "" ? undefined : detail }));
-  return [...gatewayProblems(current), ...crashLoops, ...lostPorts];
+  return [...gatewayProblems(current), ...crashLoops, ...lostPorts, ...sharedPortProblems(current)];
+}
+
+function sharedPortProblems({ route, hasSharedPort }: CurrentApp): readonly AppProblem[] {
+  const hosts = [...new Set((route?.hosts ?? []).map(({ host }) => host))];
+  return hosts.length === 0 || hasSharedPort ? [] : [{ kind: "no_shared_port", hosts }];
 }
 
 function gatewayProblems({ route, gateway }: CurrentApp): readonly AppProblem[] {

@@ -26,6 +26,7 @@ function replica(unitId: string, change: Partial<CurrentReplica> = {}): CurrentR
     restarts: 0,
     startedAt: ago(29),
     lastReadyAt: ago(28),
+    protocol: undefined,
     gates: undefined,
     ...change,
   };
@@ -48,6 +49,7 @@ function app(replicas: readonly CurrentReplica[], change: Partial<CurrentApp> = 
     replicas,
     fronts: [front()],
     route: undefined,
+    hasSharedPort: false,
     gateway: { hasShim: false, isFailing: false, lastExit: "" },
     endpoints: { sequence: 7, replicaIds: serving.map(({ unitId }) => unitId) },
     ...change,
@@ -60,6 +62,7 @@ function desired(change: Partial<DesiredRollout> = {}): DesiredRollout {
     replicas: 2,
     port: 18_000,
     server: "front",
+    hosts: [],
     maxSurge: 1,
     readyTimeoutMs: 60_000,
     keepStopped: 1,
@@ -88,6 +91,7 @@ describe("an app whose manifest names APIs", () => {
     detail: "",
     sequence: 7,
     draining: {},
+    hosts: [],
     hasProcess: true,
   };
   const up: CurrentGateway = { hasShim: true, isFailing: false, lastExit: "" };
@@ -103,6 +107,12 @@ describe("an app whose manifest names APIs", () => {
     ["then replicas", app([], through), wanted, ["start_replica", "start_replica"]],
     ["nothing when there", app(tracked, through), wanted, []],
     ["another port is routed anew", app(tracked, through), desired({ server: "gateway", port: 18_001 }), ["route_app"]],
+    [
+      "other hosts are routed anew, at the same port",
+      app(tracked, through),
+      desired({ server: "gateway", hosts: [{ host: "api.example.com", path: "/" }] }),
+      ["route_app"],
+    ],
     [
       "a shim that died comes back first",
       app(tracked, { ...through, gateway: { ...up, hasShim: false } }),
@@ -140,6 +150,12 @@ describe("an app whose manifest names APIs", () => {
         tracked.map((each) => ({ ...each, templateDigest: "old" })),
         through,
       ),
+      desired(),
+      ["start_replica"],
+    ],
+    [
+      "the same while a replica that speaks h2c is left",
+      app([{ ...old("a"), protocol: "h2c" }, old("b")], through),
       desired(),
       ["start_replica"],
     ],

@@ -3,8 +3,9 @@ import type { CurrentApp, CurrentFront, CurrentReplica } from "./current-app.ts"
 import { planSteps, type DesiredRollout } from "./plan-steps.ts";
 
 const now = new Date("2026-11-21T12:00:00Z");
-const ago = (seconds: number): Date => new Date(now.getTime() - seconds * 1_000);
-const ahead = (seconds: number): Date => ago(-seconds);
+const ahead = (seconds: number): Date => new Date(now.getTime() + seconds * 1_000);
+const ago = (seconds: number): Date => ahead(-seconds);
+const none = { route: undefined, hasSharedPort: false, gateway: { hasShim: false, isFailing: false, lastExit: "" } };
 
 function replica(unitId: string, change: Partial<CurrentReplica> = {}): CurrentReplica {
   return {
@@ -22,6 +23,7 @@ function replica(unitId: string, change: Partial<CurrentReplica> = {}): CurrentR
     restarts: 0,
     startedAt: ago(29),
     lastReadyAt: ago(28),
+    protocol: undefined,
     gates: undefined,
     ...change,
   };
@@ -65,8 +67,7 @@ function app(replicas: readonly CurrentReplica[], change: Partial<CurrentApp> = 
   return {
     replicas,
     fronts: [front()],
-    route: undefined,
-    gateway: { hasShim: false, isFailing: false, lastExit: "" },
+    ...none,
     endpoints: { sequence: 7, replicaIds: serving.map(({ unitId }) => unitId) },
     ...change,
   };
@@ -78,6 +79,7 @@ function desired(change: Partial<DesiredRollout> = {}): DesiredRollout {
     replicas: 2,
     port: 18_000,
     server: "front",
+    hosts: [],
     maxSurge: 1,
     readyTimeoutMs: 60_000,
     keepStopped: 1,

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+import type { HostPath } from "@drawbridge/app-routes";
 import { isFinished, type CurrentApp, type CurrentReplica } from "./current-app.ts";
 
 /** A spec, reduced to what a plan needs. */
@@ -7,8 +9,10 @@ export interface DesiredRollout {
   readonly replicas: number;
   /** Where the app is served; `undefined` while it is stopped. */
   readonly port: number | undefined;
-  /** "gateway": its manifest names APIs, and nothing else may serve it. */
+  /** "gateway": its manifest names APIs, or it has hosts or speaks h2c, and nothing else may serve it. */
   readonly server: "front" | "gateway";
+  /** On shared ports. */
+  readonly hosts: readonly HostPath[];
   readonly maxSurge: number;
   readonly readyTimeoutMs: number;
   /** How many stopped replicas are kept for their logs. */
@@ -115,16 +119,23 @@ function planRecoveries(current: CurrentApp, desired: DesiredRollout): readonly 
 function needsGateway(current: CurrentApp, desired: DesiredRollout): boolean {
   return (
     desired.server === "gateway" ||
-    current.replicas.some((replica) => (replica.gates?.apis.length ?? 0) > 0 && !isFinished(replica))
+    current.replicas.some((replica) => isOnlyForGateway(replica) && !isFinished(replica))
   );
 }
 
+/** A front knows neither policies nor HTTP/2. */
+function isOnlyForGateway({ gates, protocol }: CurrentReplica): boolean {
+  return (gates?.apis.length ?? 0) > 0 || protocol === "h2c";
+}
+
 /** As with a front the port comes first. A front that served the app until now goes when the gateway has its place. */
-function planRoute(current: CurrentApp, { port }: DesiredRollout): readonly Step[] {
+function planRoute(current: CurrentApp, { port, hosts }: DesiredRollout): readonly Step[] {
   const { gateway, route } = current;
   if (port === undefined) return [];
   if (!gateway.hasShim) return [{ action: "start_gateway" }];
-  if (route === undefined || route.port !== port) return [{ action: "route_app", port }];
+  if (route === undefined || route.port !== port || !isDeepStrictEqual(route.hosts, hosts)) {
+    return [{ action: "route_app", port }];
+  }
   const front = current.fronts.find((candidate) => candidate.port === port && !isFinished(candidate));
   const retirement: readonly Step[] | undefined = front && [
     ...(front.wish === undefined ? [{ action: "stop_front", unitId: front.unitId } as const] : []),

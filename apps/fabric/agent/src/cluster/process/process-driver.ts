@@ -2,9 +2,10 @@ import { chmodSync, mkdirSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { availableParallelism, release, totalmem, type } from "node:os";
 import { delimiter, dirname, extname, join } from "node:path";
+import { appsDirectory } from "@drawbridge/app-routes";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { ClusterDriver, ClusterFacts } from "../cluster-driver.ts";
-import { appPaths, appsDirectory, isAppId, listAppIds } from "./app-folder.ts";
+import { appPaths, isAppId, listAppIds } from "./app-folder.ts";
 import { convergeApp } from "./converge-app.ts";
 import { defaultOptions, type ProcessDriverOptions, type ResolvedOptions } from "./driver-options.ts";
 import { createGateway } from "./gateway-unit.ts";
@@ -53,6 +54,10 @@ export function createProcessDriver(given: ProcessDriverOptions): ClusterDriver 
         await gateway.unroute(appId);
         await rm(paths.directory, { recursive: true, force: true });
       });
+    },
+    tend: (signal) => {
+      signal.throwIfAborted();
+      return gateway.tend();
     },
     logs: (request, signal) => {
       assertAppId(request.appId);

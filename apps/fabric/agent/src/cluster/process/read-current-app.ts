@@ -11,6 +11,7 @@ import {
   readUnitState,
   readUnitWish,
   unitPaths,
+  type AppRoute,
   type UnitPaths,
   type UnitSpec,
   type UnitState,
@@ -18,16 +19,22 @@ import {
 import { listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
 import type { CurrentApp, CurrentFront, CurrentReplica, CurrentRoute } from "./current-app.ts";
 import { hasShim } from "./has-shim.ts";
-import { readGateway } from "./gateway-unit.ts";
+import { readGateway, readGatewayRoute, readGatewayStates } from "./gateways/read-gateways.ts";
 
 /** What runs and lies there now, from the state files checked against the process table. */
 export function readCurrentApp(paths: AppPaths): CurrentApp {
   const endpoints = readEndpoints(paths.endpoints);
+  const routes = readRoutes(paths.gateway.routes);
+  const gateways = readGatewayStates(paths.gateway);
   return {
+    hasSharedPort: routes?.shared?.http !== undefined || routes?.shared?.https !== undefined,
     replicas: listUnitIds(paths.replicas).flatMap((unitId) => readReplica(paths, unitId) ?? []),
     fronts: listUnitIds(paths.fronts).flatMap((unitId) => readFront(paths, unitId) ?? []),
-    route: readRoute(paths),
-    gateway: readGateway(paths.gateway),
+    route: readRoute(
+      routes?.apps.find(({ appId }) => appId === paths.appId),
+      gateways,
+    ),
+    gateway: readGateway(gateways),
     endpoints: { sequence: endpoints?.sequence ?? 0, replicaIds: endpoints?.replicaIds ?? [] },
   };
 }
@@ -44,24 +51,21 @@ function readReplica(app: AppPaths, unitId: string): CurrentReplica | undefined 
     restarts: state.restarts,
     startedAt: state.startedAt,
     lastReadyAt: state.lastReadyAt,
+    protocol: spec.ports[0]?.protocol,
     gates: spec.gates,
   };
 }
 
-function readRoute({ appId, gateway }: AppPaths): CurrentRoute | undefined {
-  const route = readRoutes(gateway.routes)?.apps.find((candidate) => candidate.appId === appId);
+function readRoute(
+  route: AppRoute | undefined,
+  gateways: ReturnType<typeof readGatewayStates>,
+): CurrentRoute | undefined {
   if (route === undefined) return undefined;
-  const status = readFrontStatus(route.statusPath);
-  // What an earlier gateway wrote says nothing about the present one.
-  const current = isAlive(status?.process) ? status : undefined;
   return {
     port: route.port,
     address: route.address,
-    hasProcess: current !== undefined,
-    status: current?.phase ?? "starting",
-    detail: current?.detail ?? "",
-    sequence: current?.sequence ?? 0,
-    draining: current?.draining ?? {},
+    hosts: route.hosts ?? [],
+    ...readGatewayRoute(gateways, route),
   };
 }
 

@@ -1,5 +1,6 @@
 import { realpathSync } from "node:fs";
 import {
+  appsDirectory,
   gatewayDirectory,
   findByArgument,
   readUnitSpec,
@@ -8,8 +9,8 @@ import {
   unitPaths,
 } from "@drawbridge/app-routes";
 import { systemClock, type Clock } from "@drawbridge/lifecycle";
-import { appPaths, appsDirectory, listAppIds, listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
-import { stopGateway } from "./gateway-unit.ts";
+import { appPaths, listAppIds, listUnitIds, unitDirectory, type AppPaths } from "./app-folder.ts";
+import { stopGateways } from "./gateway-unit.ts";
 import { terminateUnit } from "./terminate-unit.ts";
 
 /** A front without replicas has nothing to finish but what it says itself. */
@@ -54,7 +55,7 @@ export async function stopEverything(
   await Promise.all(
     listAppIds(directory).map((appId) => stopApp(appPaths(directory, appId), appId, { graceMs, clock })),
   );
-  await stopGateway(directory, { graceMs, clock });
+  await stopGateways(directory, { graceMs, clock });
   // A shim whose folder was removed from under it is still a shim.
   const prefixes = [appsDirectory(directory), gatewayDirectory(directory)].map((folder) => shimArgument(`${folder}/`));
   const isOurs = (argument: string): boolean => prefixes.some((prefix) => argument.startsWith(prefix));

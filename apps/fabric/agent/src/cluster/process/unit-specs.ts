@@ -1,10 +1,18 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { frontArgument, type DeploymentGates, type UnitSpec } from "@drawbridge/app-routes";
+import {
+  frontArgument,
+  gatewayOwnDirectory,
+  gatewayPeersDirectory,
+  type DeploymentGates,
+  type UnitSpec,
+} from "@drawbridge/app-routes";
 import { levelAtRunTime } from "@drawbridge/policies/gatekeeper-level";
+import { agentVersion } from "../../agent-version.ts";
 import type { DesiredApp } from "../cluster-driver.ts";
 import type { RunAs } from "./app-users.ts";
 import type { ResolvedOptions } from "./driver-options.ts";
+import { readRestartOrder } from "./gateways/restart-order.ts";
 
 /**
  * Two specs with the same template are served by the same replicas: scaling or another port replaces nothing. Another user does:
@@ -39,9 +47,14 @@ export function replicaSpec(
     command: manifest.runtime.command,
     workingDirectory: options.bundleDirectory,
     environment: { ...app.environment, DRAWBRIDGE_APP: app.name, DRAWBRIDGE_VERSION: manifest.version },
-    ports: manifest.ports.map(({ name, env }) => ({ name, variable: env })),
+    ports: manifest.ports.map(({ name, env, protocol }) => ({ name, variable: env, protocol })),
     portRange: options.replicaPorts,
     probe: { kind: "http", portName: manifest.readiness.port ?? firstPort, path: manifest.readiness.path },
+    metrics: manifest.metrics && {
+      portName: manifest.metrics.port ?? firstPort,
+      path: manifest.metrics.path,
+      names: manifest.metrics.names,
+    },
     memoryLimitBytes: manifest.resources.memoryMiB * 1_048_576,
     cpuLimitMillis: manifest.resources.cpuMillis,
     cgroupParent: options.cgroupParent,
@@ -66,21 +79,25 @@ export function gatesOf(app: DesiredApp): DeploymentGates & { readonly problem: 
   return { runtimeVersion, level, levelSource: source, apis, problem: error };
 }
 
-export const gatewayId = "gateway-0";
-export function gatewaySpec(options: ResolvedOptions & { readonly directory: string }): UnitSpec {
+/** `directory`: what all gateways share. */
+export function gatewaySpec(
+  options: ResolvedOptions & { readonly directory: string; readonly unitId: string },
+): UnitSpec {
+  const { directory, unitId } = options;
   return {
     kind: "gateway",
-    unitId: gatewayId,
+    unitId,
     appId: options.ids.next(), // its processes are found by it, and every fabric of the machine has a gateway-0
     revision: "0",
-    templateDigest: "gateway",
+    templateDigest: gatewayTemplate(options, directory),
     createdAt: options.clock.now(),
     command: [process.execPath, ...runtimeFlags, options.entryPoints.gateway],
     workingDirectory: options.stateDirectory,
     environment: {
       ...compileCache(options.stateDirectory),
-      DRAWBRIDGE_STATE_DIR: options.directory,
-      DRAWBRIDGE_GATEWAY_ID: gatewayId,
+      ...gatewaySettings(options, directory),
+      DRAWBRIDGE_GATEWAY_ID: unitId,
+      DRAWBRIDGE_OWN_DIR: gatewayOwnDirectory(directory, unitId),
     },
     ports: [],
     portRange: options.replicaPorts,
@@ -95,8 +112,45 @@ export function gatewaySpec(options: ResolvedOptions & { readonly directory: str
   };
 }
 
+/** What all gateways of the fabric are told. */
+function gatewaySettings(
+  { fabricId, reports }: Pick<ResolvedOptions, "fabricId" | "reports">,
+  directory: string,
+): Readonly<Record<string, string>> {
+  return {
+    DRAWBRIDGE_STATE_DIR: directory,
+    DRAWBRIDGE_PEERS_DIR: gatewayPeersDirectory(directory),
+    ...(fabricId !== undefined && { DRAWBRIDGE_FABRIC_ID: fabricId }),
+    ...(!reports.requests && { DRAWBRIDGE_ALLOW_ANALYTICS: "false" }),
+    ...(reports.routeWords && { DRAWBRIDGE_ALLOW_ROUTE_WORDS: "true" }),
+    ...(reports.insight !== undefined && insightSettings(reports.insight)),
+    ...(reports.spoolBytes !== undefined && { DRAWBRIDGE_ANALYTICS_SPOOL_BYTES: String(reports.spoolBytes) }),
+  };
+}
+
+function insightSettings({
+  environments,
+  redact,
+}: NonNullable<ResolvedOptions["reports"]["insight"]>): Readonly<Record<string, string>> {
+  return {
+    DRAWBRIDGE_ALLOW_INSIGHT: "true",
+    ...(environments !== undefined && { DRAWBRIDGE_INSIGHT_ENVIRONMENTS: environments.join(",") }),
+    ...(redact !== undefined && { DRAWBRIDGE_INSIGHT_REDACT: redact.join(",") }),
+  };
+}
+
+/** Of the program and its settings, and of the last request to restart: gateways of another template are replaced. */
+export function gatewayTemplate(
+  options: Pick<ResolvedOptions, "entryPoints" | "fabricId" | "reports">,
+  directory: string,
+): string {
+  const program = [agentVersion, process.version, process.execPath, ...runtimeFlags, options.entryPoints.gateway];
+  const template = JSON.stringify([program, gatewaySettings(options, directory), readRestartOrder(directory)]);
+  return `sha256:${createHash("sha256").update(template).digest("hex")}`;
+}
+
 /** By then every app has had its own time to drain. */
-const gatewayGraceMs = 35_000;
+export const gatewayGraceMs = 35_000;
 /** What answers at an app's port is back before its clients have given up. */
 const serverRestart = { baseMs: 50, capMs: 5_000, resetAfterMs: 10_000 } as const;
 
