@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import type { CommandWorld } from "./command-context.ts";
 import { administrationCommands } from "./commands/administration.ts";
+import { alertCommand } from "./commands/alert.ts";
+import { analyticsCommand } from "./commands/analytics.ts";
 import { apiCommand } from "./commands/api.ts";
 import { appCommand } from "./commands/app.ts";
 import { bundleCommand } from "./commands/bundle.ts";
@@ -12,8 +14,10 @@ import { contractCommand, tierCommand } from "./commands/contract.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { fabricCommand } from "./commands/fabric.ts";
 import { policyCommand } from "./commands/policy.ts";
+import { insightCommand } from "./commands/insight.ts";
 import { gateCommand } from "./commands/gate.ts";
 import { loginCommand, logoutCommand, whoamiCommand } from "./commands/login.ts";
+import { monitorCommand } from "./commands/monitor.ts";
 
 /** `drawbridge <noun> <verb>`. */
 export function createProgram(
@@ -47,6 +51,10 @@ export function createProgram(
     clientCommand(world),
     tierCommand(world),
     contractCommand(world),
+    analyticsCommand(world),
+    insightCommand(world),
+    monitorCommand(world),
+    alertCommand(world),
     certCommand(world),
     caCommand(world),
     ...administrationCommands(world),

@@ -86,6 +86,36 @@ test("a policy is applied from a YAML file, and options stand over it", async ()
   });
 });
 
+test("a file of several policies is checked as a whole before one of them is saved", async () => {
+  const yaml = ["ids", "limit"].map((name) => `name: ${name}\ntype: rate-limiting\nconfiguration: { a: 1 }\n`);
+  await writeFile(join(folder, "policies.yaml"), yaml.join("---\n"));
+  const apply = ["policy", "apply", "--api", "orders:v1@production", "--file", "policies.yaml"];
+  expect(await run(apply)).toMatchObject({ exitCode: 0 });
+  const puts = api.requests.filter(({ line }) => line.startsWith("PUT"));
+  const names = puts.map(({ line, body }) => [line.split("/").at(-1), (body as { dryRun?: boolean }).dryRun === true]);
+  expect(names).toEqual([
+    ["ids", true],
+    ["limit", true],
+    ["ids", false],
+    ["limit", false],
+  ]);
+  api.failWith = new DrawbridgeError({ kind: "invalid_argument", code: "POLICY_INVALID", message: "not valid" });
+  expect((await run(apply)).stderr).toContain('policy "ids": not valid; nothing is saved');
+  api.failWith = undefined;
+  expect(await run([...apply, "--type", "quota"])).toMatchObject({ exitCode: 2 });
+  await writeFile(join(folder, "policies.yaml"), [yaml[0], yaml[0]].join("---\n"));
+  expect(await run(apply)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("has a name twice") });
+});
+
+test("a policy is disabled as it is, on the version that was read", async () => {
+  const ran = await run(["policy", "disable", "limit", "--api", "orders:v1"]);
+  expect(ran).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("is disabled") });
+  expect(sent(/^PUT/)).toMatchObject({
+    line: `PUT ${policyPath}`,
+    body: { type: "rate-limiting", enabled: false, baseVersion: expect.any(Number), configuration: { limits: [] } },
+  });
+});
+
 test("a configuration with secrets comes from standard input", async () => {
   const config = JSON.stringify({ clientSecret: "s3cret" });
   await run(
@@ -177,6 +207,104 @@ test("a preview shows what each resource is matched by, and what matches nothing
   });
 });
 
+test("a gate is explained: state, since when, level and where from, what is broken and what to do (GK 8)", async () => {
+  const { stdout, exitCode } = await run(["gate", "explain", "orders"]);
+  expect(exitCode).toBe(0);
+  for (const said of [
+    "0 of 1 open",
+    "orders v1 at /api",
+    "policy_error (blocked) since 2026-01-01",
+    "strict, from environment",
+    "revision 3 is enforced: 2 policies, 1 contracts; revision 4 should be",
+    'the policy "limits" cannot be applied: period is missing',
+    "correct or remove the policy that is named",
+  ]) {
+    expect(stdout).toContain(said);
+  }
+  expect((await run(["gate", "list", "--app", "orders"])).stdout).toContain("policy_error (blocked)");
+  expect(api.requests.at(-1)?.query).toMatchObject({ app: "orders" });
+});
+
+test("levels that are set are shown: all of them, of an environment, of a fabric, of a gate with where it is from (GK 7)", async () => {
+  const shown = (args: readonly string[]) => run(args).then(({ stdout }) => stdout.replaceAll(/ +/g, " "));
+  const levels = await shown(["gate", "levels"]);
+  expect(levels).toContain("environment production strict");
+  expect(levels).toContain("fabric edge flexible");
+  expect(await shown(["environment", "list"])).toContain("production strict");
+  expect(await shown(["environment", "show", "production"])).toContain("Gatekeeper: strict");
+  expect(JSON.parse((await run(["environment", "show", "production", "-o", "json"])).stdout)).toMatchObject({
+    gatekeeper: "strict",
+  });
+  expect(await run(["environment", "show", "nowhere"])).toMatchObject({
+    exitCode: 6,
+    stderr: expect.stringContaining("ENVIRONMENT_NOT_FOUND"),
+  });
+  expect(await shown(["fabric", "show", "edge"])).toContain("Gatekeeper: flexible");
+  expect(await shown(["gate", "list"])).toContain("strict (environment)");
+});
+
+test("an API without policies in force is warned of, in words and in JSON: when it is made, shown and listed (GK 1)", async () => {
+  const made = await run(["api", "create", "orders:v1"]);
+  expect(made.stderr).toContain("warning: open: no policies");
+  const json = await run(["api", "create", "orders:v1", "-o", "json"]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ warnings: ["open: no policies are in force"], policiesInForce: 0 });
+  expect((await run(["api", "show", "orders:v1"])).stdout).toContain("open: no policies");
+  expect((await run(["api", "list"])).stdout).toContain("0, open");
+});
+
 test.each(["orders", "orders:", ":v1", "orders:v1@"])("%s is no API", async (text) => {
   expect(await run(["api", "show", text])).toMatchObject({ exitCode: 2 });
+});
+
+test("an API is observed with words of its own, its routes are listed, and a preview says where they come from (GK 8)", async () => {
+  const set = await run(["api", "set", "orders:v1", "--observe-routes", "on", "--route-words", "dunning, claimant"]);
+  expect(set.exitCode).toBe(0);
+  expect(sent(/^PATCH .*\/apis\/orders\/versions\/v1$/)?.body).toEqual({
+    observeRoutes: true,
+    routeWords: ["dunning", "claimant"],
+  });
+  expect((await run(["api", "set", "orders:v1", "--observe-routes", "maybe"])).exitCode).not.toBe(0);
+  expect(await run(["api", "set", "orders:v1"])).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining("nothing to set"),
+  });
+  expect((await run(["api", "routes", "orders:v1"])).stdout).toMatch(/GET \/orders\/\{p2\} .* 2026-01-01/);
+  expect(JSON.parse((await run(["api", "routes", "orders:v1", "-o", "json"])).stdout)).toMatchObject({
+    observed: true,
+    routes: [{ method: "GET", path: "/orders/{p2}" }],
+  });
+  const preview = await run(["api", "preview", "orders:v1", "--condition", "GET /orders/{id}"]);
+  expect(`${preview.stdout}${preview.stderr}`).toContain("resources: ");
+});
+
+test("settings of an environment are set by what is named, and a warning is told (ANA 3)", async () => {
+  const to = ["--client-address", "hashed", "--user-agent", "off", "--route-words", "dunning,claimant"];
+  const ran = await run(["analytics", "settings", "set", "--environment", "production", ...to]);
+  expect(ran).toMatchObject({ exitCode: 0, stdout: "" });
+  expect(ran.stderr).toContain("requests of 3 API(s) are told, 1 API(s) say no");
+  expect(ran.stderr).toContain("warning: no geography is told");
+  expect(sent(/^PUT/)).toMatchObject({
+    line: "PUT /v1/environments/production/analytics/settings",
+    body: { clientAddress: "hashed", userAgent: false, routeWords: ["dunning", "claimant"] },
+  });
+  const shown = await run(["analytics", "settings", "show", "-e", "production"]);
+  expect(shown.stdout).toContain("never: these are the defaults");
+});
+
+test.each([
+  [["analytics", "settings", "set"], "nothing to set"],
+  [["analytics", "settings", "set", "--client-address", "more"], "Allowed choices are none, hashed, truncated, full"],
+  [["api", "set", "orders:v1", "--analytics", "full"], "Allowed choices are inherit, off"],
+])("%j asks nothing of the control plane", async (args, reason) => {
+  const ran = await run(args);
+  expect(ran).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(reason) });
+  expect(api.requests).toEqual([]);
+});
+
+test("an API says that it is not told, whatever its environment allows (ANA 3)", async () => {
+  const ran = await run(["api", "set", "orders:v1", "--analytics", "off"]);
+  expect(ran).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("its requests are not told") });
+  expect(sent(/^PATCH/)).toMatchObject({ body: { analytics: "off" } });
+  await run(["api", "create", "orders:v1", "--analytics", "off"]);
+  expect(sent(/^POST/)).toMatchObject({ body: { analytics: "off" } });
 });

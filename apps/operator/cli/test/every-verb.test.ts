@@ -10,6 +10,7 @@ import { createContextFile } from "../src/context/context-file.ts";
 import { createProgram } from "../src/program.ts";
 import { runCli } from "../src/run-cli.ts";
 import { anAuthority, type StandInApi, startStandInApi } from "./support/stand-in-api.ts";
+import { callsOfVerbs as calls } from "./support/calls-of-verbs.ts";
 
 let api: StandInApi;
 let folder: string;
@@ -28,6 +29,10 @@ beforeEach(async () => {
   await writeFile(join(folder, "trust-bundle.json"), api.trustBundle);
   await writeFile(join(folder, "secret"), "a long password\n");
   await mkdir(join(folder, "empty"));
+  await writeFile(
+    join(folder, "rules.yaml"),
+    "environment: production\nrules:\n  - { name: apis-fail, analytics: { figure: error-rate }, above: 0.05 }\n",
+  );
 });
 afterEach(async () => {
   api.failWith = undefined;
@@ -70,87 +75,8 @@ async function run(args: readonly string[], answers: string[] = []): Promise<Ran
   return { exitCode: await runCli(world, args, "test"), ...written };
 }
 
-/** How each verb is called here. A verb that is missing fails the first test below. */
-const calls: Readonly<Record<string, readonly string[]>> = {
-  login: ["{url}", "--trust-bundle", "trust-bundle.json", "--password-file", "secret"],
-  logout: [],
-  whoami: [],
-  "fabric token create": ["edge"],
-  "fabric token list": [],
-  "fabric token show": ["t-1"],
-  "fabric token approve": ["t-1", "--key", "ab".repeat(32)],
-  "fabric token revoke": ["t-1"],
-  "fabric list": [],
-  "fabric show": ["edge"],
-  "fabric recover": ["edge"],
-  "fabric set": ["edge", "--clock-skew-warn", "90"],
-  "fabric delete": ["edge"],
-  "cert list": [],
-  "cert show": ["0a"],
-  "cert revoke": ["0a", "--reason", "it leaked"],
-  "ca status": [],
-  "ca rotate": [],
-  "ca advance": [],
-  "ca rollback": [],
-  "bundle init": ["empty"],
-  "bundle build": ["app"],
-  "bundle inspect": ["built.tgz"],
-  "app deploy": ["app", "--wait"],
-  "app update": ["orders", "--set", "A=1"],
-  "app list": [],
-  "app show": ["orders"],
-  "app history": ["orders"],
-  "app start": ["orders"],
-  "app stop": ["orders"],
-  "app restart": ["orders", "--wait"],
-  "app scale": ["orders", "2"],
-  "app rollback": ["orders"],
-  "app delete": ["orders"],
-  "app logs": ["orders"],
-  "gate list": [],
-  "gate explain": ["orders"],
-  "api create": ["orders:v1"],
-  "api list": [],
-  "api show": ["orders:v1"],
-  "api openapi": ["orders:v1@sandbox"],
-  "api preview": ["orders:v1", "--condition", "GET /orders/{id}"],
-  "api delete": ["orders:v1"],
-  "policy types": [],
-  "policy apply": ["limit", "--api", "orders:v1", "--type", "rate-limiting", "--set", "a=1"],
-  "policy list": ["--environment", "production"],
-  "policy show": ["limit", "--api", "orders:v1"],
-  "policy history": ["limit", "--api", "orders:v1"],
-  "policy remove": ["limit", "--api", "orders:v1"],
-  "policy reorder": ["limit", "--api", "orders:v1"],
-  "client create": ["shop"],
-  "client list": [],
-  "client show": ["shop"],
-  "client rotate": ["shop"],
-  "client revoke": ["shop", "--yes"],
-  "tier create": ["orders:v1", "gold", "--limit", "100/1m"],
-  "tier list": ["orders:v1"],
-  "contract request": ["orders:v1", "shop"],
-  "contract list": [],
-  "contract approve": ["c-1"],
-  "contract reject": ["c-1"],
-  "contract revoke": ["c-1"],
-  "contract tier": ["c-1", "gold"],
-  "environment list": [],
-  "environment create": ["test"],
-  "environment set": ["test", "--gatekeeper", "strict"],
-  "user list": [],
-  "user create": ["ann", "--password-file", "secret"],
-  "user roles": ["ann", "viewer@*"],
-  "user password": ["ann", "--password-file", "secret"],
-  "user delete": ["ann"],
-  "api-token create": ["--out", "token"],
-  "api-token list": [],
-  "api-token revoke": ["t-1"],
-  "audit list": [],
-  doctor: [],
-};
 /** They ask no control plane, or tell of its failure in their own list. */
-const local = new Set(["bundle init", "bundle build", "bundle inspect", "doctor"]);
+const local = new Set(["alert check", "bundle init", "bundle build", "bundle inspect", "doctor"]);
 /** Prints a script for a shell, which is no data. */
 const withoutData = "completion";
 
@@ -367,24 +293,6 @@ describe("app deploy", () => {
   });
 });
 
-test("a gate is explained: state, since when, level and where from, what is broken and what to do (GK 8)", async () => {
-  const { stdout, exitCode } = await run(["gate", "explain", "orders"]);
-  expect(exitCode).toBe(0);
-  for (const said of [
-    "0 of 1 open",
-    "orders v1 at /api",
-    "policy_error (blocked) since 2026-01-01",
-    "strict, from environment",
-    "revision 3 is enforced: 2 policies, 1 contracts; revision 4 should be",
-    'the policy "limits" cannot be applied: period is missing',
-    "correct or remove the policy that is named",
-  ]) {
-    expect(stdout).toContain(said);
-  }
-  expect((await run(["gate", "list", "--app", "orders"])).stdout).toContain("policy_error (blocked)");
-  expect(api.requests.at(-1)?.query).toMatchObject({ app: "orders" });
-});
-
 test("a gatekeeper level is set for an app, an environment and a fabric, and taken away by name (GK 7)", async () => {
   await run(["app", "deploy", "app", "--gatekeeper", "strict"]);
   await run(["environment", "set", "test", "--gatekeeper", "flexible"]);
@@ -395,4 +303,15 @@ test("a gatekeeper level is set for an app, an environment and a fabric, and tak
     { line: "PUT /v1/fabrics/edge/gatekeeper", body: { level: null } },
   ]);
   expect(await run(["environment", "set", "test", "--gatekeeper", "lenient"])).toMatchObject({ exitCode: 2 });
+});
+
+test("hosts are given with one path, taken away by name, and never one without the other", async () => {
+  await run(["app", "deploy", "app", "--host", "api.example.com", "--host", "*.example.com", "--path", "/orders"]);
+  await run(["app", "update", "orders", "--no-hosts"]);
+  const routes = ["api.example.com", "*.example.com"].map((host) => ({ host, path: "/orders" }));
+  const sent = api.requests.filter(({ line }) => line.startsWith("PUT ")).map(({ body }) => body);
+  expect(sent).toMatchObject([{ routes }, { routes: [] }]);
+  for (const wrong of [["--path=/"], ["--no-hosts", "--host=a.example"]]) {
+    expect(await run(["app", "update", "orders", ...wrong])).toMatchObject({ exitCode: 2 });
+  }
 });

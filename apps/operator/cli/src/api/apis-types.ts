@@ -10,14 +10,35 @@ export const apiSchema = z.object({
   description: z.string(),
   autoApprove: z.boolean(),
   hasOpenapi: z.boolean(),
+  observeRoutes: z.boolean().default(false),
+  routeWords: z.array(z.string()).default([]),
+  analytics: z.string().optional(),
+  analyticsTold: z.boolean().optional(),
   revision: z.number(),
   policies: z.number(),
+  policiesInForce: z.number().optional(),
+  warnings: z.array(z.string()).default([]),
   contracts: z.number(),
   apps: z.array(z.object({ fabricId: z.string(), appId: z.string(), appName: z.string(), basePath: z.string() })),
   updatedAt: z.string(),
   updatedBy: z.string(),
 });
 export type Api = z.output<typeof apiSchema>;
+
+export const analyticsSettingsSchema = z.object({
+  environment: z.string(),
+  isOn: z.boolean(),
+  clientAddress: z.string(),
+  userAgent: z.boolean(),
+  geography: z.string(),
+  routeWords: z.array(z.string()),
+  warnings: z.array(z.string()).default([]),
+  apisTold: z.number(),
+  apisOff: z.number(),
+  updatedAt: z.string().nullable(),
+  updatedBy: z.string().nullable(),
+});
+export type AnalyticsSettings = z.output<typeof analyticsSettingsSchema>;
 
 export const previewSchema = z.object({
   resources: z.array(
@@ -30,6 +51,11 @@ export const previewSchema = z.object({
   idleConditions: z.array(z.number()),
   source: z.string(),
   warnings: z.array(z.string()),
+});
+
+export const routesSchema = z.object({
+  observed: z.boolean(),
+  routes: z.array(z.object({ method: z.string(), path: z.string(), firstSeen: z.string(), lastSeen: z.string() })),
 });
 
 export const policyTypeSchema = z.object({
@@ -69,6 +95,7 @@ export const savedPolicySchema = z.object({
   changed: z.boolean(),
   warnings: z.array(z.string()),
 });
+export type SavedPolicy = z.output<typeof savedPolicySchema>;
 
 export const policyVersionSchema = z.object({ action: z.string(), policy: policySchema });
 
@@ -96,6 +123,8 @@ export const tierSchema = z.object({
   contracts: z.number(),
 });
 export type Tier = z.output<typeof tierSchema>;
+
+export const deletedTierSchema = z.object({ tierId: z.string() });
 
 export const contractSchema = z.object({
   contractId: z.string(),

@@ -17,6 +17,7 @@ export const gateSchema = z.object({
   apiName: z.string(),
   apiVersion: z.string(),
   basePath: z.string(),
+  deployment: z.string().default(""),
   state: z.string(),
   blocked: z.boolean(),
   since: instant.nullish(),
@@ -28,6 +29,7 @@ export const gateSchema = z.object({
   desiredRevision: z.number(),
   policies: z.number(),
   contracts: z.number(),
+  warnings: z.array(z.string()).default([]),
   // Only in lists of gates.
   app: z.string().optional(),
   environment: z.string().optional(),
@@ -35,6 +37,9 @@ export const gateSchema = z.object({
 });
 /** Of an environment or a fabric. */
 export const gatekeeperSettingSchema = z.object({ kind: z.string(), name: z.string(), level: z.string().nullable() });
+/** Of an environment or a fabric, by its name. */
+export const gatekeeperLevelSchema = z.object({ kind: z.string(), name: z.string(), level: z.string() });
+export type GatekeeperLevel = z.output<typeof gatekeeperLevelSchema>;
 export type Gate = z.output<typeof gateSchema>;
 
 export const appStatusSchema = z.object({
@@ -71,6 +76,7 @@ export const appSchema = z.object({
   desiredState: z.enum(["running", "stopped"]),
   replicas: z.number(),
   publicPort: z.number(),
+  routes: z.array(z.object({ host: z.string(), path: z.string() })).default([]),
   gatekeeper: z.object({ level: z.string(), source: z.string() }).nullish(),
   bundleDigest: z.string(),
   deleting: z.boolean(),

@@ -17,6 +17,7 @@ function anApp(status: Partial<Status> | null, overrides: Partial<App> = {}): Ap
     desiredState: "running",
     replicas: 2,
     publicPort: 0,
+    routes: [],
     bundleDigest: "sha256:0",
     deleting: false,
     createdAt: "2026-01-01T00:00:00Z",

@@ -1,11 +1,14 @@
 import { resolve } from "node:path";
+import { DrawbridgeError } from "@drawbridge/errors";
 import { Command } from "commander";
 import { z } from "zod";
+import type { ApiClient } from "../api/client.ts";
 import { listAll } from "../api/paging.ts";
 import { auditEntrySchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { writeNewPrivateFile } from "../files/new-private-file.ts";
 import { formatTime } from "../output/format.ts";
+import { levelOf, listGatekeeperLevels } from "./gatekeeper-levels.ts";
 import { gatekeeperOption, outputOption, wholeNumber } from "./options.ts";
 import { setGatekeeper } from "./set-gatekeeper.ts";
 import { userCommand } from "./user.ts";
@@ -14,7 +17,12 @@ interface OutputChoice {
   readonly output?: "table" | "json";
 }
 
-const environmentSchema = z.object({ name: z.string(), createdAt: z.string() });
+const environmentSchema = z.object({
+  name: z.string(),
+  description: z.string().default(""),
+  createdAt: z.string(),
+  createdBy: z.string().default("-"),
+});
 const apiTokenSchema = z.object({
   tokenId: z.string(),
   description: z.string().nullish(),
@@ -38,14 +46,33 @@ function environmentCommand(world: CommandWorld): Command {
     .description("list environments")
     .addOption(outputOption())
     .action(async (options: OutputChoice) => {
-      const rows = await withApi(world, (api) => listAll(api, "/v1/environments", environmentSchema));
+      const rows = await withApi(world, listEnvironments);
       outputOf(world, options).list(
         [
           { title: "NAME", value: (row) => row.name },
+          { title: "GATEKEEPER", value: (row) => row.gatekeeper ?? "-" },
           { title: "CREATED", value: (row) => formatTime(row.createdAt) },
         ],
         rows,
         { empty: "no environments" },
+      );
+    });
+  environment
+    .command("show")
+    .description("show one environment: what it is for, its gatekeeper level, when it was made and by whom")
+    .argument("<name>", "name")
+    .addOption(outputOption())
+    .action(async (name: string, options: OutputChoice) => {
+      const found = (await withApi(world, listEnvironments)).find((row) => row.name === name);
+      if (!found) throw environmentNotFound(name);
+      outputOf(world, options).fields(
+        [
+          ["Name", found.name],
+          ["Description", found.description || "-"],
+          ["Gatekeeper", found.gatekeeper ?? "not set: each app's fabric's, or the default of its runtime version"],
+          ["Created", `${formatTime(found.createdAt)} by ${found.createdBy}`],
+        ],
+        found,
       );
     });
   environment
@@ -70,6 +97,24 @@ function environmentCommand(world: CommandWorld): Command {
       await setGatekeeper(world, { ...options, path, what: `environment ${name}`, level: options.gatekeeper });
     });
   return environment;
+}
+
+/** Each with its gatekeeper level; null for none. */
+async function listEnvironments(api: ApiClient) {
+  const environments = await listAll(api, "/v1/environments", environmentSchema);
+  // Who has a role in none may not ask for levels.
+  const levels = environments.length === 0 ? [] : await listGatekeeperLevels(api);
+  return environments.map((one) =>
+    Object.assign(one, { gatekeeper: levelOf(levels, "environment", one.name) || null }),
+  );
+}
+
+function environmentNotFound(name: string): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "not_found",
+    code: "ENVIRONMENT_NOT_FOUND",
+    message: `there is no environment "${name}", or you have no role in it`,
+  });
 }
 
 function apiTokenCommand(world: CommandWorld): Command {

@@ -1,4 +1,6 @@
-import { InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { OutputOptions } from "../command-context.ts";
+import { outputOption } from "./options.ts";
 
 /** An API instance as people write it: "orders:v1@production". */
 export interface ApiRef {
@@ -37,4 +39,18 @@ export function apiText({ name, version, environment }: ApiRef): string {
 export function apiPath({ name, version, environment }: ApiRef): string {
   const [inEnvironment, called, inVersion] = [environment, name, version].map((part) => encodeURIComponent(part));
   return `/v1/environments/${inEnvironment}/apis/${called}/versions/${inVersion}`;
+}
+
+/** Options of a verb about one API instance. */
+export interface OneApi extends OutputOptions {
+  readonly environment: string;
+}
+
+/** A verb about one API instance. */
+export function oneApi(verb: string, description: string): Command {
+  return new Command(verb)
+    .description(description)
+    .argument("<api>", "name:version, or name:version@environment", parseApiRef)
+    .addOption(apiEnvironmentOption())
+    .addOption(outputOption());
 }

@@ -6,7 +6,9 @@ import { listAll } from "../api/paging.ts";
 import { type CommandWorld, outputOf, type OutputOptions, withApi } from "../command-context.ts";
 import { readGivenFile } from "../files/given-file.ts";
 import { formatTime } from "../output/format.ts";
-import { type ApiRef, apiEnvironmentOption, apiPath, apiText, parseApiRef, withEnvironment } from "./api-ref.ts";
+import { type ApiRef, apiPath, apiText, type OneApi, oneApi, withEnvironment } from "./api-ref.ts";
+import { apiRoutesCommand } from "./api-routes.ts";
+import { analyticsOption, analyticsText, apiSetCommand, observation } from "./api-set.ts";
 import {
   type Condition,
   conditionOption,
@@ -17,24 +19,12 @@ import {
 import { confirmed, yesOption } from "./confirm.ts";
 import { outputOption } from "./options.ts";
 
-interface OneApi extends OutputOptions {
-  readonly environment: string;
-}
-
 /** API instances: what policies and contracts hang on. */
 export function apiCommand(world: CommandWorld): Command {
   const api = new Command("api").description("API instances: what policies and contracts hang on");
-  for (const command of [create, list, show, openapi, preview, remove]) api.addCommand(command(world));
+  const commands = [create, list, show, apiSetCommand, openapi, preview, apiRoutesCommand, remove];
+  for (const command of commands) api.addCommand(command(world));
   return api;
-}
-
-/** A verb about one API instance. */
-function oneApi(verb: string, description: string): Command {
-  return new Command(verb)
-    .description(description)
-    .argument("<api>", "name:version, or name:version@environment", parseApiRef)
-    .addOption(apiEnvironmentOption())
-    .addOption(outputOption());
 }
 
 function create(world: CommandWorld): Command {
@@ -42,9 +32,13 @@ function create(world: CommandWorld): Command {
     .option("--description <text>", "what it is for")
     .option("--openapi <file>", "OpenAPI 3 document, JSON or YAML: for previews, and warnings on save")
     .option("--auto-approve", "approve contracts as soon as they are requested")
+    .addOption(analyticsOption())
     .addHelpText("after", "\nExample:\n  drawbridge api create orders:v1@production --openapi openapi.yaml")
     .action(
-      async (given: ApiRef, options: OneApi & { description?: string; openapi?: string; autoApprove?: boolean }) => {
+      async (
+        given: ApiRef,
+        options: OneApi & { description?: string; openapi?: string; autoApprove?: boolean; analytics?: string },
+      ) => {
         const ref = withEnvironment(given, options.environment);
         const { name, version, environment } = ref;
         const document = await documentOf(world, options.openapi);
@@ -54,10 +48,13 @@ function create(world: CommandWorld): Command {
           ...(options.description === undefined ? {} : { description: options.description }),
           ...(document === undefined ? {} : { openapi: document }),
           ...(options.autoApprove ? { autoApprove: true } : {}),
+          ...(options.analytics === undefined ? {} : { analytics: options.analytics }),
         };
         const path = `/v1/environments/${encodeURIComponent(environment)}/apis`;
         const made = await withApi(world, (client) => client.call(path, apiSchema, { method: "POST", body }));
-        outputOf(world, options).done(`${apiText(ref)} is made`, made);
+        const output = outputOf(world, options);
+        output.done(`${apiText(ref)} is made`, made);
+        for (const warning of made.warnings) output.note(`warning: ${warning}`);
       },
     );
 }
@@ -76,6 +73,7 @@ function list(world: CommandWorld): Command {
           { title: "API", value: (row) => `${row.name}:${row.version}` },
           { title: "ENVIRONMENT", value: (row) => row.environment },
           { title: "POLICIES", value: (row) => String(row.policies), align: "right" },
+          { title: "IN FORCE", value: (row) => inForce(row), align: "right" },
           { title: "CONTRACTS", value: (row) => String(row.contracts), align: "right" },
           { title: "APPS", value: (row) => row.apps.map(({ appName }) => appName).join(",") || "none" },
           { title: "CHANGED", value: (row) => formatTime(row.updatedAt) },
@@ -84,6 +82,11 @@ function list(world: CommandWorld): Command {
         { empty: 'no APIs; "drawbridge api create <name>:<version>" makes one' },
       );
     });
+}
+
+/** Of a server that does not say so yet: nothing. */
+function inForce({ policiesInForce }: Api): string {
+  return policiesInForce === 0 ? "0, open" : String(policiesInForce ?? "-");
 }
 
 function show(world: CommandWorld): Command {
@@ -100,12 +103,15 @@ function fieldsOf(api: Api): [string, string][] {
     ["Environment", api.environment],
     ["Description", api.description || "-"],
     ["Revision", String(api.revision)],
-    ["Policies", `${api.policies} of its own`],
+    ["Policies", `${api.policies} of its own; in force with those of its environment: ${inForce(api)}`],
+    ...api.warnings.map((warning): [string, string] => ["Warning", warning]),
     [
       "Contracts",
       `${api.contracts} in force; ${api.autoApprove ? "approved by themselves" : "somebody approves them"}`,
     ],
     ["OpenAPI", api.hasOpenapi ? "yes" : "no"],
+    ["Routes", observation(api)],
+    ...analyticsText(api).map((text): [string, string] => ["Analytics", text]),
     ["Changed", `${formatTime(api.updatedAt)} by ${api.updatedBy}`],
     ...api.apps.map(({ appName, basePath, fabricId }): [string, string] => [
       "App",
@@ -139,6 +145,14 @@ function openapi(world: CommandWorld): Command {
       else output.text(found.openapi.trimEnd());
     });
 }
+
+/** Where the resources of a preview come from. */
+const sources: ReadonlyMap<string, string> = new Map([
+  ["openapi", "its OpenAPI document"],
+  ["manifest", "the manifests of its apps"],
+  ["observed", "routes that gateways observed"],
+  ["given", "as given"],
+]);
 
 function preview(world: CommandWorld): Command {
   return oneApi("preview", "show which resources conditions match, before they are saved with a policy")
@@ -186,6 +200,8 @@ function preview(world: CommandWorld): Command {
           const condition = conditions[index];
           if (condition) output.note(`condition ${index + 1} (${conditionText(condition)}) matches nothing`);
         }
+        const source = sources.get(shown.source);
+        if (source !== undefined) output.note(`resources: ${source}`);
         for (const warning of shown.warnings) output.note(warning);
       },
     );

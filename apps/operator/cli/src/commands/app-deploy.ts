@@ -26,6 +26,9 @@ import {
 interface SettingsOptions {
   readonly replicas?: number;
   readonly port?: number;
+  readonly host?: readonly string[];
+  readonly path?: string;
+  readonly hosts: boolean;
   readonly set?: Readonly<Record<string, string>>;
   readonly secretsFile?: string;
   readonly maxSurge?: number;
@@ -49,6 +52,13 @@ function withSettings(command: Command): Command {
       "port in the fabric that serves the app, 0 lets the agent choose",
       wholeNumber(0, 65_535),
     )
+    .option(
+      "--host <name>",
+      'host at which the fabric\'s shared ports serve the app, "*.example.com" too; may be repeated',
+      all,
+    )
+    .option("--path <path>", "with --host: only this path and what is below it (default: /)")
+    .option("--no-hosts", "serve it at no host any more")
     .option("--set <NAME=value>", "configuration property; may be repeated", nameValue)
     .option(
       "--secrets-file <file>",
@@ -159,7 +169,13 @@ function summary(app: App): [string, string][] {
     ["Version", `${app.version} (revision ${app.revision})`],
     ["Phase", app.status?.phase ?? "pending"],
     ["Address", app.status?.endpoints.join(", ") || "-"],
+    ...hostsField(app),
   ];
+}
+
+/** Shown only where there are any. */
+export function hostsField({ routes: served }: App): [string, string][] {
+  return served.length === 0 ? [] : [["Hosts", served.map(({ host, path }) => `${host}${path}`).join(", ")]];
 }
 
 function settings(
@@ -174,6 +190,7 @@ function settings(
   return {
     ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
     ...(options.port === undefined ? {} : { publicPort: options.port }),
+    ...routes(options),
     ...(options.set === undefined ? {} : { properties: options.set }),
     ...(secureProperties === undefined ? {} : { secureProperties }),
     ...(options.gatekeeper === undefined
@@ -181,6 +198,25 @@ function settings(
       : { gatekeeper: options.gatekeeper === "default" ? null : options.gatekeeper }),
     ...(Object.keys(strategy).length === 0 ? {} : { strategy }),
   };
+}
+
+/** What is given takes the place of all earlier hosts; nothing given keeps them. */
+function routes({ host, path, hosts }: SettingsOptions): { readonly routes?: readonly object[] } {
+  if (!hosts && host === undefined && path === undefined) return { routes: [] };
+  if (host !== undefined && hosts) return { routes: host.map((name) => ({ host: name, path: path ?? "/" })) };
+  if (path === undefined && hosts) return {};
+  throw new DrawbridgeError({
+    kind: "invalid_argument",
+    code: "COMMAND_LINE_INVALID",
+    message: hosts
+      ? "--path says which part of a host is the app's: give the host too, with --host <name>"
+      : "--no-hosts takes all hosts away: leave out --host and --path",
+  });
+}
+
+/** For an option that may be repeated. */
+function all(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
 }
 
 async function readSecrets(

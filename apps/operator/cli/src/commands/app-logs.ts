@@ -1,6 +1,7 @@
-import { createInterface } from "node:readline";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { Command } from "commander";
+import { textLines } from "../api/text-lines.ts";
+import { transportError } from "../api/transport-error.ts";
 import { logEntrySchema } from "../api/types.ts";
 import { type CommandWorld, withApi } from "../command-context.ts";
 import { formatTime } from "../output/format.ts";
@@ -30,17 +31,15 @@ export function logsCommand(world: CommandWorld): Command {
 }
 
 async function printLogs(world: CommandWorld, name: string, options: LogsOptions): Promise<void> {
-  await withApi(world, async (api) => {
+  await withApi(world, async (api, { context }) => {
     const response = await api.open(`${appPath(options.environment, name)}/logs`, {
       query: { tail: options.tail, follow: options.follow, replica: options.replica },
       signal: world.signal,
     });
     try {
-      for await (const text of createInterface({ input: response.body, crlfDelay: Infinity })) {
-        if (text !== "") printEntry(world, text, options);
-      }
+      for await (const text of textLines(response.body)) printEntry(world, text, options);
     } catch (error) {
-      if (!world.signal.aborted) throw error; // Ctrl-C is how following ends
+      if (!world.signal.aborted) throw transportError(error, context.url); // Ctrl-C is how following ends
     }
   });
 }

@@ -5,7 +5,7 @@ import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { formatTime, shortDigest } from "../output/format.ts";
 import { formatTable } from "../output/table.ts";
 import { changeCommands } from "./app-change.ts";
-import { deployCommand, updateCommand } from "./app-deploy.ts";
+import { deployCommand, hostsField, updateCommand } from "./app-deploy.ts";
 import { logsCommand } from "./app-logs.ts";
 import { appPath } from "./app-path.ts";
 import { gatesInShort } from "./gate.ts";
@@ -111,6 +111,7 @@ function appFields(app: App): [string, string][] {
     ["Serving", app.status && app.status.servingRevision > 0 ? `revision ${app.status.servingRevision}` : "-"],
     ["Ready", readyOf(app)],
     ["Address", app.status?.endpoints.join(", ") || "-"],
+    ...hostsField(app),
     ...((app.manifest?.apis?.length ?? 0) > 0
       ? ([["Gates", `${gatesInShort(app)}; "drawbridge gate explain ${app.name}" says more`]] satisfies [
           string,

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { type Contract, contractSchema, type Tier, tierSchema } from "../api/apis-types.ts";
+import { type Contract, contractSchema, deletedTierSchema, type Tier, tierSchema } from "../api/apis-types.ts";
 import { listAll } from "../api/paging.ts";
 import { type CommandWorld, outputOf, type OutputOptions, withApi } from "../command-context.ts";
 import { formatTime } from "../output/format.ts";
@@ -65,6 +65,19 @@ export function tierCommand(world: CommandWorld): Command {
         tiers,
         { empty: "no tiers" },
       );
+    });
+  tier
+    .command("delete")
+    .description("delete a tier that no contract asks for or has in force")
+    .argument("<api>", "name:version, or name:version@environment", parseApiRef)
+    .argument("<name>", "name of the tier")
+    .addOption(apiEnvironmentOption())
+    .addOption(outputOption())
+    .action(async (given: ApiRef, name: string, options: OneApi) => {
+      const ref = withEnvironment(given, options.environment);
+      const path = `${apiPath(ref)}/tiers/${encodeURIComponent(name)}`;
+      const gone = await withApi(world, (api) => api.call(path, deletedTierSchema, { method: "DELETE" }));
+      outputOf(world, options).done(`tier "${name}" of ${apiText(ref)} is deleted`, gone);
     });
   return tier;
 }

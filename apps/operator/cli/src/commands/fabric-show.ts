@@ -5,6 +5,7 @@ import { formatInstant } from "../output/format-instant.ts";
 import { formatBytes, formatDuration } from "../output/format.ts";
 import type { Field } from "../output/table.ts";
 import { fabricPath } from "./fabric-path.ts";
+import { levelOf, listGatekeeperLevels } from "./gatekeeper-levels.ts";
 import { outputOption } from "./options.ts";
 
 export function fabricShowCommand(world: CommandWorld): Command {
@@ -13,8 +14,13 @@ export function fabricShowCommand(world: CommandWorld): Command {
     .argument("<fabric>", "name or id")
     .addOption(outputOption())
     .action(async (name: string, options: OutputOptions) => {
-      const found = await withApi(world, (api) => api.call(fabricPath(name), fabricDetailSchema));
-      outputOf(world, options).fields(fabricFields(found, world.clock.now()), found);
+      const found = await withApi(world, async (api) => {
+        const fabric = await api.call(fabricPath(name), fabricDetailSchema);
+        return { ...fabric, gatekeeper: levelOf(await listGatekeeperLevels(api), "fabric", fabric.name) || null };
+      });
+      const gatekeeper = found.gatekeeper ?? "not set: each app's environment's, or the default of its runtime version";
+      const fields = fabricFields(found, world.clock.now());
+      outputOf(world, options).fields([...fields, ["Gatekeeper", gatekeeper]], found);
     });
 }
 

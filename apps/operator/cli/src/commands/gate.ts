@@ -3,7 +3,9 @@ import { listAll } from "../api/paging.ts";
 import { type App, appSchema, type Gate, gateSchema } from "../api/types.ts";
 import { type CommandWorld, outputOf, withApi } from "../command-context.ts";
 import { formatTime } from "../output/format.ts";
+import { agreeingGates, countGates } from "./agreeing-gates.ts";
 import { appPath } from "./app-path.ts";
+import { gateLevelsCommand } from "./gatekeeper-levels.ts";
 import { environmentOption, outputOption } from "./options.ts";
 
 interface ListOptions {
@@ -34,13 +36,14 @@ export function gateCommand(world: CommandWorld): Command {
           { title: "GATEWAY", value: (row) => row.gatewayId },
           { title: "STATE", value: stateOf },
           { title: "SINCE", value: (row) => formatTime(row.since) },
-          { title: "LEVEL", value: (row) => row.level },
-          { title: "REASON", value: (row) => row.reason || "-" },
+          { title: "LEVEL", value: (row) => `${row.level} (${row.levelSource})` },
+          { title: "REASON", value: (row) => row.reason || row.warnings.join(", ") || "-" },
         ],
-        gates,
+        options.output === "json" ? gates : agreeingGates(gates),
         { empty: "no gates: no app that runs declares APIs in its manifest, or no gateway has reported yet" },
       );
     });
+  gate.addCommand(gateLevelsCommand(world));
   gate
     .command("explain")
     .description("say of each gate of an app how it stands, why, and what to do")
@@ -58,7 +61,7 @@ export function gateCommand(world: CommandWorld): Command {
         ],
         gates,
       );
-      for (const line of gates.flatMap(explain)) output.text(line);
+      for (const line of agreeingGates(gates).flatMap(explain)) output.text(line);
     });
   return gate;
 }
@@ -67,7 +70,8 @@ export function gateCommand(world: CommandWorld): Command {
 export function gatesInShort({ status, statusCurrent, manifest }: App): string {
   const gates = status?.gates ?? [];
   const known = statusCurrent ? "" : " (last known: the fabric is not connected)";
-  if (gates.length > 0) return `${gates.filter(({ blocked }) => !blocked).length} of ${gates.length} open${known}`;
+  const { open, all } = countGates(gates);
+  if (all > 0) return `${open} of ${all} open${known}`;
   if ((manifest?.apis?.length ?? 0) === 0) return "none: its manifest declares no APIs, so that it is not tracked";
   return `none reported yet${known}: "drawbridge app show" says whether the gateway runs`;
 }
@@ -96,6 +100,7 @@ function explain(gate: Gate): string[] {
     `  State    ${stateOf(gate)} since ${formatTime(gate.since)}, says ${gate.gatewayId}`,
     `  Level    ${gate.level}, from ${gate.levelSource}`,
     `  Policies ${revisions}${wanted}`,
+    ...gate.warnings.map((warning) => `  Warning  ${warning}: everybody passes`),
     ...(gate.reason === "" && gate.message === "" ? [] : [`  Why      ${gate.message || gate.reason}`]),
     ...(advice === undefined ? [] : [`  To do    ${advice}`]),
   ];

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { parse } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { conditionSchema } from "../api/apis-types.ts";
 import type { CommandWorld } from "../command-context.ts";
@@ -38,17 +38,49 @@ export interface PolicyInput {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+type PolicyFile = z.output<typeof fileSchema>;
+
 /**
  * What is to be saved: the file first, options over it. Configuration comes from files or standard input, so that no secret
- * has to be on the command line; --set is for the rest.
+ * has to be on the command line; --set is for the rest. A file of several YAML documents is as many policies, which it says
+ * all of.
  * @throws DrawbridgeError `POLICY_FILE_INVALID` | `POLICY_INCOMPLETE` (invalid_argument)
  */
-export async function policyInput(
+export async function policyInputs(
   world: CommandWorld,
   given: string | undefined,
   options: PolicyOptions,
+): Promise<readonly PolicyInput[]> {
+  const files = options.file === undefined ? [{}] : await readPolicyFiles(world, options.file);
+  if (files.length === 1) return [await policyInput(world, given, { options, file: files[0] ?? {} })];
+  const { file: path = "", dryRun, enable, disable, ...others } = options;
+  if (given !== undefined || Object.keys(others).some((name) => ofOnePolicy.has(name)) || enable || disable) {
+    throw invalid(`${path} has several policies: name and options of one cannot be given besides`, undefined);
+  }
+  const inputs = await Promise.all(
+    files.map((file) => policyInput(world, undefined, { options: dryRun ? { dryRun } : {}, file })),
+  );
+  if (new Set(inputs.map(({ name }) => name)).size < inputs.length)
+    throw invalid(`${path} has a name twice`, undefined);
+  return inputs;
+}
+
+const ofOnePolicy: ReadonlySet<string> = new Set([
+  "config",
+  "type",
+  "order",
+  "set",
+  "condition",
+  "conditionRegex",
+  "module",
+  "baseVersion",
+]);
+
+async function policyInput(
+  world: CommandWorld,
+  given: string | undefined,
+  { options, file }: { readonly options: PolicyOptions; readonly file: PolicyFile },
 ): Promise<PolicyInput> {
-  const file = options.file === undefined ? {} : await readPolicyFile(world, options.file);
   const name = given ?? file.name;
   const type = options.type ?? file.type;
   if (name === undefined || type === undefined) throw incomplete(name === undefined ? "a name" : "--type");
@@ -80,25 +112,36 @@ export async function policyInput(
   };
 }
 
-async function readPolicyFile(world: CommandWorld, path: string): Promise<z.output<typeof fileSchema>> {
-  const parsed = fileSchema.safeParse(await readObject(world, path, "--file"));
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw invalid(`${path}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is not a policy"}`.trim(), undefined);
+async function readPolicyFiles(world: CommandWorld, path: string): Promise<readonly PolicyFile[]> {
+  return (await readObjects(world, path, "--file")).map((object) => {
+    const parsed = fileSchema.safeParse(object);
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues;
+    throw invalid(`${path}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is not a policy"}`.trim(), undefined);
+  });
 }
 
 async function readObject(world: CommandWorld, path: string, option: string): Promise<Record<string, unknown>> {
-  const text = await readSecret(world, path, option);
-  let value: unknown;
-  try {
-    value = parse(text, { logLevel: "error" });
-  } catch (error) {
+  const [object = {}, ...more] = await readObjects(world, path, option);
+  if (more.length > 0) throw invalid(`${path} must be one map`, undefined);
+  return object;
+}
+
+/** Of each document of the file; empty ones are none. */
+async function readObjects(world: CommandWorld, path: string, option: string): Promise<Record<string, unknown>[]> {
+  const documents = parseAllDocuments(await readSecret(world, path, option), { logLevel: "error" });
+  const values = [...documents].map((document) => {
     // The parser's words quote the text, which may hold secrets.
-    throw invalid(`${path} is neither YAML nor JSON`, error);
-  }
-  const object = z.record(z.string(), z.unknown()).safeParse(value ?? {});
-  if (object.success) return object.data;
-  throw invalid(`${path} must be a map`, undefined);
+    if (document.errors.length > 0) throw invalid(`${path} is neither YAML nor JSON`, document.errors[0]);
+    return document.toJS() as unknown;
+  });
+  return values
+    .filter((value) => value !== null)
+    .map((value) => {
+      const object = z.record(z.string(), z.unknown()).safeParse(value);
+      if (object.success) return object.data;
+      throw invalid(`${path} must be a map`, undefined);
+    });
 }
 
 /** JSON where it is some, else the text: 5, true, ["a"], hello. */

@@ -1,11 +1,12 @@
 import { Command, Option } from "commander";
-import { DrawbridgeError } from "@drawbridge/errors";
+import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
 import { z } from "zod";
 import {
   type Policy,
   policySchema,
   policyTypeSchema,
   policyVersionSchema,
+  type SavedPolicy,
   savedPolicySchema,
 } from "../api/apis-types.ts";
 import { listAll } from "../api/paging.ts";
@@ -16,7 +17,7 @@ import type { Output } from "../output/output.ts";
 import { type ApiRef, apiPath, apiText, parseApiRef, withEnvironment } from "./api-ref.ts";
 import { conditionOption, conditionRegexOption, conditionText } from "./condition-option.ts";
 import { nameValue, outputOption, wholeNumber } from "./options.ts";
-import { policyInput, type PolicyOptions } from "./policy-input.ts";
+import { type PolicyInput, policyInputs, type PolicyOptions } from "./policy-input.ts";
 
 interface OwnerOptions extends OutputOptions {
   readonly api?: ApiRef;
@@ -33,7 +34,8 @@ interface Owner {
 /** Policies of APIs, and automated ones of environments. */
 export function policyCommand(world: CommandWorld): Command {
   const policy = new Command("policy").description("policies of APIs, and automated ones of whole environments");
-  for (const command of [types, apply, list, show, history, remove, reorder]) policy.addCommand(command(world));
+  for (const command of [types, apply, enable, disable, list, show, history, remove, reorder])
+    policy.addCommand(command(world));
   return policy;
 }
 
@@ -109,7 +111,7 @@ function apply(world: CommandWorld): Command {
     .argument("[name]", "name of the policy; else from --file")
     .option(
       "--file <file>",
-      "policy as YAML or JSON: name, type, order, enabled, configuration, conditions; - is standard input",
+      "policy as YAML or JSON: name, type, order, enabled, configuration, conditions; - is standard input. Several YAML documents are several policies, all checked before one is saved",
     )
     .option("--type <type>", "type: drawbridge policy types")
     .option("--config <file>", "its configuration as YAML or JSON; - is standard input")
@@ -128,17 +130,77 @@ function apply(world: CommandWorld): Command {
     )
     .action(async (name: string | undefined, options: OwnerOptions & PolicyOptions) => {
       const owner = ownerOf(options);
-      const input = await policyInput(world, name, options);
-      const saved = await withApi(world, (api) =>
-        api.call(onePolicy(owner, input.name), savedPolicySchema, { method: "PUT", body: input.body }),
-      );
+      const inputs = await policyInputs(world, name, options);
       const output = outputOf(world, options);
-      const { policy, changed } = saved;
-      const what = `policy "${policy.name}" of ${owner.text}`;
-      const done = options.dryRun
-        ? `${what} could be saved`
-        : `${what} is ${changed ? `saved as version ${policy.version}` : `as it was, version ${policy.version}`}`;
-      output.done(done, saved);
+      const mode = options.dryRun ? "check" : "save";
+      const all = await withApi(world, async (api) => {
+        const save: Save = ({ name: which, body }, how) =>
+          api.call(onePolicy(owner, which), savedPolicySchema, { method: "PUT", body: { ...body, ...how } });
+        return inputs.length === 1 ? Promise.all(inputs.map((input) => save(input))) : saveAll(save, inputs, mode);
+      });
+      const text = all.map((saved) => savedText(owner, saved, mode)).join("\n");
+      output.done(text, inputs.length === 1 ? all[0] : { policies: all });
+      for (const warning of all.flatMap(({ warnings }) => warnings)) output.note(`warning: ${warning}`);
+    });
+}
+
+type Save = (input: PolicyInput, how?: { readonly dryRun: true }) => Promise<SavedPolicy>;
+
+/** Of several none is saved that another one's mistake would leave alone. An error says of which it is, and what is saved. */
+async function saveAll(
+  save: Save,
+  inputs: readonly PolicyInput[],
+  mode: "save" | "check",
+): Promise<readonly SavedPolicy[]> {
+  const saved: SavedPolicy[] = [];
+  const one = (input: PolicyInput, how?: { readonly dryRun: true }): Promise<SavedPolicy> =>
+    save(input, how).catch((error: unknown) => {
+      if (!isDrawbridgeError(error)) throw error;
+      const { kind, code, details, message } = error;
+      const names = saved.map(({ policy }) => `"${policy.name}"`).join(", ");
+      const before = names === "" ? "nothing is saved" : `saved before it: ${names}`;
+      throw new DrawbridgeError({
+        kind,
+        code,
+        details,
+        message: `policy "${input.name}": ${message}; ${before}`,
+        cause: error,
+      });
+    });
+  const checked: SavedPolicy[] = [];
+  for (const input of inputs) checked.push(await one(input, { dryRun: true }));
+  if (mode === "check") return checked;
+  for (const input of inputs) saved.push(await one(input));
+  return saved;
+}
+
+function savedText({ text }: Owner, { policy, changed }: SavedPolicy, mode: "save" | "check"): string {
+  const what = `policy "${policy.name}" of ${text}`;
+  if (mode === "check") return `${what} could be saved`;
+  return `${what} is ${changed ? `saved as version ${policy.version}` : `as it was, version ${policy.version}`}`;
+}
+
+function enable(world: CommandWorld): Command {
+  return switched(world, "enable", "enforce a policy again that was disabled");
+}
+
+function disable(world: CommandWorld): Command {
+  return switched(world, "disable", "keep a policy as it is without enforcing it");
+}
+
+function switched(world: CommandWorld, verb: "enable" | "disable", description: string): Command {
+  return ofOwner(verb, description)
+    .argument("<name>", "name of the policy")
+    .action(async (name: string, options: OwnerOptions) => {
+      const owner = ownerOf(options);
+      const path = onePolicy(owner, name);
+      const saved = await withApi(world, async (api) => {
+        const { type, configuration, conditions, version: baseVersion } = await api.call(path, policySchema);
+        const body = { type, configuration, conditions, enabled: verb === "enable", baseVersion };
+        return api.call(path, savedPolicySchema, { method: "PUT", body });
+      });
+      const output = outputOf(world, options);
+      output.done(`policy "${name}" of ${owner.text} is ${verb}d, version ${saved.policy.version}`, saved);
       for (const warning of saved.warnings) output.note(`warning: ${warning}`);
     });
 }

@@ -25,6 +25,10 @@ export interface StandInApi extends AsyncDisposable {
   fabricParts: object;
   /** Answered to GET /v1/fabrics/{fabric}/recovery and what changes it, besides the usual. */
   recoveryParts: object;
+  /** Answers of a test's own, by "GET /v1/users". A stream is sent as it comes. */
+  readonly scripted: Map<string, () => unknown>;
+  /** What GET /v1/status says of services. */
+  services: readonly object[];
   /** trust-bundle.json as it is by now, and its sequence. */
   newTrustBundle: { readonly text: string; readonly sequence: number } | undefined;
 }
@@ -54,6 +58,8 @@ export async function startStandInApi(): Promise<StandInApi> {
           if (path === "/v1/trust-bundle") return reply.type("application/json").send(self.newTrustBundle.text);
         }
         if (self.failWith) throw self.failWith;
+        const scripted = self.scripted.get(line);
+        if (scripted) return reply.send(scripted());
         if (self.failDeployWith && /^PUT .*\/apps\/[^/]+$/.test(line)) throw self.failDeployWith;
         if (request.method === "HEAD") return reply.code(404).header("upload-offset", "0").send();
         if (request.method === "PATCH" && path.startsWith("/v1/bundles"))
@@ -62,7 +68,8 @@ export async function startStandInApi(): Promise<StandInApi> {
         const answer = answers(self).find(([pattern]) => pattern.test(line));
         if (!answer) throw new DrawbridgeError({ kind: "not_found", code: "ROUTE_NOT_FOUND", message: line });
         if (answer[1] === undefined) return reply.code(204).send();
-        if (path.endsWith("/logs")) return reply.type("application/x-ndjson").send(`${JSON.stringify(answer[1])}\n`);
+        if (path.endsWith("/logs") || path.endsWith("/analytics/requests") || path.endsWith("/exchanges"))
+          return reply.type("application/x-ndjson").send(`${JSON.stringify(answer[1])}\n`);
         return answer[1];
       });
     },
@@ -90,6 +97,8 @@ export async function startStandInApi(): Promise<StandInApi> {
     authorities: [anAuthority()],
     fabricParts: {},
     recoveryParts: {},
+    scripted: new Map(),
+    services: [{ service: "management-api", ready: true }],
     newTrustBundle: undefined,
     [Symbol.asyncDispose]: () => server.stop(AbortSignal.timeout(5_000)),
   };
@@ -97,7 +106,7 @@ export async function startStandInApi(): Promise<StandInApi> {
 }
 
 function answers(
-  self: Pick<StandInApi, "phase" | "fabricParts" | "recoveryParts">,
+  self: Pick<StandInApi, "phase" | "fabricParts" | "recoveryParts" | "services">,
 ): readonly (readonly [RegExp, unknown])[] {
   const { phase } = self;
   const token = { tokenId: "t-1", fabricId: "f-1", fabric: "edge", expiresAt: at };
@@ -125,7 +134,7 @@ function answers(
     [/^DELETE \/v1\/sessions\/current$/, undefined],
     [/^GET \/v1\/whoami$/, user],
     [/^GET \/v1\/openapi\.json$/, {}],
-    [/^GET \/v1\/status$/, { services: [{ service: "management-api", ready: true }] }],
+    [/^GET \/v1\/status$/, { services: self.services }],
     [/^GET \/v1\/users$/, page(user)],
     [/^POST \/v1\/users$|^PUT .*\/roles$/, user],
     [/^PUT .*\/password$|^DELETE \/v1\/users\/|^DELETE \/v1\/api-tokens\//, undefined],
@@ -133,6 +142,15 @@ function answers(
     [/^POST \/v1\/api-tokens$/, { tokenId: "t-1", token: "dbt1.a.b", expiresAt: at }],
     [/^GET \/v1\/environments$/, page({ name: "production", createdAt: at })],
     [/^POST \/v1\/environments$/, { name: "test", createdAt: at }],
+    [
+      /^GET \/v1\/gatekeeper-levels$/,
+      {
+        items: [
+          { kind: "environment", name: "production", level: "strict" },
+          { kind: "fabric", name: "edge", level: "flexible" },
+        ],
+      },
+    ],
     [/^GET \/v1\/fabrics$/, page(fabric)],
     [/^POST .*\/recovery\/token$/, { ...token, token: "fat1.x.y", revoked: ["0a", "0b"] }],
     [/\/recovery(\/allow|\/mode)?$/, { ...aRecovery, ...self.recoveryParts }],
@@ -298,6 +316,7 @@ function anApp(phase: "running" | "failed") {
     desiredState: "running",
     replicas: 1,
     publicPort: 0,
+    routes: [],
     bundleDigest: digest,
     deleting: false,
     createdAt: at,
