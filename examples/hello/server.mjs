@@ -11,9 +11,13 @@ const version = /^version:\s*["']?([^"'\s#]+)/m.exec(manifest)?.[1] ?? "unknown"
 let isWarm = false;
 let isDraining = false;
 let served = 0;
+let greeted = 0;
 
 const routes = {
-  "/": () => [200, { greeting: `${GREETING} from version ${version}`, version, replica: DRAWBRIDGE_REPLICA }],
+  "/": () => {
+    greeted += 1;
+    return [200, { greeting: `${GREETING} from version ${version}`, version, replica: DRAWBRIDGE_REPLICA }];
+  },
   "/ready": () => (isWarm && !isDraining ? [200, { ready: true }] : [503, { ready: false }]),
   "/whoami": () => [
     200,
@@ -26,8 +30,22 @@ const routes = {
   },
 };
 
+/** What the manifest's `metrics` names: Prometheus' text format. */
+const metrics = () =>
+  [
+    "# TYPE hello_greetings_total counter",
+    `hello_greetings_total ${greeted}`,
+    "# TYPE process_resident_memory_bytes gauge",
+    `process_resident_memory_bytes ${process.memoryUsage.rss()}`,
+    "",
+  ].join("\n");
+
 const server = createServer(async (request, response) => {
   const url = new URL(request.url ?? "/", "http://app");
+  if (url.pathname === "/metrics") {
+    response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(metrics());
+    return;
+  }
   const route = Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
   const allowed = request.method === "GET" || request.method === "HEAD";
   const [status, body] = !route

@@ -18,20 +18,26 @@ if (out === undefined || named.some((app) => !existsSync(join(root, app, "packag
 const programs = [
   "src/main.ts",
   "src/migrate.ts",
+  "src/restore.ts",
   "src/bootstrap.ts",
   "src/audit-verify.ts",
-  "src/rewrap.ts",
   "src/rewrap.ts",
   "src/signing/signing-worker.ts",
   "src/shim/main.ts",
   "src/front/main.ts",
   "src/worker/main.ts",
+  "src/analytics/exporter-main.ts",
+  "src/insight/insight-main.ts",
   "src/worker/policy/module-thread.ts",
+  "src/embedded/columnar-engine.ts",
+  "src/write/block-thread.ts",
 ];
 
-/** Apps whose programs another one starts, in its own image. */
+/** Apps and packages whose programs another one starts, in its own image. */
 const companions: Readonly<Record<string, readonly string[]>> = {
   "apps/fabric/agent": ["apps/fabric/gatekeeper-proxy"],
+  "apps/control-plane/analytics-ingest": ["packages/columnar"],
+  "apps/control-plane/monitoring-ingest": ["packages/columnar"],
 };
 
 for (const app of named.length > 0 ? named : await everyApp()) await buildApp(app, join(out, app));
@@ -46,8 +52,8 @@ async function buildApp(app: string, folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await buildCode(app, folder);
-  if (existsSync(join(root, app, "migrations")))
-    await cp(join(root, app, "migrations"), join(folder, app, "migrations"), { recursive: true });
+  for await (const migrations of glob(`${app}/migrations*`, { cwd: root }))
+    await cp(join(root, migrations), join(folder, migrations), { recursive: true });
   const packages = await packagesOf([app, ...(companions[app] ?? [])]);
   await copyPackages(packages, root, folder);
   const manifest = JSON.parse(await readFile(join(root, app, "package.json"), "utf8")) as Manifest;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { docker, until } from "./containers.ts";
-import { appPort, apps, buildImages, imageOf, install, type Installation } from "./installation.ts";
+import { apiPort, appPort, apps, buildImages, imageOf, install, type Installation } from "./installation.ts";
 import { buildNodeImages, type NodeImages } from "./node-images.ts";
 
 let bases: NodeImages;
@@ -33,6 +33,18 @@ test("does the main job in containers that may do nothing: activate, deploy, cal
   const deploy = ["app", "deploy", "/examples/hello", "--fabric", "plant-7", "--wait"];
   await drawbridge.cli(...deploy, "--port", String(appPort), "--set", "HOST=127.0.0.1");
   expect((await greeting()).version).toBe("1.0.0");
+});
+
+test("in containers as well an API is held behind 503 until api-manager knows it (GK 1)", async () => {
+  const deploy = ["app", "deploy", "/examples/orders", "--fabric", "plant-7", "--wait", "--port", String(apiPort)];
+  await drawbridge.cli(...deploy);
+  const orders = `http://${await drawbridge.containers.published("agent", apiPort)}/api/v1/orders`;
+  const statusIs = (status: number): Promise<void> =>
+    until(`${orders} answers ${status}`, async () => (await fetch(orders)).status === status);
+  await statusIs(503);
+  await drawbridge.cli("policy", "apply", "callers", "--environment", "production", "--type", "client-id-enforcement");
+  await drawbridge.cli("api", "create", "orders:v1");
+  await statusIs(401);
 });
 
 test("every process runs as 65532, without capabilities, and can write nothing of its image", async () => {

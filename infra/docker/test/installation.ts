@@ -13,6 +13,10 @@ export const apps: Readonly<Record<string, string>> = {
   activation: "apps/control-plane/activation",
   "runtime-manager": "apps/control-plane/runtime-manager",
   "config-resolver": "apps/control-plane/config-resolver",
+  "api-manager": "apps/control-plane/api-manager",
+  "monitoring-ingest": "apps/control-plane/monitoring-ingest",
+  "analytics-ingest": "apps/control-plane/analytics-ingest",
+  alerting: "apps/control-plane/alerting",
   "management-api": "apps/control-plane/management-api",
   agent: "apps/fabric/agent",
   cli: "apps/operator/cli",
@@ -42,14 +46,20 @@ export interface Installation extends AsyncDisposable {
   waitReady(name: string): Promise<void>;
 }
 
-/** The port on which the example is served, and every service's port for probes. */
+/** The ports on which the examples are served: one without an API, one behind the gateway. */
 export const appPort = 18_000;
+export const apiPort = 18_001;
+/** Every service's port for probes. */
 const opsPorts: Readonly<Record<string, number>> = {
   "management-api": 7600,
   activation: 7610,
   "runtime-manager": 7620,
   "config-resolver": 7630,
+  "monitoring-ingest": 7640,
+  "analytics-ingest": 7650,
   "cert-authority": 7660,
+  "api-manager": 7670,
+  alerting: 7680,
   agent: 7690,
 };
 
@@ -68,7 +78,12 @@ const settings: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     PUBLIC_CONFIG_RESOLVER_URL: "https://config-resolver:7430",
     JOIN_STATE_KEY_FILE: "/secrets/join-state-key",
   },
-  "runtime-manager": { INTERNAL_LISTEN: any(7520), FABRIC_LISTEN: any(7420) },
+  "runtime-manager": {
+    INTERNAL_LISTEN: any(7520),
+    FABRIC_LISTEN: any(7420),
+    API_MANAGER_ADDRESS: "api-manager:7570",
+    PUBLIC_ANALYTICS_URL: "https://analytics-ingest:7450",
+  },
   "config-resolver": {
     INTERNAL_LISTEN: any(7530),
     UPLOAD_LISTEN: any(7531),
@@ -77,16 +92,39 @@ const settings: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     BLOB_DIR: "/blobs",
     KEY_ENCRYPTION_KEY_FILE: "/secrets/key-encryption-key",
   },
+  "api-manager": {
+    INTERNAL_LISTEN: any(7570),
+    RUNTIME_MANAGER_ADDRESS: "runtime-manager:7520",
+    KEY_ENCRYPTION_KEY_FILE: "/secrets/key-encryption-key",
+  },
+  "monitoring-ingest": { INTERNAL_LISTEN: any(7540), FABRIC_LISTEN: any(7440), DATA_DIR: "/data" },
+  "analytics-ingest": { INTERNAL_LISTEN: any(7550), FABRIC_LISTEN: any(7450), DATA_DIR: "/data" },
+  alerting: {
+    INTERNAL_LISTEN: any(7580),
+    ANALYTICS_INGEST_ADDRESS: "analytics-ingest:7550",
+    MONITORING_INGEST_ADDRESS: "monitoring-ingest:7540",
+  },
   "management-api": {
     LISTEN: any(7400),
     ACTIVATION_ADDRESS: "activation:7510",
     RUNTIME_MANAGER_ADDRESS: "runtime-manager:7520",
     CONFIG_RESOLVER_ADDRESS: "config-resolver:7530",
     BUNDLE_UPLOAD_ADDRESS: "config-resolver:7531",
+    API_MANAGER_ADDRESS: "api-manager:7570",
+    MONITORING_INGEST_ADDRESS: "monitoring-ingest:7540",
+    ANALYTICS_INGEST_ADDRESS: "analytics-ingest:7550",
+    ALERTING_ADDRESS: "alerting:7580",
     BOOTSTRAP_ADMIN_PASSWORD_FILE: "/secrets/admin-password",
   },
 };
 const controlPlane = Object.keys(settings);
+const withDatabase = controlPlane.filter((name) => name !== "analytics-ingest");
+/** Folders that they keep what they have in. */
+const ownFolders: Readonly<Record<string, string>> = {
+  "config-resolver": "/blobs",
+  "monitoring-ingest": "/data",
+  "analytics-ingest": "/data",
+};
 
 export async function install(): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), "drawbridge-installation-"));
@@ -104,6 +142,10 @@ export async function install(): Promise<Installation> {
     "/secrets:ro": join(folder, "secrets", service),
     "/identity": join(folder, "identities", service),
   });
+  const keptBy = (service: string): Record<string, string> => {
+    const inside = ownFolders[service];
+    return inside === undefined ? {} : { [inside]: join(folder, "kept", service) };
+  };
   const job = async (service: string, program: string, env: Record<string, string>): Promise<string> =>
     containers.job({
       image: imageOf(service),
@@ -113,14 +155,16 @@ export async function install(): Promise<Installation> {
     });
 
   try {
-    for (const name of ["identities", "blobs", "cli", "agent"]) await ownedFolder(join(folder, name));
+    for (const name of ["identities", "kept", "cli", "agent"]) await ownedFolder(join(folder, name));
     for (const name of controlPlane) {
+      await ownedFolder(join(folder, "kept", name));
       await ownedFolder(join(folder, "identities", name));
       await ownedFolder(join(folder, "secrets", name));
     }
     await startBacking(containers, secret);
     await secret("cert-authority", "key-encryption-key", randomBytes(32).toString("base64url"));
     await secret("config-resolver", "key-encryption-key", randomBytes(32).toString("base64url"));
+    await secret("api-manager", "key-encryption-key", randomBytes(32).toString("base64url"));
     await secret("activation", "join-state-key", randomBytes(32).toString("base64url"));
     await secret("management-api", "admin-password", randomBytes(16).toString("hex"));
     await writeOwned(
@@ -128,7 +172,7 @@ export async function install(): Promise<Installation> {
       await readFile(join(folder, "secrets/management-api/admin-password"), "utf8"),
     );
 
-    await Promise.all(controlPlane.map((name) => job(name, "src/migrate.js", {})));
+    await Promise.all(withDatabase.map((name) => job(name, "src/migrate.js", {})));
     const kek = { KEY_ENCRYPTION_KEY_FILE: "/secrets/key-encryption-key" };
     await job("cert-authority", "src/bootstrap.js", { ...kek, IDENTITIES_DIR: "/identities" });
     await writeOwned(
@@ -139,14 +183,14 @@ export async function install(): Promise<Installation> {
       await containers.service(name, {
         image: imageOf(name),
         env: {
-          DATABASE_URL_FILE: "/secrets/database-url",
+          ...(withDatabase.includes(name) && { DATABASE_URL_FILE: "/secrets/database-url" }),
           NATS_URL: "nats://nats:4222",
           NATS_CREDENTIALS_FILE: "/secrets/nats",
           IDENTITY_DIR: "/identity",
           CERT_AUTHORITY_ADDRESS: "cert-authority:7560",
           ...settings[name],
         },
-        volumes: { ...volumesOf(name), ...(name === "config-resolver" ? { "/blobs": join(folder, "blobs") } : {}) },
+        volumes: { ...volumesOf(name), ...keptBy(name) },
       });
     }
   } catch (error) {
@@ -175,7 +219,7 @@ export async function install(): Promise<Installation> {
       containers.service("agent", {
         ...agent,
         args: ["src/main.js", "run"],
-        flags: ["--init", `--publish=127.0.0.1::${appPort}`],
+        flags: ["--init", ...[appPort, apiPort].map((port) => `--publish=127.0.0.1::${port}`)],
       }),
     waitReady: (name) =>
       until(
@@ -207,7 +251,7 @@ async function startBacking(
   await until("PostgreSQL answers", () => postgresAnswers(adminUrl));
   await provisionDatabase({
     adminUrl,
-    services: controlPlane.map((name) => name.replaceAll("-", "_")),
+    services: withDatabase.map((name) => name.replaceAll("-", "_")),
     saveUrl: async (schema, url) => {
       const inside = new URL(url);
       inside.host = "postgres:5432";

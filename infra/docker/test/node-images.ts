@@ -1,13 +1,16 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { copyFile, glob, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const npm = "npm@11.19.1";
 /** Of coreutils; the agent's process driver calls it. */
 const mkfifo = "/usr/bin/mkfifo";
+const root = resolve(import.meta.dirname, "../../..");
+/** Loaded by chdb; the services that have it need the libraries of a whole glibc. */
+const engine = "node_modules/.pnpm/@chdb+lib-*/node_modules/@chdb/*/libchdb.so";
 const certificates = "/etc/ssl/certs/ca-certificates.crt";
 
 /** Base images for infra/docker/Dockerfile, made of what is on this machine, because none can be pulled in CI. */
@@ -52,12 +55,14 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s ../
 ENV NODE_EXTRA_CA_CERTS=${certificates} SSL_CERT_FILE=${certificates} NPM_CONFIG_CAFILE=${certificates}
 `;
 
-/** The node that runs this, and every shared library that the loader names for it; the loader itself apart. */
+/** The node that runs this, and every shared library that the loader names for it or for the columnar store's engine; the loader itself apart. */
 async function copyNode(files: string, loader: string): Promise<void> {
   await place(process.execPath, join(files, "usr/local/bin/node"));
   await place(mkfifo, join(files, "usr/local/bin/mkfifo"));
-  const { stdout } = await run("ldd", [process.execPath, mkfifo]);
-  for (const [path] of stdout.matchAll(/\/\S+\.so[.\d]*/g)) {
+  const engines = await Array.fromAsync(glob(engine, { cwd: root }));
+  const { stdout } = await run("ldd", [process.execPath, mkfifo, ...engines.map((path) => join(root, path))]);
+  const needed = stdout.split("\n").filter((line) => line.startsWith("\t")); // the others name whose they are
+  for (const [path] of needed.join("\n").matchAll(/\/\S+\.so[.\d]*/g)) {
     const isLoader = basename(path).startsWith("ld-");
     // /lib is a link to /usr/lib in Debian, where the loader looks as well.
     if (isLoader) await place(path, join(loader, path));

@@ -2,7 +2,7 @@ export { choosePort, freePort } from "./backing/free-port.ts";
 export { silentProgress, type LocalProgress } from "./backing/local-progress.ts";
 export { type ManagedProcess, type ProcessExit } from "./backing/managed-process.ts";
 export { findNatsServer, type FindNatsServerOptions } from "./backing/nats/find-nats-server.ts";
-export { isDurable, type NatsServer } from "./backing/nats/nats-server.ts";
+export { type NatsServer } from "./backing/nats/nats-server.ts";
 export { natsGreets } from "./backing/nats/nats-greets.ts";
 export { startNats, type ManagedNats, type StartNatsOptions } from "./backing/nats/start-nats.ts";
 export { postgresAnswers } from "./backing/postgres/postgres-answers.ts";

@@ -29,7 +29,7 @@ export async function start(options: StartOptions): Promise<void> {
     stateDir: options.stateDir,
     fresh: options.fresh,
     ...(options.portBase === undefined ? {} : { portBase: options.portBase }),
-    progress: { progress: (message) => print(`… ${message}`), warn: (message) => print(`! ${message}`) },
+    progress: { progress: (message) => print(`… ${message}`) },
   });
   print("… starting the services (turbo run dev)");
   const backing = keepRunning([stack.backing.nats, stack.backing.postgres], {
@@ -37,7 +37,7 @@ export async function start(options: StartOptions): Promise<void> {
   });
   const turbo = startTurboDev(stack.layout);
   try {
-    await waitForServices(stack, signal);
+    await Promise.race([waitForServices(stack, signal), turbo.exited.then(() => failIfRunning(stack, signal))]);
     await logIn(stack);
     print(
       (await activateFabric(stack)) === "activated"

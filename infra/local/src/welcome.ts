@@ -28,11 +28,9 @@ export function welcomeText(options: {
     ["tunnel", `127.0.0.1:${ports.tunnel}  gRPC, mTLS`],
     ["config-resolver", `https://127.0.0.1:${ports.configResolver}  mTLS`],
     ["monitoring-ingest", `https://127.0.0.1:${ports.monitoringIngest}  mTLS`],
+    ["analytics-ingest", `https://127.0.0.1:${ports.analyticsIngest}  one-way TLS, token`],
     ["trust bundle, CRL", `https://127.0.0.1:${ports.certAuthority}/v1/trust-bundle`],
-    [
-      "NATS",
-      `${backing.nats.url}  ${backing.nats.version}${backing.nats.durable ? "" : ", cannot promise to survive a power cut"}`,
-    ],
+    ["NATS", `${backing.nats.url}  ${backing.nats.version}`],
     ["PostgreSQL", `127.0.0.1:${ports.postgres}  database drawbridge`],
     ["fabric local", `connected, agent state in ${shown(layout.agent)}`],
     [

@@ -10,6 +10,12 @@ export interface StackLayout {
   readonly logs: string;
   readonly secrets: string;
   readonly bundles: string;
+  /** Requests that gateways reported. */
+  readonly analytics: string;
+  /** Metrics of apps. */
+  readonly monitoring: string;
+  /** Receivers of alerts, and rules of the operator's own; followed while the stack runs. */
+  readonly alertRules: string;
   readonly agent: string;
   /** One folder per service: tls.crt, tls.key, trust-bundle.json. */
   readonly identities: string;
@@ -33,6 +39,9 @@ export function stackLayout(stateDir: string): StackLayout {
     logs: join(root, "logs"),
     secrets: join(root, "secrets"),
     bundles: join(root, "bundles"),
+    analytics: join(root, "analytics"),
+    monitoring: join(root, "monitoring"),
+    alertRules: join(root, "alerting.yaml"),
     agent: join(root, "agent"),
     identities: join(root, "identities"),
     cli: join(root, "cli"),

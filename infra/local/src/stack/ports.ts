@@ -16,6 +16,8 @@ export interface StackPorts {
   readonly configResolver: number;
   /** mTLS, HTTPS, for the monitoring collector. */
   readonly monitoringIngest: number;
+  /** One-way TLS, HTTPS, for gateways. */
+  readonly analyticsIngest: number;
   /** Trust bundle and CRL. */
   readonly certAuthority: number;
   /** Internal mTLS gRPC by service. */
@@ -24,8 +26,10 @@ export interface StackPorts {
     readonly runtimeManager: number;
     readonly configResolver: number;
     readonly monitoringIngest: number;
+    readonly analyticsIngest: number;
     readonly certAuthority: number;
     readonly apiManager: number;
+    readonly alerting: number;
   };
   /** Bundle upload from management-api. */
   readonly bundleUpload: number;
@@ -36,8 +40,10 @@ export interface StackPorts {
     readonly runtimeManager: number;
     readonly configResolver: number;
     readonly monitoringIngest: number;
+    readonly analyticsIngest: number;
     readonly certAuthority: number;
     readonly apiManager: number;
+    readonly alerting: number;
     readonly agent: number;
     readonly monitoringCollector: number;
   };
@@ -66,14 +72,17 @@ export function stackPorts(base: number = defaultPortBase): StackPorts {
     tunnel: base + 20,
     configResolver: base + 30,
     monitoringIngest: base + 40,
+    analyticsIngest: base + 50,
     certAuthority: base + 60,
     internal: {
       activation: base + 110,
       runtimeManager: base + 120,
       configResolver: base + 130,
       monitoringIngest: base + 140,
+      analyticsIngest: base + 150,
       certAuthority: base + 160,
       apiManager: base + 170,
+      alerting: base + 180,
     },
     bundleUpload: base + 131,
     ops: {
@@ -82,8 +91,10 @@ export function stackPorts(base: number = defaultPortBase): StackPorts {
       runtimeManager: base + 220,
       configResolver: base + 230,
       monitoringIngest: base + 240,
+      analyticsIngest: base + 250,
       certAuthority: base + 260,
       apiManager: base + 270,
+      alerting: base + 280,
       agent: base + 290,
       monitoringCollector: base + 291,
     },

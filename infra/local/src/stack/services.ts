@@ -18,7 +18,8 @@ export interface ServiceDefinition {
   /** Arguments after src/main.ts. */
   readonly args: readonly string[];
   readonly opsPort: (ports: StackPorts) => number;
-  /** Has a schema, src/migrate.ts and a database role. */
+  readonly side: "control plane" | "fabric";
+  /** Has a schema, src/migrate.ts and a database role in PostgreSQL. */
   readonly hasDatabase: boolean;
   readonly environment: (context: ServiceContext) => Readonly<Record<string, string>>;
 }
@@ -49,9 +50,16 @@ function controlPlane(name: ServiceName, opsPort: number, context: ServiceContex
     DRAWBRIDGE_NATS_URL: nats.url,
     DRAWBRIDGE_NATS_CREDENTIALS_FILE: nats.credentialsFileOf(name),
     ...common(name, opsPort, context),
-    DRAWBRIDGE_DATABASE_URL_FILE: layout.secret(`${name}.database-url`),
     DRAWBRIDGE_IDENTITY_DIR: layout.identity(name),
     DRAWBRIDGE_CERT_AUTHORITY_ADDRESS: at(ports.internal.certAuthority),
+  };
+}
+
+/** What those get that keep something in PostgreSQL. */
+function withDatabase(name: ServiceName, opsPort: number, context: ServiceContext): Record<string, string> {
+  return {
+    ...controlPlane(name, opsPort, context),
+    DRAWBRIDGE_DATABASE_URL_FILE: context.layout.secret(`${name}.database-url`),
   };
 }
 
@@ -60,10 +68,11 @@ export const services: readonly ServiceDefinition[] = [
     name: "cert-authority",
     directory: "apps/control-plane/cert-authority",
     args: [],
+    side: "control plane",
     hasDatabase: true,
     opsPort: (ports) => ports.ops.certAuthority,
     environment: (context) => ({
-      ...controlPlane("cert-authority", context.ports.ops.certAuthority, context),
+      ...withDatabase("cert-authority", context.ports.ops.certAuthority, context),
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.certAuthority),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.certAuthority),
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
@@ -74,10 +83,11 @@ export const services: readonly ServiceDefinition[] = [
     name: "activation",
     directory: "apps/control-plane/activation",
     args: [],
+    side: "control plane",
     hasDatabase: true,
     opsPort: (ports) => ports.ops.activation,
     environment: (context) => ({
-      ...controlPlane("activation", context.ports.ops.activation, context),
+      ...withDatabase("activation", context.ports.ops.activation, context),
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.activation),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.activation),
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
@@ -92,24 +102,27 @@ export const services: readonly ServiceDefinition[] = [
     name: "runtime-manager",
     directory: "apps/control-plane/runtime-manager",
     args: [],
+    side: "control plane",
     hasDatabase: true,
     opsPort: (ports) => ports.ops.runtimeManager,
     environment: (context) => ({
-      ...controlPlane("runtime-manager", context.ports.ops.runtimeManager, context),
+      ...withDatabase("runtime-manager", context.ports.ops.runtimeManager, context),
       ...allocatorOfTunnels,
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.runtimeManager),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.tunnel),
       DRAWBRIDGE_API_MANAGER_ADDRESS: at(context.ports.internal.apiManager),
+      DRAWBRIDGE_PUBLIC_ANALYTICS_URL: `https://${at(context.ports.analyticsIngest)}`,
     }),
   },
   {
     name: "config-resolver",
     directory: "apps/control-plane/config-resolver",
     args: [],
+    side: "control plane",
     hasDatabase: true,
     opsPort: (ports) => ports.ops.configResolver,
     environment: (context) => ({
-      ...controlPlane("config-resolver", context.ports.ops.configResolver, context),
+      ...withDatabase("config-resolver", context.ports.ops.configResolver, context),
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.configResolver),
       DRAWBRIDGE_UPLOAD_LISTEN: at(context.ports.bundleUpload),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.configResolver),
@@ -122,10 +135,11 @@ export const services: readonly ServiceDefinition[] = [
     name: "api-manager",
     directory: "apps/control-plane/api-manager",
     args: [],
+    side: "control plane",
     hasDatabase: true,
     opsPort: (ports) => ports.ops.apiManager,
     environment: (context) => ({
-      ...controlPlane("api-manager", context.ports.ops.apiManager, context),
+      ...withDatabase("api-manager", context.ports.ops.apiManager, context),
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.apiManager),
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
       DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE: context.layout.secret("api-manager.kek"),
@@ -135,22 +149,55 @@ export const services: readonly ServiceDefinition[] = [
     name: "monitoring-ingest",
     directory: "apps/control-plane/monitoring-ingest",
     args: [],
+    side: "control plane",
     hasDatabase: true,
     opsPort: (ports) => ports.ops.monitoringIngest,
     environment: (context) => ({
-      ...controlPlane("monitoring-ingest", context.ports.ops.monitoringIngest, context),
+      ...withDatabase("monitoring-ingest", context.ports.ops.monitoringIngest, context),
       DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.monitoringIngest),
       DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.monitoringIngest),
+      DRAWBRIDGE_DATA_DIR: context.layout.monitoring,
+    }),
+  },
+  {
+    name: "analytics-ingest",
+    directory: "apps/control-plane/analytics-ingest",
+    args: [],
+    side: "control plane",
+    hasDatabase: false,
+    opsPort: (ports) => ports.ops.analyticsIngest,
+    environment: (context) => ({
+      ...controlPlane("analytics-ingest", context.ports.ops.analyticsIngest, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.analyticsIngest),
+      DRAWBRIDGE_FABRIC_LISTEN: at(context.ports.analyticsIngest),
+      DRAWBRIDGE_DATA_DIR: context.layout.analytics,
+    }),
+  },
+  {
+    name: "alerting",
+    directory: "apps/control-plane/alerting",
+    args: [],
+    side: "control plane",
+    hasDatabase: true,
+    opsPort: (ports) => ports.ops.alerting,
+    environment: (context) => ({
+      ...withDatabase("alerting", context.ports.ops.alerting, context),
+      DRAWBRIDGE_INTERNAL_LISTEN: at(context.ports.internal.alerting),
+      DRAWBRIDGE_RULES_FILE: context.layout.alertRules,
+      DRAWBRIDGE_EVALUATE_SECONDS: "5",
+      DRAWBRIDGE_ANALYTICS_INGEST_ADDRESS: at(context.ports.internal.analyticsIngest),
+      DRAWBRIDGE_MONITORING_INGEST_ADDRESS: at(context.ports.internal.monitoringIngest),
     }),
   },
   {
     name: "management-api",
     directory: "apps/control-plane/management-api",
     args: [],
+    side: "control plane",
     hasDatabase: true,
     opsPort: (ports) => ports.ops.managementApi,
     environment: (context) => ({
-      ...controlPlane("management-api", context.ports.ops.managementApi, context),
+      ...withDatabase("management-api", context.ports.ops.managementApi, context),
       DRAWBRIDGE_LISTEN: at(context.ports.managementApi),
       DRAWBRIDGE_ACTIVATION_ADDRESS: at(context.ports.internal.activation),
       DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
@@ -158,6 +205,8 @@ export const services: readonly ServiceDefinition[] = [
       DRAWBRIDGE_BUNDLE_UPLOAD_ADDRESS: at(context.ports.bundleUpload),
       DRAWBRIDGE_MONITORING_INGEST_ADDRESS: at(context.ports.internal.monitoringIngest),
       DRAWBRIDGE_API_MANAGER_ADDRESS: at(context.ports.internal.apiManager),
+      DRAWBRIDGE_ANALYTICS_INGEST_ADDRESS: at(context.ports.internal.analyticsIngest),
+      DRAWBRIDGE_ALERTING_ADDRESS: at(context.ports.internal.alerting),
       DRAWBRIDGE_BOOTSTRAP_ADMIN_PASSWORD_FILE: context.layout.secret("admin-password"),
     }),
   },
@@ -165,6 +214,7 @@ export const services: readonly ServiceDefinition[] = [
     name: "agent",
     directory: "apps/fabric/agent",
     args: ["run"],
+    side: "fabric",
     hasDatabase: false,
     opsPort: (ports) => ports.ops.agent,
     environment: (context) => ({
@@ -179,6 +229,7 @@ export const services: readonly ServiceDefinition[] = [
     name: "monitoring-collector",
     directory: "apps/fabric/monitoring-collector",
     args: [],
+    side: "fabric",
     hasDatabase: false,
     opsPort: (ports) => ports.ops.monitoringCollector,
     environment: (context) => ({
@@ -189,7 +240,8 @@ export const services: readonly ServiceDefinition[] = [
   },
 ];
 
-export const controlPlaneServices = services.filter((service) => service.hasDatabase);
+export const controlPlaneServices = services.filter(({ side }) => side === "control plane");
+export const servicesWithDatabase = services.filter(({ hasDatabase }) => hasDatabase);
 
 /** @throws Error for a name that is not a service: a mistake in our own code. */
 export function serviceNamed(name: string): ServiceDefinition {

@@ -1,19 +1,21 @@
 /**
- * `node build-images.ts` builds the images of PostgreSQL and NATS for testcontainers from the packages of the machine's
- * own distribution, so that nothing is pulled from an image registry. Needs root, debootstrap and a running Docker.
+ * `node build-images.ts` builds the images of PostgreSQL and NATS for testcontainers from the packages of the machine's own
+ * distribution and the NATS server that is found here, so that nothing is pulled from an image registry. Needs root, debootstrap
+ * and a running Docker.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { DrawbridgeError, isDrawbridgeError } from "@drawbridge/errors";
+import { findNatsServer } from "../nats/find-nats-server.ts";
 import { runCommand } from "../run-command.ts";
 import { findAptSource, type AptSource } from "./apt-source.ts";
 
 const images = { base: "drawbridge-test/base", postgres: "drawbridge-test/postgres", nats: "drawbridge-test/nats" };
-const packages = ["postgresql", "nats-server"];
+const packages = ["postgresql"];
 const dataDirs = { postgres: "/var/lib/postgresql/test", nats: "/data" };
 
 /** Follows the official image as far as testkit needs: POSTGRES_USER, POSTGRES_PASSWORD, port 5432. Runs as `postgres`. */
@@ -34,10 +36,12 @@ exec "$bin/postgres" -D "$data" -c listen_addresses='*' -c unix_socket_directori
 async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw failed("building the test images needs root: debootstrap makes device files");
   const source = await machineSource();
+  const nats = await findNatsServer();
+  if (nats.kind !== "binary") throw failed("the image of NATS is made of a nats-server program, and none is here");
   const recipe = createHash("sha256")
-    .update(JSON.stringify([source, packages, dataDirs, postgresEntryPoint]))
+    .update(JSON.stringify([source, packages, nats.version, dataDirs, postgresEntryPoint]))
     .digest("hex");
-  if ((await recipeOf(images.base)) !== recipe) await buildBase(source, recipe);
+  if ((await recipeOf(images.base)) !== recipe) await buildBase({ source, natsServer: nats.command, recipe });
   await derive(
     images.postgres,
     ["--stop-signal=SIGINT"],
@@ -48,13 +52,15 @@ async function main(): Promise<void> {
 }
 
 /** One root file system with everything; some minutes, so that it is made again only when its recipe changes. */
-async function buildBase(source: AptSource, recipe: string): Promise<void> {
+async function buildBase(of: { source: AptSource; natsServer: string; recipe: string }): Promise<void> {
+  const { source, natsServer, recipe } = of;
   const work = await mkdtemp(join(tmpdir(), "drawbridge-images-"));
   try {
     const root = join(work, "root");
     say(`installing ${packages.join(" and ")} of ${source.suite} into a new root file system`);
     await installPackages(source, root);
     await prepareRoot(root);
+    await copyFile(await programPath(natsServer), join(root, "usr", "sbin", "nats-server"));
     say("handing it to Docker");
     await importRoot(root, recipe);
   } finally {
@@ -68,6 +74,11 @@ async function recipeOf(image: string): Promise<string | undefined> {
   const format = `{{index .Config.Labels "${recipeLabel}"}}`;
   const result = await runCommand("docker", ["image", "inspect", "--format", format, image]);
   return result.outcome === "exited" && result.exitCode === 0 ? result.stdout.trim() : undefined;
+}
+
+/** A name is looked for on the PATH. */
+async function programPath(command: string): Promise<string> {
+  return command.includes("/") ? command : (await required("which", [command])).trim();
 }
 
 async function machineSource(): Promise<AptSource> {

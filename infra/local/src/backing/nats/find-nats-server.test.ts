@@ -44,19 +44,11 @@ test("uses the PATH when its server is new enough", async () => {
   expect(await findNatsServer({ cacheDir })).toMatchObject({ command: "nats-server", version: "2.10.3" });
 });
 
-test("uses a server of 2.9 as the last resort and says what it cannot promise", async () => {
+test("does not take a server that cannot write every message to disk before it acknowledges it", async () => {
   await programThatSays(join(pathDir, "nats-server"), "2.9.10");
-  const warnings: string[] = [];
-  const progress = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
-  expect(await findNatsServer({ cacheDir, progress })).toMatchObject({ kind: "binary", version: "2.9.10" });
-  expect(warnings).toEqual([expect.stringContaining("cannot write every message to disk")]);
-});
-
-test("refuses a server of 2.9 where events must last", async () => {
-  await programThatSays(join(pathDir, "nats-server"), "2.9.10");
-  await expect(findNatsServer({ cacheDir, durability: "required" })).rejects.toMatchObject({
+  await expect(findNatsServer({ cacheDir })).rejects.toMatchObject({
     code: "LOCAL_NATS_MISSING",
-    message: expect.stringContaining("nats-server 2.9.10 is older than 2.10") as string,
+    message: expect.stringContaining("nats-server 2.9.10 from the PATH is older than 2.10") as string,
   });
 });
 

@@ -4,65 +4,40 @@ import { silentProgress, type LocalProgress } from "../local-progress.ts";
 import { runCommand } from "../run-command.ts";
 import { isAtLeast, parseVersion } from "../version.ts";
 import { builtBinaryPath, installFromSystemPackage, installWithGo, packagedBinaryPath } from "./install-nats.ts";
-import {
-  binaryVersion,
-  durableNatsVersion,
-  isDurable,
-  natsMissing,
-  oldestNatsVersion,
-  olderServerWarning,
-  type NatsServer,
-} from "./nats-server.ts";
+import { binaryVersion, natsMissing, oldestNatsVersion, type NatsServer } from "./nats-server.ts";
 
 export interface FindNatsServerOptions {
   /** Of a server that runs already; nothing else is looked for then. */
   readonly url?: string;
   /** Default ~/.cache/drawbridge. */
   readonly cacheDir?: string;
-  /** "required": a server older than 2.10 is refused. Default "preferred": it is the last resort, with a warning. */
-  readonly durability?: "required" | "preferred";
   readonly progress?: LocalProgress;
 }
 
 type Found = NatsServer | { readonly kind: "none"; readonly reason: string };
 
 /**
- * Find a NATS server: by URL, one that an earlier call built, one on the PATH, a Docker image that is already on this
- * machine (never pulled), a build with Go, an older one on the PATH, the system's package.
+ * Find a NATS server of 2.10 or later: by URL, one that an earlier call built, one on the PATH, a Docker image that is already on
+ * this machine (never pulled), a build with Go, the system's package.
  * @throws DrawbridgeError `LOCAL_NATS_MISSING` (failed_precondition) that says how to get one.
  */
 export async function findNatsServer(options: FindNatsServerOptions = {}): Promise<NatsServer> {
   if (options.url !== undefined) return { kind: "url", url: options.url };
   const progress = options.progress ?? silentProgress;
   const cacheDir = options.cacheDir ?? join(homedir(), ".cache", "drawbridge");
-  const mayBeOlder = options.durability !== "required";
-
-  const onPath = await fromBinary("nats-server", "the PATH");
-  const durableWays: readonly (() => Promise<Found>)[] = [
+  const ways: readonly (() => Promise<Found>)[] = [
     () => fromBinary(builtBinaryPath(cacheDir), "the cache"),
-    () => Promise.resolve(onPath),
+    () => fromBinary("nats-server", "the PATH"),
     fromDocker,
     () => fromInstall("Go", () => installWithGo(cacheDir, progress)),
-  ];
-  const olderWays: readonly (() => Promise<Found>)[] = [
-    () => Promise.resolve(onPath),
     () => fromBinary(packagedBinaryPath(cacheDir), "the cache"),
     () => fromInstall("the system's package", () => installFromSystemPackage(cacheDir, progress)),
   ];
-
   const reasons = new Set<string>();
-  for (const way of [...durableWays, ...(mayBeOlder ? olderWays : [])]) {
+  for (const way of ways) {
     const found = await way();
-    if (found.kind === "none") {
-      reasons.add(found.reason);
-    } else if (found.kind === "url" || isDurable(found)) {
-      return found;
-    } else if (mayBeOlder && olderWays.includes(way)) {
-      progress.warn(olderServerWarning(found.version));
-      return found;
-    } else {
-      reasons.add(`nats-server ${found.version} is older than ${durableNatsVersion}`);
-    }
+    if (found.kind !== "none") return found;
+    reasons.add(found.reason);
   }
   throw natsMissing([...reasons]);
 }

@@ -14,8 +14,6 @@ export interface NatsConfig {
   readonly storeDir: string;
   readonly logFile: string;
   readonly users: readonly NatsUser[];
-  /** Whether the server knows `sync_interval: always` (2.10). */
-  readonly durable: boolean;
 }
 
 /** 1 MiB: what one event or one tunnel frame may be (design R11). */
@@ -33,10 +31,12 @@ port: ${config.port}
 max_payload: ${maxPayloadBytes}
 log_file: ${quoted(config.logFile)}
 logfile_size_limit: 16777216
-${config.durable ? "logfile_max_num: 3\n" : ""}jetstream {
+logfile_max_num: 3
+jetstream {
   store_dir: ${quoted(config.storeDir)}
   max_memory_store: 268435456
-${config.durable ? "  sync_interval: always\n" : ""}}
+  sync_interval: always
+}
 authorization {
   users: [
 ${users.join("\n")}

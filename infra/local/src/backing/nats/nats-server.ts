@@ -1,6 +1,6 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import { runCommand } from "../run-command.ts";
-import { isAtLeast, parseVersion } from "../version.ts";
+import { parseVersion } from "../version.ts";
 
 /** A NATS server that can be used or started. */
 export type NatsServer =
@@ -11,13 +11,7 @@ export type NatsServer =
 /** The version that we build where nothing newer is at hand. */
 export const pinnedNatsVersion = "2.15.2";
 /** `sync_interval: always` came with 2.10: before, an acknowledged message can be lost in a power cut. */
-export const durableNatsVersion = "2.10";
-/** Below this, JetStream lacks what we use. */
-export const oldestNatsVersion = "2.9";
-
-export function isDurable(server: { readonly version: string }): boolean {
-  return isAtLeast(server.version, durableNatsVersion);
-}
+export const oldestNatsVersion = "2.10";
 
 /** The binary's version, or undefined when it does not run here. */
 export async function binaryVersion(command: string): Promise<string | undefined> {
@@ -26,20 +20,13 @@ export async function binaryVersion(command: string): Promise<string | undefined
   return parseVersion(result.stdout);
 }
 
-export function olderServerWarning(version: string): string {
-  return (
-    `NATS ${version} is older than ${durableNatsVersion}: it cannot write every message to disk before it acknowledges it. ` +
-    `Events of the last two minutes can be lost when the machine (not only the process) stops suddenly. Fine for development, not for anything that must last.`
-  );
-}
-
 export function natsMissing(reasons: readonly string[]): DrawbridgeError {
   return new DrawbridgeError({
     kind: "failed_precondition",
     code: "LOCAL_NATS_MISSING",
     message:
       `no NATS server was found, and none could be installed:\n${reasons.map((reason) => `  - ${reason}`).join("\n")}\n` +
-      `Do one of these: put nats-server ${durableNatsVersion} or later on the PATH (https://github.com/nats-io/nats-server/releases), ` +
+      `Do one of these: put nats-server ${oldestNatsVersion} or later on the PATH (https://github.com/nats-io/nats-server/releases), ` +
       `install Go, "docker pull nats:${pinnedNatsVersion}", or give the URL of a running server.`,
   });
 }

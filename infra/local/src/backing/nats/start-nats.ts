@@ -11,7 +11,7 @@ import { readOrCreateSecret, writePrivateFile } from "../secret-file.ts";
 import { findNatsServer } from "./find-nats-server.ts";
 import { natsConfigText, type NatsUser } from "./nats-config.ts";
 import { natsGreets } from "./nats-greets.ts";
-import { isDurable, type NatsServer } from "./nats-server.ts";
+import type { NatsServer } from "./nats-server.ts";
 import { endOrphan, recordPid } from "./nats-pid.ts";
 
 export interface StartNatsOptions {
@@ -36,8 +36,6 @@ export interface ManagedNats extends ManagedProcess {
   /** Holds "service:password", for DRAWBRIDGE_NATS_CREDENTIALS_FILE: may do what `serviceAccess` of bus says. */
   readonly credentialsFileOf: (service: ServiceName) => string;
   readonly version: string;
-  /** Whether an acknowledged event survives a power cut. */
-  readonly durable: boolean;
 }
 
 const user = "drawbridge";
@@ -82,7 +80,6 @@ export async function startNats(options: StartNatsOptions): Promise<ManagedNats>
       port: inside.port,
       storeDir: join(inside.dir, "jetstream"),
       logFile: join(inside.dir, "nats.log"),
-      durable: isDurable(server),
       users: [{ name: credentials.user, password: credentials.password }, ...users],
     }),
   );
@@ -110,7 +107,6 @@ export async function startNats(options: StartNatsOptions): Promise<ManagedNats>
     credentialsFile,
     credentialsFileOf: loginOf,
     version: server.version,
-    durable: isDurable(server),
   });
 }
 
