@@ -5,12 +5,27 @@ import { formatRows } from "./print-table.ts";
 
 /** `agents`: fewer than the figures are about, to see that a bench works. */
 const benches: Readonly<Record<string, (agents?: number) => Promise<BenchResult>>> = {
+  // `agents` is then millions of requests.
+  analytics: async (agents) =>
+    (await import("./analytics/run-analytics-bench.ts")).runAnalyticsBench(
+      agents === undefined ? {} : { millions: agents },
+    ),
+  // `agents` is then the number of edits.
+  enforcement: async (agents) =>
+    (await import("./enforcement/run-enforcement-bench.ts")).runEnforcementBench(
+      agents === undefined ? {} : { edits: agents },
+    ),
   // `agents` is then the seconds of each measurement.
   gateway: async (agents) =>
     (await import("./gateway/run-gateway-bench.ts")).runGatewayBench(
       agents === undefined ? {} : { seconds: agents, rounds: 1 },
     ),
   issue: async () => (await import("./issue/run-issue-bench.ts")).runIssueBench(),
+  // `agents` is then the number of apps.
+  monitoring: async (agents) =>
+    (await import("./monitoring/run-monitoring-bench.ts")).runMonitoringBench(
+      agents === undefined ? {} : { apps: agents },
+    ),
   renewals: async (agents) =>
     (await import("./renewals/run-renewals-bench.ts")).runRenewalsBench(agents === undefined ? {} : { agents }),
   tunnels: async (agents) =>

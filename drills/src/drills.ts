@@ -11,6 +11,8 @@ export const drills: Readonly<Record<string, () => Promise<Drill>>> = {
   "offline-rotation": async () => (await import("./offline-rotation/drill-offline-rotation.ts")).drillOfflineRotation,
   "renewal-crash": async () => (await import("./renewal-crash/drill-renewal-crash.ts")).drillRenewalCrash,
   revocation: async () => (await import("./revocation/drill-revocation.ts")).drillRevocation,
+  "telemetry-kill": async () => (await import("./telemetry/drill-telemetry-kill.ts")).drillTelemetryKill,
+  "telemetry-outage": async () => (await import("./telemetry/drill-telemetry-outage.ts")).drillTelemetryOutage,
   smuggling: async () => (await import("./smuggling/drill-smuggling.ts")).drillSmuggling,
   "rotation-soak": async () => (await import("./rotation-soak/drill-rotation-soak.ts")).drillRotationSoak,
 };

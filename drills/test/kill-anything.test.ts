@@ -9,7 +9,10 @@ test("kill -9 of anything, under load: nothing lost, nothing doubled, no request
     "no change is carried out twice": [],
     "what nobody changed is untouched": [],
     "nothing appears or disappears": [],
+    "nobody passes an API without a contract": [],
+    "who has a contract passes in the end": [],
   });
   expect(report.figures["changes acknowledged"]?.value).toBeGreaterThan(0);
+  expect(report.figures["strangers turned away by the API"]?.value).toBeGreaterThan(0);
   expect(report.figures["requests answered"]?.value).toBeGreaterThan(0);
 });

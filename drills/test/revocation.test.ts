@@ -3,7 +3,7 @@ import { drillRevocation } from "../src/revocation/drill-revocation.ts";
 
 /** One of each kind; `pnpm drill revocation` revokes forty, and says how fast that is. */
 const rounds = 4;
-const listeners = 9;
+const listeners = 12;
 const liveTunnels = 2;
 
 test("a revoked certificate is cut and refused at every listener, by serial number and by fingerprint (REN 6)", async () => {

@@ -10,12 +10,25 @@ export function processMicros(pid: number): number {
   return ticks * microsPerTick;
 }
 
-/** Time that a core spent on the network for whoever runs there, in microseconds. */
-export function softirqMicros(core: number): number {
+interface CoreMicros {
+  /** Whoever it worked for, and what the hypervisor gave to others. */
+  readonly busy: number;
+  /** Network, for whoever runs there. */
+  readonly softirq: number;
+}
+
+export function coreMicros(core: number): CoreMicros {
   const line = readFileSync("/proc/stat", "utf8")
     .split("\n")
     .find((one) => one.startsWith(`cpu${core} `));
-  return Number(line?.split(/\s+/)[7] ?? 0) * microsPerTick;
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (line ?? "")
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return {
+    busy: (user + nice + system + irq + softirq + steal) * microsPerTick,
+    softirq: softirq * microsPerTick,
+  };
 }
 
 function ticksOf(pid: number): number {

@@ -34,14 +34,14 @@ export async function saturate(
     ...fields,
     url,
   ]);
-  const requests = Number(/(\d+) requests in/.exec(text)?.[1] ?? 0);
+  const [, requests = "0", took = String(seconds)] = /(\d+) requests in ([\d.]+)s/.exec(text) ?? [];
   const failures = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
   return {
-    requests,
-    seconds,
+    requests: Number(requests),
+    seconds: Number(took),
     failures,
-    p50Ms: millis(/50%\s+(\S+)/.exec(text)?.[1]),
-    p99Ms: millis(/99%\s+(\S+)/.exec(text)?.[1]),
+    p50Ms: millis(/^ *50%\s+(\S+)/m.exec(text)?.[1]),
+    p99Ms: millis(/^ *99%\s+(\S+)/m.exec(text)?.[1]),
   };
 }
 
@@ -60,6 +60,7 @@ export async function pace(
 
 function millis(text = "0ms"): number {
   const value = Number.parseFloat(text);
+  if (Number.isNaN(value)) return 0; // of no requests
   if (text.endsWith("us")) return value / 1_000;
   return text.endsWith("ms") ? value : value * 1_000;
 }

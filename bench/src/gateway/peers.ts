@@ -94,7 +94,9 @@ const program = (name: string, file: string, { port, upstreamPort }: PeerPlace, 
 });
 
 export const httpProxyPeer = (place: PeerPlace): Peer => program("http-proxy", "serve-http-proxy.ts", place);
-export const fastifyPeer = (place: PeerPlace): Peer =>
+export const replyFromPeer = (place: PeerPlace): Peer =>
+  program("@fastify/reply-from", "serve-fastify-reply-from.ts", place);
+export const fastifyHttpProxyPeer = (place: PeerPlace): Peer =>
   program("@fastify/http-proxy", "serve-fastify-http-proxy.ts", place);
 
 export function gatewayPeer(place: PeerPlace, mode: "bare" | "policies"): Peer {

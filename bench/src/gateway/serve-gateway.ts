@@ -3,7 +3,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { createHash, randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { ApiDocument, ContractPage } from "@drawbridge/contracts/apis/v1/configuration";
+import { AddressDetail, ApiDocument, ContractPage, GeographyDetail } from "@drawbridge/contracts/apis/v1/configuration";
 import type { ApiSet, Binding, Change, FromWorker, WorkerStart } from "@drawbridge/gatekeeper-proxy/worker-protocol";
 import { createCounterStorage } from "@drawbridge/policies";
 
@@ -71,6 +71,11 @@ function policySet(): ApiSet {
       })),
       contractPages: [createHash("sha256").update(page).digest()],
       contractCount: 1,
+      analytics: {
+        clientAddress: AddressDetail.ADDRESS_DETAIL_FULL,
+        userAgent: true,
+        geography: GeographyDetail.GEOGRAPHY_DETAIL_CITY,
+      },
     }),
   ).finish();
   return { setId: "set", document, contractPages: [page], assets: [] };
@@ -116,6 +121,8 @@ const workerData: WorkerStart = {
   workerCount: 1,
   gatewayId: "bench",
   counters: createCounterStorage(),
+  // What others take of the core must not turn requests into refusals.
+  settings: { shedDelayMs: 60_000 },
   log: { level: "error" },
 };
 const worker = new Worker(fileURLToPath(import.meta.resolve("@drawbridge/gatekeeper-proxy/worker")), { workerData });

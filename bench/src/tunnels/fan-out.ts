@@ -87,6 +87,7 @@ function aDeploy(fabric: AgentSeed, app: string): DeployAppRequest {
     configuration: undefined,
     replicas: 2,
     publicPort: undefined,
+    routes: undefined,
     strategy: undefined,
     requestedBy: "bench",
   };

@@ -34,7 +34,10 @@ const services = [
   "activation",
   "runtime-manager",
   "config-resolver",
+  "api-manager",
   "monitoring-ingest",
+  "analytics-ingest",
+  "alerting",
   "management-api",
 ];
 /** So long the processes that run live with the wrong clock before the agent is started under it. */

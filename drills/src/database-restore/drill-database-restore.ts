@@ -13,6 +13,7 @@ import {
 } from "@drawbridge/local/testing";
 import { systemClock } from "@drawbridge/lifecycle";
 import type { Drill } from "../drill.ts";
+import { deployGuarded, type GuardedApp } from "../load/guarded-app.ts";
 import { isLetIn } from "../revocation/watch-listener.ts";
 import { listenersOf } from "../revocation/listeners.ts";
 import { drillSettings } from "../stack/drill-settings.ts";
@@ -26,27 +27,32 @@ const run = promisify(execFile);
 const controlPlane = [
   "management-api",
   "config-resolver",
+  "api-manager",
   "monitoring-ingest",
+  "alerting",
   "activation",
   "runtime-manager",
   "cert-authority",
 ];
 
 /**
- * The database is copied; then one agent's certificate is revoked and another agent renews; then the copy is put back, as
- * after the loss of a disk.
+ * The database is copied; then one agent's certificate is revoked, another agent renews, an API gets another policy and loses
+ * a contract; then the copy is put back, as after the loss of a disk.
  */
 export const drillDatabaseRestore: Drill = async ({ rounds = defaultRounds, say }) => {
   await using stack = await startTestStack({ overrides: drillSettings(times) });
   const app = await stack.deploy(await stack.hello({ version: "1.0.0" }), "--replicas", "2");
+  const guarded = await deployGuarded(stack);
   const load = startLoad(addressOf(app), 2, 10);
-  const findings: Findings = { revoked: [], renewed: [], sequence: [] };
+  const strangers = guarded.watchStrangers();
+  const findings: Findings = { revoked: [], renewed: [], sequence: [], enforced: [] };
   const seconds: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
-    seconds.push(await restoreOnce(stack, round, findings));
+    seconds.push(await restoreOnce(stack, { guarded, round, findings }));
     say(`${round}/${rounds}  restored: the agent that had renewed is back after ${seconds.at(-1)?.toFixed(1)} s`);
   }
   const { answered, failures } = await load.stop();
+  const turnedAway = await strangers.stop();
   const now = await currentApp(stack, app.name);
   return {
     figures: {
@@ -59,6 +65,8 @@ export const drillDatabaseRestore: Drill = async ({ rounds = defaultRounds, say 
       "what was revoked stays revoked": findings.revoked,
       "who renewed comes back by itself": findings.renewed,
       "the trust bundle never goes back": findings.sequence,
+      "gateways enforce what was restored, then what is new": findings.enforced,
+      "nobody passes an API without a contract": turnedAway.failures,
       "apps are untouched": changedReplicas(app, now),
     },
   };
@@ -68,16 +76,26 @@ interface Findings {
   readonly revoked: string[];
   readonly renewed: string[];
   readonly sequence: string[];
+  readonly enforced: string[];
 }
 
 /** Answers after how many seconds the renewed agent was back. */
-async function restoreOnce(stack: TestStack, round: number, findings: Findings): Promise<number> {
+async function restoreOnce(
+  stack: TestStack,
+  { guarded, round, findings }: { readonly guarded: GuardedApp; readonly round: number; readonly findings: Findings },
+): Promise<number> {
   const { agent: stateDir } = stack.stack.layout;
   await using other = createExtraAgent(stack.stack, round % 9);
   await other.activate(`other-${round}`);
   other.agent.start();
   await other.agent.waitReady();
+  await guarded.stamp(`kept ${round}`);
+  findings.enforced.push(...(await guarded.settles({ status: 200, stamp: `kept ${round}` })));
   const copy = await copyDatabase(stack);
+  await guarded.stamp(`lost ${round}`);
+  findings.enforced.push(...(await guarded.settles({ status: 200, stamp: `lost ${round}` })));
+  await guarded.revokeContract();
+  findings.enforced.push(...(await guarded.settles({ status: 401 })));
 
   const revoked = await readFabricIdentity(other.stateDir);
   const body = { serialNumber: revoked.serialNumber, reason: "drill" };
@@ -102,6 +120,10 @@ async function restoreOnce(stack: TestStack, round: number, findings: Findings):
     return state === "connected" && certificateSerial === serialNumber ? true : undefined;
   });
   const backAfterSeconds = (systemClock.monotonicMs() - restoredAtMs) / 1000;
+
+  findings.enforced.push(...(await guarded.settles({ status: 200, stamp: `kept ${round}` })));
+  await guarded.stamp(`new ${round}`);
+  findings.enforced.push(...(await guarded.settles({ status: 200, stamp: `new ${round}` })));
 
   const { recovery, lock } = await rest<{ readonly recovery: unknown; readonly lock: unknown }>(
     stack,

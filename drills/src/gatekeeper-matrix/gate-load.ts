@@ -1,11 +1,14 @@
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
+import { systemClock } from "@drawbridge/lifecycle";
 
 /** Who answered. */
 export type Answer = "gate" | "policy" | "app" | "nobody";
 
 export interface GateLoad {
   readonly counts: Readonly<Record<Answer, number>>;
+  /** When the last request that was answered so was sent; monotonic. */
+  readonly lastSentMs: Readonly<Record<Answer, number>>;
   /** Every answer that is not `allowed` since the load began, with the time. */
   readonly findings: readonly string[];
   /** From now on only these answers are right; what is under way may still be answered as before. */
@@ -30,6 +33,7 @@ export function startGateLoad(
 ): GateLoad {
   const agent = new Agent({ keepAlive: true });
   const counts = { gate: 0, policy: 0, app: 0, nobody: 0 };
+  const lastSentMs = { ...counts };
   const findings: string[] = [];
   const headers = { ...options.headers };
   const stopping = new AbortController();
@@ -37,8 +41,10 @@ export function startGateLoad(
 
   async function once(): Promise<Answer> {
     const rightAtFirst = allowed;
+    const sentMs = systemClock.monotonicMs();
     const { answer, detail } = await ask(options.url, { agent, headers });
     counts[answer] += 1;
+    lastSentMs[answer] = Math.max(lastSentMs[answer], sentMs);
     if (!allowed.has(answer) && !rightAtFirst.has(answer))
       findings.push(`${new Date().toISOString()} ${name}: answered by ${answer}: ${detail}`);
     return answer;
@@ -53,6 +59,7 @@ export function startGateLoad(
   );
   return {
     counts,
+    lastSentMs,
     findings,
     allow: (...answers) => {
       allowed = new Set(answers);

@@ -11,11 +11,19 @@ export interface ShownGate {
   readonly message: string;
 }
 
+export interface ShownGateway {
+  /** "ok" once a restart would find what is wanted. */
+  readonly cache: string;
+  readonly gates: readonly ShownGate[];
+}
+
 /** The fabric's gateway process and what it keeps. */
 export interface Gateway {
-  gates(): Promise<readonly ShownGate[]>;
+  view(): Promise<ShownGateway>;
   /** SIGKILL; back when its shim has started another process that answers. `meanwhile`: with no process there. */
   kill(meanwhile?: () => Promise<void>): Promise<void>;
+  /** SIGTERM; back as above. */
+  stop(): Promise<void>;
   /** Forget everything that it kept. */
   removeCache(): Promise<void>;
   /** Flip a bit in the middle of every object that it kept. */
@@ -36,10 +44,16 @@ export function gatewayOf(stack: TestStack): Gateway {
   const address = async (): Promise<Address> =>
     JSON.parse(await readFile(join(directory, "admin.json"), "utf8")) as Address;
 
-  async function gates(): Promise<readonly ShownGate[]> {
+  async function view(): Promise<ShownGateway> {
     const { host, port } = await address();
     const answer = await fetch(`http://${host}:${port}/gatekeeper`);
-    return ((await answer.json()) as { readonly gates: readonly ShownGate[] }).gates;
+    return (await answer.json()) as ShownGateway;
+  }
+
+  async function backAfter(end: (pid: number) => Promise<void>): Promise<void> {
+    const { pid } = await address();
+    await end(pid);
+    await eventually(async () => ((await address()).pid === pid ? undefined : view()));
   }
 
   async function filesIn(folder: string): Promise<readonly string[]> {
@@ -48,13 +62,13 @@ export function gatewayOf(stack: TestStack): Gateway {
   }
 
   return {
-    gates,
-    kill: async (meanwhile) => {
-      const { pid } = await address();
-      if (meanwhile) await stopShimOf(pid, meanwhile);
-      else process.kill(pid, "SIGKILL");
-      await eventually(async () => ((await address()).pid === pid ? undefined : gates()));
-    },
+    view,
+    kill: (meanwhile) =>
+      backAfter(async (pid) => {
+        if (meanwhile) await stopShimOf(pid, meanwhile);
+        else process.kill(pid, "SIGKILL");
+      }),
+    stop: () => backAfter(async (pid) => void process.kill(pid, "SIGTERM")),
     removeCache: () => rm(cache, { recursive: true, force: true }),
     corruptCache: async () => {
       for (const path of await filesIn("objects")) {

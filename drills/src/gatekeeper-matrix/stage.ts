@@ -1,12 +1,8 @@
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { addressOf, type ShownApp, type TestStack } from "@drawbridge/local/testing";
+import { apiPath, askForClientIds, createApi, createContract, declareApi, type Contract } from "../stack/apis.ts";
 import { rest } from "../stack/rest.ts";
 import { appAt, bystander, levels } from "./levels.ts";
-
-const environment = "/v1/environments/production";
-const apiPath = (name: string): string => `${environment}/apis/${name}/versions/v1`;
 
 /** An operator's work on APIs. */
 export interface Stage {
@@ -17,15 +13,8 @@ export interface Stage {
   deleteApi(name: string): Promise<void>;
   applyPolicy(name: string, policy: { readonly name: string; readonly body: unknown }): Promise<void>;
   removePolicy(name: string, policy: string): Promise<void>;
-  /** A client application with an approved contract: its credentials as headers, and what ends it. */
-  contract(name: string): Promise<{ readonly headers: Readonly<Record<string, string>>; revoke(): Promise<void> }>;
+  contract(name: string): Promise<Contract>;
 }
-
-/**
- * Asks every caller for the credentials of a contract. A policy of the environment, so that no API is there without it for a
- * moment: one without policies is open.
- */
-const clientIds = { type: "client-id-enforcement", configuration: {} };
 
 const module = Buffer.from("export function onRequest() {}\n");
 
@@ -57,9 +46,7 @@ export async function setStage(stack: TestStack): Promise<Stage> {
   const stage: Stage = {
     addresses,
     deploy,
-    createApi: async (name) => {
-      await rest(stack, `${environment}/apis`, { method: "POST", body: { name, version: "v1" } });
-    },
+    createApi: (name) => createApi(stack, name),
     deleteApi: async (name) => {
       await rest(stack, `${apiPath(name)}?force=true`, { method: "DELETE" });
     },
@@ -69,35 +56,12 @@ export async function setStage(stack: TestStack): Promise<Stage> {
     removePolicy: async (name, policy) => {
       await rest(stack, `${apiPath(name)}/policies/${policy}`, { method: "DELETE" });
     },
-    contract: async (api) => {
+    contract: (api) => {
       clients += 1;
-      const name = `client-${clients}`;
-      const { client, clientSecret } = await rest<NewClient>(stack, "/v1/clients", { method: "POST", body: { name } });
-      const { contractId } = await rest<{ readonly contractId: string }>(stack, `${apiPath(api)}/contracts`, {
-        method: "POST",
-        body: { client: name },
-      });
-      const decide = (verb: string, body: unknown) =>
-        rest(stack, `${environment}/contracts/${contractId}/${verb}`, { method: "POST", body });
-      await decide("approve", {});
-      return {
-        headers: { client_id: client.clientId, client_secret: clientSecret },
-        revoke: async () => void (await decide("revoke", { reason: "drill" })),
-      };
+      return createContract(stack, api, `client-${clients}`);
     },
   };
-  await rest(stack, `${environment}/automated-policies/client-ids`, { method: "PUT", body: clientIds });
-  for (const name of [...levels.map(appAt), bystander]) await deploy(name, "1.0.0");
+  await askForClientIds(stack);
+  await Promise.all([...levels.map(appAt), bystander].map((name) => deploy(name, "1.0.0")));
   return stage;
-}
-
-interface NewClient {
-  readonly client: { readonly clientId: string };
-  readonly clientSecret: string;
-}
-
-async function declareApi(folder: string, name: string): Promise<void> {
-  const path = join(folder, "drawbridge.yaml");
-  const text = await readFile(path, "utf8");
-  await writeFile(path, `${text}apis:\n  - { name: ${name}, version: "v1" }\n`);
 }

@@ -8,6 +8,7 @@ import {
   versionAt,
 } from "@drawbridge/local/testing";
 import type { Drill, DrillReport } from "../drill.ts";
+import { deployGuarded } from "../load/guarded-app.ts";
 import { percentile } from "../percentile.ts";
 import { pick, seededRandom } from "../seeded-random.ts";
 import { changedReplicas, currentApp } from "../stack/replicas.ts";
@@ -25,9 +26,11 @@ export const drillKillAnything: Drill = async ({ rounds = defaultRounds, seed, s
   await using stack = await startTestStack();
   const steady = await stack.deploy(await stack.hello({ version: "1.0.0", name: "steady" }), "--replicas", "2");
   const changing = await stack.deploy(await stack.hello({ version: "1.0.0", name: "changing" }), "--replicas", "2");
-  say("two apps serve; clients and the operator begin");
+  const guarded = await deployGuarded(stack);
+  say("two apps serve, a third behind its API; clients, strangers and the operator begin");
 
   const loads = [startLoad(addressOf(steady), 2), startLoad(addressOf(changing), 2)];
+  const strangers = guarded.watchStrangers();
   const operator = startChanging(stack, "changing");
   const backInSeconds: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
@@ -41,6 +44,8 @@ export const drillKillAnything: Drill = async ({ rounds = defaultRounds, seed, s
   const stoppedAtMs = performance.now();
   const settled = await settle(stack, changes);
   const settledInSeconds = (performance.now() - stoppedAtMs) / 1000;
+  const whoeverHasAContract = await guarded.settles({ status: 200 });
+  const turnedAway = await strangers.stop();
   const [steadyLoad, changingLoad] = await Promise.all(loads.map((load) => load.stop()));
 
   return {
@@ -52,16 +57,21 @@ export const drillKillAnything: Drill = async ({ rounds = defaultRounds, seed, s
         unit: "changes",
       },
       "requests answered": { value: (steadyLoad?.answered ?? 0) + (changingLoad?.answered ?? 0), unit: "requests" },
+      "strangers turned away by the API": { value: turnedAway.answered, unit: "requests" },
       "ready again, median": { value: percentile(backInSeconds, 0.5), unit: "s" },
       "ready again, slowest": { value: percentile(backInSeconds, 1), unit: "s" },
       "settled after the last kill": { value: settledInSeconds, unit: "s" },
     },
-    invariants: await findings(stack, {
-      changes,
-      settled,
-      failures: [...(steadyLoad?.failures ?? []), ...(changingLoad?.failures ?? [])],
-      steady,
-    }),
+    invariants: {
+      ...(await findings(stack, {
+        changes,
+        settled,
+        failures: [...(steadyLoad?.failures ?? []), ...(changingLoad?.failures ?? [])],
+        steady,
+      })),
+      "nobody passes an API without a contract": turnedAway.failures,
+      "who has a contract passes in the end": whoeverHasAContract,
+    },
   };
 };
 
@@ -99,6 +109,6 @@ async function findings(
         : [`changing has ${history.length} revisions after one deployment and ${found.changes.length} changes`],
     "what nobody changed is untouched": changedReplicas(found.steady, steadyNow),
     "nothing appears or disappears":
-      names.join() === "changing,steady" ? [] : [`the fabric has the apps ${names.join(", ")}`],
+      names.join() === "changing,guarded,steady" ? [] : [`the fabric has the apps ${names.join(", ")}`],
   };
 }

@@ -26,7 +26,10 @@ export function listenersOf({ stack: { ports } }: TestStack): readonly Listener[
     listener("runtime-manager, internal", internal.runtimeManager, "runtime-manager", "h2"),
     listener("config-resolver, internal", internal.configResolver, "config-resolver", "h2"),
     listener("bundle upload, internal", ports.bundleUpload, "config-resolver", "http/1.1"),
+    listener("api-manager, internal", internal.apiManager, "api-manager", "h2"),
     listener("monitoring-ingest, internal", internal.monitoringIngest, "monitoring-ingest", "h2"),
+    listener("analytics-ingest, internal", internal.analyticsIngest, "analytics-ingest", "h2"),
+    listener("alerting, internal", internal.alerting, "alerting", "h2"),
     listener("cert-authority, internal", internal.certAuthority, "cert-authority", "h2"),
   ];
 }
