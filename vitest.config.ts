@@ -7,8 +7,10 @@ const measured = [
   "infra/local/test/revocation.test.ts",
   ...["rotation-soak", "clock-jump", "revocation"].map((drill) => `drills/test/${drill}.test.ts`),
 ];
-/** What they show on a whole stack, gatekeeper-proxy's integration tests show on its own processes. */
-const onlyAsDrills = ["gatekeeper-matrix", "smuggling"].map((drill) => `drills/test/${drill}.test.ts`);
+/** What they show on a whole stack, integration tests of the programs that they break show on processes of their own. */
+const onlyAsDrills = ["gatekeeper-matrix", "renewal-crash", "telemetry-kill", "telemetry-outage"].map(
+  (drill) => `drills/test/${drill}.test.ts`,
+);
 
 /**
  * Integration and end-to-end tests start real servers and processes, so their limits are there to end a hang, not to judge
@@ -21,7 +23,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{apps/*/*,packages/*,infra/local,bench,drills}/src/**/*.test.ts"],
+          include: ["{apps/*/*,packages/*,infra/local,infra/dashboards,bench,drills}/src/**/*.test.ts"],
           testTimeout: 30 * seconds,
           sequence: { groupOrder: 1 },
         },
@@ -29,7 +31,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["{apps/*/*,packages/*}/test/**/*.test.ts"],
+          include: ["{apps/*/*,packages/*,infra/dashboards}/test/**/*.test.ts"],
           globalSetup: ["packages/testkit/src/global-setup.ts"],
           expect: { poll: { timeout: 100 * seconds } },
           testTimeout: 120 * seconds,
