@@ -198,7 +198,7 @@ test("where the fabric's owner allows it a capture tells what it reveals, and no
   });
   expect(told).toContain(`string(${canary.length})`);
   expect(told).not.toContain(canary);
-  expect(await stack.run("insight", "stop", captureId)).toContain("is over");
+  expect(await printed("insight", "stop", captureId)).toMatchObject({ captureId, state: "stopped" });
 });
 
 /** From the gateway itself: there is no agent that could tell the control plane. */
