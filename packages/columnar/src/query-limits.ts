@@ -19,6 +19,8 @@ export function queryLimits(limits: Partial<QueryLimits>): Settings {
     max_execution_time: maxExecutionMs / 1000,
     timeout_overflow_mode: "throw",
     max_memory_usage: maxMemoryBytes,
+    // The engine otherwise wants 1 GiB free for each thread (its default), and reads with one where it may use less.
+    max_threads_min_free_memory_per_thread: 0,
     max_result_rows: maxResultRows,
     result_overflow_mode: "throw",
     output_format_json_quote_64bit_integers: 1,

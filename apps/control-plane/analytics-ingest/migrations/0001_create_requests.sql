@@ -2,9 +2,10 @@
 -- pressure a row stands for several requests. Parts are merged by tens, not by fives as usual: merging costs more than inserting.
 CREATE TABLE IF NOT EXISTS ${local:requests} ${on_cluster} (
   -- Received by the gateway; the service clamps it to [received_at - 7 d, received_at + 5 min].
-  ts DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+  -- Every question reads it: T64 is 0.7 bytes more than ZSTD of differences, and half the time.
+  ts DateTime64(3, 'UTC') CODEC(T64, LZ4),
   -- Acknowledged to the gateway.
-  received_at DateTime('UTC') CODEC(Delta, ZSTD(1)),
+  received_at DateTime('UTC') CODEC(T64, LZ4),
   fabric_id LowCardinality(String),
   environment LowCardinality(String),
   api_id LowCardinality(String),

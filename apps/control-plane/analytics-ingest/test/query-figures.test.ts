@@ -1,5 +1,7 @@
+import { sql } from "@drawbridge/columnar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { answerQuery } from "../src/query/answer-query.ts";
+import { bucketAt, bucketParameters } from "../src/query/bucket-at.ts";
 import type { Question } from "../src/query/build-query.ts";
 import type { Dimension } from "../src/query/dimensions.ts";
 import { type Measure, measures } from "../src/query/measures.ts";
@@ -209,6 +211,25 @@ describe("figures (ANA 2, ANA 3)", () => {
     const expected = [...counts].map(([begin, members]) => [begin, figuresOf(members).requests]);
     expect(rows.map(({ bucket, values }) => [bucket?.getTime(), values[0]])).toEqual(
       expected.toSorted(([a = 0], [b = 0]) => a - b),
+    );
+  });
+
+  test.each([
+    ["days, the last one of 25 hours", "2026-10-23T22:00:00Z", "2026-10-25T23:00:00Z"],
+    ["days, one of 25 hours between others", "2026-10-23T22:00:00Z", "2026-10-27T23:00:00Z"],
+    ["one day", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"],
+  ])("each hour of %s is in the bucket that began last", async (_, from, to) => {
+    const range = { from: new Date(from), to: new Date(to) };
+    const begins = bucketBegins("day", "Europe/Berlin", range);
+    const hours = (range.to.getTime() - range.from.getTime()) / 3_600_000;
+    const rows = await analytics.store.query({
+      sql: sql`SELECT toDateTime({first:UInt32}) + number * 3600 AS at, ${bucketAt(sql`at`, begins)} AS bucket FROM numbers({hours:UInt32})`,
+      parameters: { ...bucketParameters(begins), first: range.from.getTime() / 1_000, hours },
+    });
+    expect(rows.map(({ bucket }) => Number(bucket) * 1_000)).toEqual(
+      Array.from({ length: hours }, (__, hour) =>
+        begins.findLast((begin) => begin <= range.from.getTime() + hour * 3_600_000),
+      ),
     );
   });
 

@@ -43,8 +43,13 @@ test("every parameter of the statement is bound, and nothing else", () => {
     }),
   );
   expect(Object.keys(parameters).toSorted()).toEqual(
-    ["begins", "environments", "from", "limit", "middle_from", "middle_to", "one_more", "to"].toSorted(),
+    ["begins", "environments", "limit", "middle_from", "middle_to"].toSorted(),
   );
+  const cut = { environments: ["production"], from: new Date(from.getTime() + 1), to, filters: [] };
+  const days = [0, 1, 2].map((day) => from.getTime() + day * 86_400_000);
+  expect(
+    Object.keys(buildQuery(aQuestion({ selection: checkSelection(cut), begins: days })).parameters).toSorted(),
+  ).toEqual(["begin", "environments", "from", "last", "middle_from", "middle_to", "to", "width"]);
 });
 
 const sources = (asked: Partial<Question>) => buildQuery(aQuestion(asked)).source;

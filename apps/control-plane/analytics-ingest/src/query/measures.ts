@@ -1,4 +1,5 @@
 import { sql, type Sql } from "@drawbridge/columnar";
+import { partOfSum } from "./names.ts";
 
 /**
  * What is added up of requests, each as many times as it stands for. A table that has a sum gives it as an expression of which
@@ -39,6 +40,14 @@ export type Measure =
 export function nothingOf(sum: Sum): Sql {
   if (sum === "clients") throw new RangeError("addresses are counted from single requests, which have every sum");
   return sum === "latency" ? latencyState(sql`0`, sql`0`) : sql`toUInt64(0)`;
+}
+
+/** Parts of a sum put together to one, of which others can be made again. */
+export function mergedParts(sum: Sum): Sql {
+  const part = partOfSum(sum);
+  if (sum === "latency") return sql`quantilesExactWeightedMergeState(0.5, 0.9, 0.95, 0.99)(${part})`;
+  if (sum === "clients") return sql`uniqIfMergeState(${part})`;
+  return sum === "latency_max_us" ? sql`max(${part})` : sql`sum(${part})`;
 }
 
 interface MeasureRule {

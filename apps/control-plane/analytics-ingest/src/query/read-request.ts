@@ -3,9 +3,10 @@ import type {
   QueryRequest,
   Selection as ContractSelection,
 } from "@drawbridge/contracts/analytics/v1/analytics_service";
-import { mostGroupings, mostMeasures, type Question } from "./build-query.ts";
+import type { Question } from "./build-query.ts";
 import { bucketOf, dimensionOf, measureOf } from "./contract-names.ts";
 import { mostRecords } from "./list-requests.ts";
+import { mostGroupings, mostMeasures } from "./names.ts";
 import { queryInvalid } from "./query-error.ts";
 import { checkSelection, type Selection } from "./selection.ts";
 import { assertTimeZone, bucketBegins } from "./time-buckets.ts";

@@ -1,7 +1,8 @@
 /**
  * Prints how long the questions of a dashboard take over 90 days in which requests came on the last 30:
- * `node test/measure/panel-times.ts [millions of requests]`. Blocks and roll-ups are made and inserted as the writer does it; the
- * receiver, which takes nothing that old, is left out. First: in an engine that was just started.
+ * `node test/measure/panel-times.ts [millions of requests] [times]`. Blocks and roll-ups are made and inserted as the writer does
+ * it; the receiver, which takes nothing that old, is left out. `times` 10: single requests are inserted ten times, for questions
+ * that no roll-up answers. First: in an engine that was just started.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
@@ -16,6 +17,7 @@ import { createRollUp } from "../../src/write/roll-ups/roll-up.ts";
 import { rollUpNames } from "../../src/write/roll-ups/roll-up-names.ts";
 
 const requests = Number(process.argv[2] ?? 10) * 1_000_000;
+const times = Number(process.argv[3] ?? 1);
 const rowsOfABlock = 250_000;
 const dayMs = 86_400_000;
 const to = Math.floor(Date.now() / dayMs) * dayMs;
@@ -161,6 +163,10 @@ async function fillStore(store: ColumnarStore): Promise<void> {
       files.push({ table, path, token: `${table} ${made}` });
     }
     await store.insertFiles(files);
+    const requestFiles = files.filter(({ table }) => table === "requests");
+    for (let copy = 1; copy < times; copy += 1) {
+      await store.insertFiles(requestFiles.map((file) => ({ ...file, token: `${file.token} ${copy}` })));
+    }
   }
 }
 
@@ -189,7 +195,10 @@ try {
   await withStore(async (store) => {
     await fillStore(store);
     for (const { table, rows, diskBytes, parts } of await store.stats()) {
-      print(`  ${table}`, `${rows} rows, ${(Number(diskBytes) / requests).toFixed(2)} B per request, ${parts} parts`);
+      print(
+        `  ${table}`,
+        `${rows} rows, ${(Number(diskBytes) / requests / (table === "requests" ? times : 1)).toFixed(2)} B per request, ${parts} parts`,
+      );
     }
   });
   await withStore(async (store) => {
@@ -202,11 +211,12 @@ try {
     for (const [name, question] of Object.entries(panels)) {
       const first = await time(store, question);
       const before = await cpuMs();
-      const times: number[] = [];
-      for (let repetition = 0; repetition < repetitions; repetition += 1) times.push((await time(store, question)).ms);
+      const timesMs: number[] = [];
+      for (let repetition = 0; repetition < repetitions; repetition += 1)
+        timesMs.push((await time(store, question)).ms);
       const cpu = ((await cpuMs()) - before) / repetitions;
       const [median, p95] = [0.5, 0.95].map(
-        (rank) => times.toSorted((a, b) => a - b)[Math.floor(repetitions * rank)] ?? 0,
+        (rank) => timesMs.toSorted((a, b) => a - b)[Math.floor(repetitions * rank)] ?? 0,
       );
       print(
         name,
