@@ -14,7 +14,8 @@ import { measureHistoryPanels, measurePanels } from "./panels.ts";
 import type { SendOrder, SendReport } from "./send-batches.ts";
 import { readStoppedStore } from "./stopped-store.ts";
 
-const rowsPerBatch = 500;
+/** As many as a gateway sends at once. */
+const rowsPerBatch = 1_000;
 const pacedRate = 50_000;
 const pacedSeconds = 20;
 /** Requests of days before, for questions that roll-ups answer; later ones than seven days are not taken as what they are. */

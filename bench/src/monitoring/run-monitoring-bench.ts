@@ -113,6 +113,7 @@ async function ask(stack: IngestStack, of: { readonly apps: number; readonly end
   const client = createGrpcClient(MetricsServiceClient, {
     address: stack.internalAddress,
     expectedServer: "/cp/monitoring-ingest",
+    maxMessageBytes: 16 * 1024 * 1024, // as management-api has it
     identity: stack.managementApi,
     logger: createTestLogger().logger,
   });

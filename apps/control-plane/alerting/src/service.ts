@@ -19,6 +19,8 @@ import { createNotifications } from "./store/notifications.ts";
 import { createRuleSets } from "./store/rule-sets.ts";
 import { createSilences } from "./store/silences.ts";
 
+/** What monitoring-ingest may say of many apps. */
+const maxMessageBytes = 16 * 1024 * 1024;
 const forgetEveryMs = 3_600_000;
 const keptMs = 30 * 86_400_000;
 
@@ -57,6 +59,7 @@ export function createAlertingService(deps: ServiceDeps<AlertingConfig>): Alerti
       : createGrpcClient(MetricsServiceClient, {
           ...peer,
           address: metricsAt,
+          maxMessageBytes,
           expectedServer: "/cp/monitoring-ingest",
         });
   const unknownFigure = (rule: AlertRule): string | undefined => {

@@ -14,6 +14,9 @@ import { createIntake } from "./receive/create-intake.ts";
 import { storeMigrations } from "./store-migrations.ts";
 import { createBatchWriter } from "./write/batch-writer.ts";
 
+/** An answer may have 50,000 rows (query/query-limits.ts) of eight figures and four names; management-api takes as much. */
+const maxSentMessageBytes = 16 * 1024 * 1024;
+
 export function createAnalyticsIngestService(deps: ServiceDeps<AnalyticsIngestConfig>): Service {
   const { config, logger, telemetry, clock, random, ids } = deps;
   const { metrics } = telemetry;
@@ -92,6 +95,7 @@ export function createAnalyticsIngestService(deps: ServiceDeps<AnalyticsIngestCo
       }),
       createInsightRpc({ store, clock, retentionDays: config.INSIGHT_RETENTION_DAYS }),
     ],
+    maxSentMessageBytes,
   });
 
   health.register("columnar store", store.health);

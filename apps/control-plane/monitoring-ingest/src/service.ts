@@ -21,6 +21,8 @@ import type { MonitoringIngestDatabase } from "./store/database.ts";
 import { forgetOldRecords } from "./store/forget-old-records.ts";
 import { createKnownCertificateRepository } from "./store/known-certificate-repository.ts";
 
+/** An answer may have as many rows as a question of the store, 100,000, of apps and of replicas: some 60 bytes each. */
+const maxSentMessageBytes = 16 * 1024 * 1024;
 const cleanUpIntervalMs = 3_600_000;
 
 export function createMonitoringIngestService(deps: ServiceDeps<MonitoringIngestConfig>): Service {
@@ -81,6 +83,7 @@ export function createMonitoringIngestService(deps: ServiceDeps<MonitoringIngest
       createMetricsRpc({ queries: createAppQueries(intake.store), clock }),
       createOwnMetricsRpc({ queries: createOwnQueries(intake.store), clock }),
     ],
+    maxSentMessageBytes,
   });
   const cleanUp = createLoop({
     name: "old records",

@@ -4,6 +4,6 @@ import type { QueryLimits } from "@drawbridge/columnar";
 export const questionLimits: QueryLimits = {
   maxExecutionMs: 10_000,
   maxMemoryBytes: 512 * 1024 * 1024,
-  // Of eight figures and four names each they stay within a message of gRPC.
+  // Of eight figures and four names each they stay within the largest message that the service sends.
   maxResultRows: 50_000,
 };
