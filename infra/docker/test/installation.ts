@@ -103,6 +103,7 @@ const settings: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     INTERNAL_LISTEN: any(7580),
     ANALYTICS_INGEST_ADDRESS: "analytics-ingest:7550",
     MONITORING_INGEST_ADDRESS: "monitoring-ingest:7540",
+    RUNTIME_MANAGER_ADDRESS: "runtime-manager:7520",
   },
   "management-api": {
     LISTEN: any(7400),

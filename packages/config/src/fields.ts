@@ -41,3 +41,11 @@ export const secretFile = () =>
     }
     return z.NEVER;
   });
+
+/** Whose installation it is. */
+export const organisation = () =>
+  z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and hyphens, at most 63")
+    .default("default")
+    .meta({ description: "slug of the organisation that this installation serves; part of every fabric's identity" });

@@ -1,4 +1,4 @@
-import { filePath, hostPort, listenAddress, secretFile, serviceFields } from "@drawbridge/config";
+import { filePath, hostPort, listenAddress, organisation, secretFile, serviceFields } from "@drawbridge/config";
 import { z } from "zod";
 
 /** Of the service. */
@@ -24,6 +24,10 @@ export const configSchema = z
     MONITORING_INGEST_ADDRESS: hostPort()
       .optional()
       .meta({ description: "host:port of monitoring-ingest's internal gRPC, for rules about apps" }),
+    RUNTIME_MANAGER_ADDRESS: hostPort()
+      .optional()
+      .meta({ description: "host:port of runtime-manager's internal gRPC, which knows whose apps an environment has" }),
+    ORGANISATION: organisation(),
     SMTP_URL_FILE: secretFile()
       .refine(
         (secret) => /^smtps?:$/.test(URL.parse(secret.reveal())?.protocol ?? ""),
@@ -36,6 +40,10 @@ export const configSchema = z
   .refine((config) => (config.SMTP_URL_FILE === undefined) === (config.MAIL_FROM === undefined), {
     message: "is needed with SMTP_URL_FILE, and only with it",
     path: ["MAIL_FROM"],
+  })
+  .refine((config) => config.MONITORING_INGEST_ADDRESS === undefined || config.RUNTIME_MANAGER_ADDRESS !== undefined, {
+    message: "is needed with MONITORING_INGEST_ADDRESS",
+    path: ["RUNTIME_MANAGER_ADDRESS"],
   });
 
 export type AlertingConfig = z.output<typeof configSchema>;

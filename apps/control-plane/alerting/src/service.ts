@@ -1,6 +1,7 @@
 import type { AlertRule } from "@drawbridge/alert-rules";
 import { AnalyticsServiceClient } from "@drawbridge/contracts/analytics/v1/analytics_service";
 import { MetricsServiceClient } from "@drawbridge/contracts/monitoring/v1/metrics_service";
+import { FabricServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { createHeadStart, createLoop } from "@drawbridge/lifecycle";
 import { createGrpcClient, createGrpcServer, type GrpcServer, listening } from "@drawbridge/rpc";
 import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
@@ -18,6 +19,7 @@ import { createIncidents } from "./store/incidents.ts";
 import { createNotifications } from "./store/notifications.ts";
 import { createRuleSets } from "./store/rule-sets.ts";
 import { createSilences } from "./store/silences.ts";
+import { createGrantedFabrics } from "./sources/granted-fabrics.ts";
 
 /** What monitoring-ingest may say of many apps. */
 const maxMessageBytes = 16 * 1024 * 1024;
@@ -45,6 +47,7 @@ export function createAlertingService(deps: ServiceDeps<AlertingConfig>): Alerti
     random,
   });
   const { ANALYTICS_INGEST_ADDRESS: analyticsAt, MONITORING_INGEST_ADDRESS: metricsAt } = config;
+  const { RUNTIME_MANAGER_ADDRESS: fabricsAt, ORGANISATION: org } = config;
   const analytics =
     analyticsAt === undefined
       ? undefined
@@ -61,6 +64,14 @@ export function createAlertingService(deps: ServiceDeps<AlertingConfig>): Alerti
           address: metricsAt,
           maxMessageBytes,
           expectedServer: "/cp/monitoring-ingest",
+        });
+  const fabrics =
+    fabricsAt === undefined
+      ? undefined
+      : createGrpcClient(FabricServiceClient, {
+          ...peer,
+          address: fabricsAt,
+          expectedServer: "/cp/runtime-manager",
         });
   const unknownFigure = (rule: AlertRule): string | undefined => {
     const [source, variable] = rule.analytics
@@ -119,6 +130,7 @@ export function createAlertingService(deps: ServiceDeps<AlertingConfig>): Alerti
       revocations,
       ...(analytics ? [analytics] : []),
       ...(apps ? [apps] : []),
+      ...(fabrics ? [fabrics] : []),
       createDelivery({
         notifications: createNotifications(store),
         channel: book.channel,
@@ -130,7 +142,16 @@ export function createAlertingService(deps: ServiceDeps<AlertingConfig>): Alerti
       createRuleEvaluation({
         book,
         ruleSets,
-        sources: { analytics: analytics?.call, metrics: apps?.call },
+        sources: {
+          analytics: analytics?.call,
+          metrics:
+            apps && fabrics
+              ? {
+                  showApps: apps.call.showApps,
+                  fabricsOf: createGrantedFabrics({ fabrics: fabrics.call, org, clock }),
+                }
+              : undefined,
+        },
         incidents,
         everyMs: config.EVALUATE_SECONDS * 1_000,
         clock,

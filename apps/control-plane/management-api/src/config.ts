@@ -1,4 +1,11 @@
-import { hostPort, listenAddress, proxyProtocolFields, secretFile, serviceFields } from "@drawbridge/config";
+import {
+  hostPort,
+  listenAddress,
+  organisation,
+  proxyProtocolFields,
+  secretFile,
+  serviceFields,
+} from "@drawbridge/config";
 import { z } from "zod";
 
 const rate = (fallback: number) => z.coerce.number().int().min(1).max(1_000_000).default(fallback);
@@ -9,11 +16,7 @@ export const configSchema = z.object({
   ...serviceFields({ service: "management-api", opsPort: 7600 }),
   LISTEN: listenAddress().prefault("127.0.0.1:7400").meta({ description: "address of the REST API (HTTPS)" }),
   ...proxyProtocolFields(),
-  ORGANISATION: z
-    .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and hyphens, at most 63")
-    .default("default")
-    .meta({ description: "slug of the organisation that this installation serves; part of every fabric's identity" }),
+  ORGANISATION: organisation(),
   ACTIVATION_ADDRESS: peer("host:port of activation's internal gRPC"),
   RUNTIME_MANAGER_ADDRESS: peer("host:port of runtime-manager's internal gRPC"),
   CONFIG_RESOLVER_ADDRESS: peer("host:port of config-resolver's internal gRPC"),

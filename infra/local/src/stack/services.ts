@@ -187,6 +187,7 @@ export const services: readonly ServiceDefinition[] = [
       DRAWBRIDGE_EVALUATE_SECONDS: "5",
       DRAWBRIDGE_ANALYTICS_INGEST_ADDRESS: at(context.ports.internal.analyticsIngest),
       DRAWBRIDGE_MONITORING_INGEST_ADDRESS: at(context.ports.internal.monitoringIngest),
+      DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: at(context.ports.internal.runtimeManager),
     }),
   },
   {

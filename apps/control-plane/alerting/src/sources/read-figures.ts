@@ -12,12 +12,16 @@ import type {
 import type { GrpcCalls } from "@drawbridge/rpc";
 import type { Reading } from "../domain/next-state.ts";
 import type { Rule } from "../rules/rule-file.ts";
+import type { GrantedFabrics } from "./granted-fabrics.ts";
+import { seriesName } from "./series-name.ts";
 
 export interface FigureSources {
   /** undefined in an installation without analytics-ingest. */
   readonly analytics: Pick<GrpcCalls<AnalyticsServiceService>, "query"> | undefined;
   /** undefined in an installation without monitoring-ingest. */
-  readonly metrics: Pick<GrpcCalls<MetricsServiceService>, "showApps"> | undefined;
+  readonly metrics:
+    | { readonly showApps: GrpcCalls<MetricsServiceService>["showApps"]; readonly fabricsOf: GrantedFabrics }
+    | undefined;
 }
 
 const timeoutMs = 15_000;
@@ -68,17 +72,20 @@ export async function readFigures(
     );
     if (by === undefined && rows.length === 0) return counts.has(figure) ? [{ series: "", value: 0 }] : [];
     return rows.map(({ group, values }) => ({
-      series: by === undefined ? "" : `${by}=${group[0] ?? ""}`,
+      series: by === undefined ? "" : seriesName(by, group[0] ?? ""),
       value: values[0] ?? Number.NaN,
     }));
   }
   if (!sources.metrics) throw new Error("rules about apps are refused at the start without monitoring-ingest");
   const { app, figure } = rule.metric ?? {};
+  // A fabric can tell of any environment: only those count that the environment is granted to.
+  const fabricIds = await sources.metrics.fabricsOf(rule.environment, signal);
+  if (fabricIds.length === 0) return [];
   const { apps } = await sources.metrics.showApps(
     {
       environments: [rule.environment],
       fabricId: "",
-      fabricIds: [],
+      fabricIds: [...fabricIds],
       app: app ?? "",
       from,
       to: now,

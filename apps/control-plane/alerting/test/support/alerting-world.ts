@@ -4,6 +4,7 @@ import { AlertServiceClient } from "@drawbridge/contracts/alerting/v1/alert_serv
 import { AnalyticsServiceService, type QueryRequest } from "@drawbridge/contracts/analytics/v1/analytics_service";
 import { RevocationServiceService } from "@drawbridge/contracts/certs/v1/revocation_service";
 import { MetricsServiceService } from "@drawbridge/contracts/monitoring/v1/metrics_service";
+import { FabricServiceService, ListFabricsResponse } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { startComponents, systemClock, uuidV7Ids, type Component } from "@drawbridge/lifecycle";
 import { IdentityHolder, saveIdentityDir } from "@drawbridge/pki";
@@ -23,6 +24,7 @@ import { createAlertingService } from "../../src/service.ts";
 import type { AlertingDatabase } from "../../src/store/database.ts";
 import { startHook, startMailServer } from "./stand-ins.ts";
 
+const unused = () => Promise.reject(new Error("is not asked"));
 const forever = new AbortController().signal;
 export const hookSecret = "a secret of the receiver, long enough";
 
@@ -75,6 +77,7 @@ export async function startAlerting(options: {
     RULES_FILE: await file("rules.yaml", options.rules({ hookUrl: hook.url, secretFile })),
     ANALYTICS_INGEST_ADDRESS: await start("analytics-ingest", analyticsStandIn(figures, asked)),
     MONITORING_INGEST_ADDRESS: await start("monitoring-ingest", metricsStandIn(figures)),
+    RUNTIME_MANAGER_ADDRESS: await start("runtime-manager", fabricsStandIn()),
     SMTP_URL_FILE: await file("smtp", mail.url),
     MAIL_FROM: "alerts@example.com",
   };
@@ -148,7 +151,6 @@ function revocationStandIn() {
 
 function analyticsStandIn(figures: Figures, asked: QueryRequest[]) {
   const alerting = [{ service: "alerting" }] as const;
-  const unused = () => Promise.reject(new Error("is not asked"));
   return defineGrpcService(AnalyticsServiceService, {
     allow: {
       query: alerting,
@@ -187,7 +189,8 @@ function metricsStandIn(figures: Figures) {
   return defineGrpcService(MetricsServiceService, {
     allow: { showApps: [{ service: "alerting" }] },
     handlers: {
-      showApps: async ({ environments, app }) => {
+      // Like the real one: of all fabrics where none is named, and any of them can tell of any environment.
+      showApps: async ({ environments, app, fabricIds }) => {
         const current = {
           time: new Date(),
           cpuMillicores: 10,
@@ -199,8 +202,37 @@ function metricsStandIn(figures: Figures) {
           countedSeconds: 0,
         };
         const total = { current, points: [] };
-        return { apps: [{ environment: environments[0] ?? "", app, fabricId: "f-1", total, replicas: [] }] };
+        const telling = ["f-1", "f-elsewhere"].filter((id) => fabricIds.length === 0 || fabricIds.includes(id));
+        return {
+          apps: telling.map((fabricId) => ({ environment: environments[0] ?? "", app, fabricId, total, replicas: [] })),
+        };
       },
+    },
+  });
+}
+
+/** One fabric runs production, the other one does not. */
+function fabricsStandIn() {
+  return defineGrpcService(FabricServiceService, {
+    allow: {
+      createFabric: [],
+      getFabric: [],
+      listFabrics: [{ service: "alerting" }],
+      updateFabric: [],
+      deleteFabric: [],
+    },
+    handlers: {
+      createFabric: unused,
+      getFabric: unused,
+      listFabrics: async () =>
+        ListFabricsResponse.fromPartial({
+          fabrics: [
+            { fabricId: "f-1", environments: ["production"] },
+            { fabricId: "f-elsewhere", environments: ["elsewhere"] },
+          ],
+        }),
+      updateFabric: unused,
+      deleteFabric: unused,
     },
   });
 }

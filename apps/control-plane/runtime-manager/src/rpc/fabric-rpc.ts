@@ -42,7 +42,7 @@ export function createFabricRpc({ fabrics, settings, onDeleted, clock, ids }: Fa
     allow: {
       createFabric: managementApi,
       getFabric: managementApi,
-      listFabrics: managementApi,
+      listFabrics: [...managementApi, { service: "alerting" }],
       updateFabric: managementApi,
       deleteFabric: managementApi,
     },
