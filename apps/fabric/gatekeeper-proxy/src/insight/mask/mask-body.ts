@@ -4,7 +4,8 @@ import { headerValue } from "@drawbridge/policies";
 import type { CopiedBody } from "../insight-protocol.ts";
 import { maskJson } from "./mask-json.ts";
 import type { MaskPoint, MaskRules } from "./mask-rules.ts";
-import { toldField } from "./mask-values.ts";
+import { toldPair } from "./mask-values.ts";
+import { readPairs } from "./read-pairs.ts";
 
 /** Of a body, as it passes and unpacked. */
 export const mostBodyBytes = 64 * 1024;
@@ -80,9 +81,11 @@ function unpacked(bytes: Uint8Array, encoding: string): string | undefined {
 }
 
 function maskForm(text: string, whole: MaskPoint): CapturedBody["fields"] {
-  return [...new URLSearchParams(text)].slice(0, mostFields).map(([name, value]) => {
-    const { isRedacted, isRevealed } = whole.member(name);
-    return toldField(name, value, isRedacted ? "redacted" : isRevealed ? "revealed" : "masked");
+  return readPairs(text, mostFields).map((pair) => {
+    const { isRedacted, isRevealed } = whole.member(pair.name);
+    // "$.*" reveals values that have names.
+    const isNamed = pair.value !== undefined || whole.isNamed(pair.name);
+    return toldPair(pair, isRedacted ? "redacted" : isRevealed && isNamed ? "revealed" : "masked");
   });
 }
 

@@ -193,6 +193,30 @@ test("query and form: names stay, values are masked, revealed and redacted by na
   expect(exchange.requestBody).toMatchObject({ form: BodyForm.BODY_FORM_FIELDS, fields: expected });
 });
 
+test("an element of a query or form without a name is a value, told by its length unless a path names it", () => {
+  const pairs = "hGkLmPqRsTuVwXyZab&debug&aGVsbG8gd29ybGQhISEh&q=&dG9rZW5Ub2tlblRvaw==&token&note&x=1";
+  const rules = { reveal: ["query.debug", "query.token", "$.debug", "$.*", "$.token", "$.note"], redact: ["note"] };
+  const exchange = told(
+    { query: pairs, requestHeaders: ["content-type", "application/x-www-form-urlencoded"], requestBody: bodyOf(pairs) },
+    rules,
+  );
+  const hidden = (length: number, value = "string(0)") => ({ name: `name(${length})`, value, isRevealed: false });
+  const expected = [
+    hidden(18),
+    { name: "debug", value: "", isRevealed: true },
+    hidden(20),
+    { name: "q", value: "string(0)", isRevealed: false },
+    hidden(18),
+    hidden(5),
+    hidden(4, "redacted"),
+  ];
+  expect(exchange.query.slice(0, 7)).toEqual(expected);
+  const fields = exchange.requestBody?.fields ?? [];
+  expect(fields.slice(0, 7)).toEqual(expected.with(3, { name: "q", value: "", isRevealed: true }));
+  const alone = told({ query: "secret", requestHeaders: ["content-type", "application/x-www-form-urlencoded"] });
+  expect(alone.query).toEqual([hidden(6)]);
+});
+
 const packed = gzipSync(JSON.stringify({ sku: "S1" }));
 test.each<[string, readonly string[], CopiedBody, BodyForm, string]>([
   [

@@ -3,7 +3,8 @@ import type { CaptureOrder } from "../capture-order.ts";
 import type { CopiedExchange } from "../insight-protocol.ts";
 import { maskBody } from "./mask-body.ts";
 import type { MaskRules, Telling } from "./mask-rules.ts";
-import { toldField } from "./mask-values.ts";
+import { toldField, toldPair } from "./mask-values.ts";
+import { readPairs } from "./read-pairs.ts";
 
 const mostQuery = 100;
 const mostHeaders = 200;
@@ -42,9 +43,7 @@ export function maskExchange(
 }
 
 function maskQuery(query: string, rules: MaskRules): CapturedField[] {
-  return [...new URLSearchParams(query)]
-    .slice(0, mostQuery)
-    .map(([name, value]) => toldField(name, value, rules.query(name)));
+  return readPairs(query, mostQuery).map((pair) => toldPair(pair, rules.query(pair.name)));
 }
 
 function maskHeaders(headers: readonly string[], rules: MaskRules): CapturedField[] {

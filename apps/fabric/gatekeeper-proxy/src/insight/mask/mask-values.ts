@@ -1,5 +1,6 @@
 import type { CapturedField } from "@drawbridge/contracts/insight/v1/insight_batch";
 import type { Telling } from "./mask-rules.ts";
+import type { Pair } from "./read-pairs.ts";
 
 export const redactedText = "redacted";
 const longestField = 1_024;
@@ -15,13 +16,23 @@ export function maskedText(value: string): string {
 /** What is told of a name: a key that looks like a value, such as an address or a number, is one. */
 export function toldName(name: string): string {
   const isName = /^[@$_]{0,2}\p{L}[\p{L}\p{N}_-]{0,63}$/u.test(name);
-  return isName && name.replaceAll(/\P{N}/gu, "").length <= mostDigitsInName ? name : `name(${name.length})`;
+  return isName && name.replaceAll(/\P{N}/gu, "").length <= mostDigitsInName ? name : unnamed(name);
+}
+
+function unnamed(name: string): string {
+  return `name(${name.length})`;
 }
 
 export function toldField(name: string, value: string, telling: Telling): CapturedField {
   const isRevealed = telling === "revealed" && value.length <= longestField && !holdsSecret(value);
   if (isRevealed) return { name, value, isRevealed };
   return { name: toldName(name), value: telling === "redacted" ? redactedText : maskedText(value), isRevealed };
+}
+
+/** What is told of an element of a query or a form. What has no name is told by its length, unless a path names it. */
+export function toldPair({ name, value }: Pair, telling: Telling): CapturedField {
+  const told = toldField(name, value ?? "", telling);
+  return value === undefined && !told.isRevealed ? { ...told, name: unnamed(name) } : told;
 }
 
 /** Whether a text looks like a credential or the number of a payment card: such a value stays masked where it is revealed. */
