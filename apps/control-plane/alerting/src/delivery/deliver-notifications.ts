@@ -7,6 +7,9 @@ const passMs = 1_000;
 const atOnce = 16;
 /** A replica that dies with some in hand: another one sends them again after this. */
 const claimMs = 60_000;
+/** Longer than any channel needs, and over before another replica sends it again. */
+const mostMs = 40_000;
+const tookTooLong: DeliveryResult = { outcome: "failed", problem: "it took too long", ends: "later" };
 const backoff = { baseMs: 5_000, capMs: 600_000, floorMs: 1_000 };
 const dayMs = 86_400_000;
 /** Nobody wants to hear then. */
@@ -54,8 +57,15 @@ export function createDelivery(deps: {
 
   async function sent({ receiver, content }: DueNotification, signal: AbortSignal): Promise<DeliveryResult> {
     const channel = deps.channel(receiver);
-    if (channel) return channel(content, signal);
-    return { outcome: "failed", problem: "the receiver is not in the file any more", ends: "for good" };
+    if (!channel) return { outcome: "failed", problem: "the receiver is not in the file any more", ends: "for good" };
+    const over = new AbortController();
+    const within = AbortSignal.any([signal, over.signal]);
+    const end = () => tookTooLong;
+    try {
+      return await Promise.race([channel(content, within), clock.sleep(mostMs, within).then(end, end)]);
+    } finally {
+      over.abort();
+    }
   }
 
   return createLoop({

@@ -59,6 +59,8 @@ function post(url: URL, options: RequestOptions, body: string): Promise<number> 
     answer.destroy(); // what it says beside the status is nobody's
   });
   request.on("error", reject);
+  // Without an answer and without an error: "101 Switching Protocols". After either of them it changes nothing.
+  request.on("close", () => reject(new UntoldError("it closed the connection without an answer")));
   request.end(body);
   return promise;
 }
@@ -70,13 +72,14 @@ function resultOf(status: number): DeliveryResult {
 
 function reasonOf(error: unknown, signal: AbortSignal): string {
   if (signal.aborted) return "it did not answer in time";
-  if (error instanceof BlockedAddressError) return error.message;
+  if (error instanceof UntoldError) return error.message;
   return error instanceof Error && "code" in error
     ? `it cannot be reached (${String(error.code)})`
     : "it cannot be reached";
 }
 
-class BlockedAddressError extends Error {}
+/** Its message holds no secrets. */
+class UntoldError extends Error {}
 
 const systemLookup: LookupFunction = (name, options, done) => {
   lookup(name, options, done);
@@ -89,7 +92,7 @@ function guarded(resolve: LookupFunction): LookupFunction {
       if (error) return done(error, "");
       const addresses = Array.isArray(found) ? found : [{ address: found, family: family ?? 0 }];
       if (addresses.some(({ address }) => isBlockedAddress(address)))
-        return done(new BlockedAddressError("its name leads to a link-local or metadata address"), "");
+        return done(new UntoldError("its name leads to a link-local or metadata address"), "");
       const [first] = addresses;
       if (options.all === true || first === undefined) return done(null, addresses);
       return done(null, first.address, first.family);
