@@ -2,11 +2,10 @@ import type { AnalyticsGrant } from "@drawbridge/analytics-access";
 import { CapturedExchange, CaptureLossReason, InsightBatch } from "@drawbridge/contracts/insight/v1/insight_batch";
 import { DrawbridgeError } from "@drawbridge/errors";
 import type { ReceivedInsight } from "./insight-block.ts";
+import { assertInsightBounds, insightInvalid } from "./insight-bounds.ts";
 
 /** Unpacked. */
 export const insightBatchBytes = 4 * 1024 * 1024;
-const mostExchanges = 100;
-const mostLosses = 100;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /**
@@ -19,9 +18,7 @@ export function readInsightBatch(
 ): ReceivedInsight {
   const { grant, receivedAtMs } = from;
   const { batchId, exchanges, losses } = decoded(bytes);
-  if (!uuidPattern.test(batchId)) throw invalid("batch_id must be a lower-case UUID");
-  if (exchanges.length > mostExchanges) throw invalid(`a batch has at most ${mostExchanges} exchanges`);
-  if (losses.length > mostLosses) throw invalid(`a batch has at most ${mostLosses} losses`);
+  if (!uuidPattern.test(batchId)) throw insightInvalid("batch_id must be a lower-case UUID");
   const foreign = exchanges.find(({ environment }) => !grant.environments.includes(environment));
   if (foreign !== undefined) throw forbidden(foreign.environment);
   const { fabricId } = grant;
@@ -40,15 +37,16 @@ export function readInsightBatch(
 }
 
 function decoded(bytes: Uint8Array): InsightBatch {
+  assertInsightBounds(bytes);
   try {
     return InsightBatch.decode(bytes);
   } catch (cause) {
-    throw invalid("it is no InsightBatch", cause);
+    throw insightInvalid("it is no InsightBatch", cause);
   }
 }
 
 function assertIds(...given: readonly string[]): void {
-  if (!given.every((id) => uuidPattern.test(id))) throw invalid("ids must be lower-case UUIDs");
+  if (!given.every((id) => uuidPattern.test(id))) throw insightInvalid("ids must be lower-case UUIDs");
 }
 
 /** One of a newer gateway is kept as one that is not said. */
@@ -56,15 +54,6 @@ function knownReason(reason: CaptureLossReason): CaptureLossReason {
   return Object.values<number>(CaptureLossReason).includes(reason) && reason > 0
     ? reason
     : CaptureLossReason.CAPTURE_LOSS_REASON_UNSPECIFIED;
-}
-
-function invalid(message: string, cause?: unknown): DrawbridgeError {
-  return new DrawbridgeError({
-    kind: "invalid_argument",
-    code: "INSIGHT_BATCH_INVALID",
-    message: `a batch of exchanges is not valid: ${message}`,
-    cause,
-  });
 }
 
 function forbidden(environment: string): DrawbridgeError {
