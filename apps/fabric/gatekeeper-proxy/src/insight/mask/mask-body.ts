@@ -3,7 +3,7 @@ import { BodyForm, type CapturedBody } from "@drawbridge/contracts/insight/v1/in
 import { headerValue } from "@drawbridge/policies";
 import type { CopiedBody } from "../insight-protocol.ts";
 import { maskJson } from "./mask-json.ts";
-import type { MaskPoint, MaskRules } from "./mask-rules.ts";
+import type { MaskRules } from "./mask-rules.ts";
 import { toldPair } from "./mask-values.ts";
 import { readPairs } from "./read-pairs.ts";
 
@@ -62,7 +62,7 @@ export function maskBody(body: CopiedBody, headers: readonly string[], rules: Ma
     const text = unpacked(body.bytes, headerValue([...headers], "content-encoding") ?? "");
     if (text === undefined) return { ...told, form: BodyForm.BODY_FORM_MALFORMED };
     if (isForm) {
-      const fields = maskForm(text, rules.body());
+      const fields = maskForm(text, rules);
       return { ...told, form: BodyForm.BODY_FORM_FIELDS, fields };
     }
     const { json, revealed } = maskJson(JSON.parse(text), rules.body());
@@ -80,12 +80,9 @@ function unpacked(bytes: Uint8Array, encoding: string): string | undefined {
   return decode && new TextDecoder("utf-8", { fatal: true }).decode(decode(bytes));
 }
 
-function maskForm(text: string, whole: MaskPoint): CapturedBody["fields"] {
+function maskForm(text: string, rules: MaskRules): CapturedBody["fields"] {
   return readPairs(text, mostFields).map((pair) => {
-    const { isRedacted, isRevealed } = whole.member(pair.name);
-    // "$.*" reveals values that have names.
-    const isNamed = pair.value !== undefined || whole.isNamed(pair.name);
-    return toldPair(pair, isRedacted ? "redacted" : isRevealed && isNamed ? "revealed" : "masked");
+    return toldPair(pair, rules.form({ name: pair.name, isNameless: pair.value === undefined }));
   });
 }
 

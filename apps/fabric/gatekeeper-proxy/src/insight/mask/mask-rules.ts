@@ -6,6 +6,7 @@ import {
   type RedactRule,
 } from "@drawbridge/policies/capture-path";
 import { isNeverRevealed, plainName } from "@drawbridge/policies";
+import { createRedactedFields } from "./redacted-fields.ts";
 
 /** What becomes of a value. */
 export type Telling = "masked" | "revealed" | "redacted";
@@ -14,6 +15,8 @@ export type Telling = "masked" | "revealed" | "redacted";
 export interface MaskRules {
   header(name: string): Telling;
   query(name: string): Telling;
+  /** A field of a form. */
+  form(field: { readonly name: string; readonly isNameless: boolean }): Telling;
   /** The whole of a body. */
   body(): MaskPoint;
 }
@@ -40,11 +43,10 @@ export function createMaskRules(reveal: readonly string[], redact: readonly stri
   const rules = redact.map(parseRedactRule);
   const redacted = rules.filter((rule) => rule !== undefined);
   const isEverythingRedacted = redacted.length < rules.length;
-  const anywhere = new Set(redacted.flatMap((rule) => (rule.place === "anywhere" ? [rule.name] : [])));
+  const fields = createRedactedFields(redacted);
 
   function fieldTelling(place: "header" | "query", name: string): Telling {
-    const isRedacted = isEverythingRedacted || anywhere.has(plainName(name)) || namesField(redacted, place, name);
-    if (isRedacted) return "redacted";
+    if (isEverythingRedacted || fields.anywhere(name) || fields.at(place, name)) return "redacted";
     return !isNeverRevealed(name) && namesField(revealed, place, name) ? "revealed" : "masked";
   }
 
@@ -64,7 +66,7 @@ export function createMaskRules(reveal: readonly string[], redact: readonly stri
           reveals: reveals.flatMap((progress) => stepped(progress, (step) => isMember(step, name, "exact"))),
           redacts: redacts.flatMap((progress) => stepped(progress, (step) => isMember(step, name, "plain"))),
           isWithheld: isWithheld || isNeverRevealed(name),
-          isRedacted: isRedacted || anywhere.has(plainName(name)),
+          isRedacted: isRedacted || fields.anywhere(name),
         }),
       element: () =>
         pointOf({
@@ -82,14 +84,21 @@ export function createMaskRules(reveal: readonly string[], redact: readonly stri
     paths.flatMap((path) => (path.place === "body" ? [{ steps: path.steps, at: 0 }] : []));
   const reveals = begun(revealed);
   const redacts = begun(redacted);
+  const body = pointOf({ reveals, redacts, isWithheld: false, isRedacted: isEverythingRedacted });
   return {
     header: (name) => fieldTelling("header", name.toLowerCase()),
     query: (name) => fieldTelling("query", name),
-    body: () => pointOf({ reveals, redacts, isWithheld: false, isRedacted: isEverythingRedacted }),
+    form: ({ name, isNameless }) => {
+      const { isRedacted, isRevealed } = body.member(name);
+      if (isRedacted || fields.at("body", name)) return "redacted";
+      // "$.*" reveals values that have names.
+      return isRevealed && (!isNameless || body.isNamed(name)) ? "revealed" : "masked";
+    },
+    body: () => body,
   };
 }
 
-function namesField(paths: readonly (CapturePath | RedactRule)[], place: "header" | "query", name: string): boolean {
+function namesField(paths: readonly CapturePath[], place: "header" | "query", name: string): boolean {
   return paths.some((path) => path.place === place && path.name === name);
 }
 
