@@ -39,6 +39,7 @@ export interface CopyEnd {
 }
 
 const overheadBytes = 1_024;
+const leastBufferBytes = 1_024;
 
 /*
  * A copy of one exchange while it passes.
@@ -116,7 +117,17 @@ export class ExchangeCopy {
       this.#keeper.release(body.heldBytes);
       return body.drop();
     }
-    if (this.#reserve(bytes.length)) body.keep(bytes);
+    if (body.hasRoom || this.#grow(body)) body.keep(bytes);
+  }
+
+  /** The old buffer is held until what it has was copied. */
+  #grow(body: BodyCopy): boolean {
+    const { heldBytes: oldBytes, wantedBytes } = body;
+    if (!this.#reserve(wantedBytes)) return false;
+    body.grow(wantedBytes);
+    this.#held -= oldBytes;
+    this.#keeper.release(oldBytes);
+    return true;
   }
 
   #reserve(bytes: number): boolean {
@@ -151,42 +162,58 @@ export class ExchangeCopy {
   }
 }
 
+/** One buffer, which doubles: many small pieces take no more memory than is reserved. */
 class BodyCopy {
   isWanted: boolean;
   isEnded = false;
+  /** All that passed. */
   sizeBytes = 0;
-  heldBytes = 0;
   #isTooLarge = false;
-  #pieces: Uint8Array[] = [];
+  #buffer = new Uint8Array(0);
+  #keptBytes = 0;
 
   constructor(isWanted: boolean) {
     this.isWanted = isWanted;
   }
 
+  get heldBytes(): number {
+    return this.#buffer.length;
+  }
+
+  /** Whether all that passed fits. */
+  get hasRoom(): boolean {
+    return this.sizeBytes <= this.heldBytes;
+  }
+
+  /** Of the next buffer. */
+  get wantedBytes(): number {
+    return Math.min(mostBodyBytes, Math.max(this.sizeBytes, 2 * this.heldBytes, leastBufferBytes));
+  }
+
+  grow(bytes: number): void {
+    const grown = new Uint8Array(bytes);
+    grown.set(this.#buffer.subarray(0, this.#keptBytes));
+    this.#buffer = grown;
+  }
+
   /** A piece may be used again by whoever gave it. */
   keep(bytes: Uint8Array): void {
-    this.#pieces.push(new Uint8Array(bytes));
-    this.heldBytes += bytes.length;
+    this.#buffer.set(bytes, this.#keptBytes);
+    this.#keptBytes += bytes.length;
   }
 
   drop(): void {
     this.isWanted = false;
     this.#isTooLarge = true;
-    this.#pieces = [];
-    this.heldBytes = 0;
+    this.#buffer = new Uint8Array(0);
+    this.#keptBytes = 0;
   }
 
   toBody(): CopiedBody {
     const { sizeBytes } = this;
     if (!this.isEnded) return { bytes: undefined, sizeBytes, state: "incomplete" };
     if (this.#isTooLarge || !this.isWanted) return { bytes: undefined, sizeBytes, state: "too_large" };
-    const bytes = new Uint8Array(this.heldBytes);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return { bytes, sizeBytes, state: "whole" };
+    return { bytes: this.#buffer.subarray(0, this.#keptBytes), sizeBytes, state: "whole" };
   }
 }
 

@@ -112,6 +112,37 @@ test("a body that is too large to keep holds no memory", () => {
   expect(board.heldBytes).toBe(before);
 });
 
+test("a body in tiny pieces is one buffer, of which every byte is reserved", () => {
+  class CountingBoard extends InsightBoard {
+    calls = 0;
+    override reserve(worker: number, bytes: number): boolean {
+      this.calls += 1;
+      return super.reserve(worker, bytes);
+    }
+  }
+  const board = new CountingBoard(1);
+  const { recorder, sent } = aRecorder(board);
+  const copy = recorder.begin(captures(), arrival, place);
+  const before = board.heldBytes;
+  for (let count = 0; count < 40_000; count += 1) copy?.takeRequest(Uint8Array.of(count % 251));
+  expect(board.heldBytes - before).toBe(64 * 1024);
+  expect(board.calls).toBeLessThan(10);
+  copy?.endRequest();
+  copy?.end(end);
+  const [exchange] = sent;
+  if (exchange?.type !== "exchange") throw new Error("nothing was delivered");
+  const { bytes } = exchange.requestBody;
+  expect(bytes?.buffer.byteLength).toBe(64 * 1024);
+  expect(
+    Buffer.compare(
+      bytes ?? Buffer.alloc(0),
+      Uint8Array.from({ length: 40_000 }, (_, at) => at % 251),
+    ),
+  ).toBe(0);
+  board.release(0, exchange.heldBytes);
+  expect(board.heldBytes).toBe(0);
+});
+
 test("without memory for it an exchange is given up and counted; others let go later", () => {
   const board = new InsightBoard(1);
   const { recorder, losses } = aRecorder(board);
