@@ -103,6 +103,14 @@ orders 2xx  █▁▁▄
     );
   });
 
+  test("names that strangers chose move no cursor, in rows and beside the bars", async () => {
+    const rows = figures.rows.map((row) => ({ ...row, group: { api: "a\u001b[2J", statusClass: "2xx" } }));
+    api().scripted.set(figuresLine, () => ({ ...figures, rows }));
+    const { stdout } = await run(["query", "--by", "day"]);
+    expect(stdout.match(/a\\u\{1b\}\[2J/g)).toHaveLength(rows.length + 1);
+    expect(stdout).not.toContain("\u001b");
+  });
+
   test("fits the terminal", async () => {
     const wide = {
       ...figures,
@@ -239,6 +247,16 @@ describe("analytics tail", () => {
         "2026-11-22 11:00:01 UTC  ---  GET /orders/{id}  1235 ms  orders:v1  -  -  error  for 7\n",
     );
     expect(asked()?.query).toMatchObject({ where: "statusCode=429", limit: "20", from: "2026-11-21T12:00:00.000Z" });
+  });
+
+  test("what strangers wrote moves no cursor, and is exact with -o json", async () => {
+    const hostile = { ...aRequestLine, application: "shop\u001b[2J", resourcePath: "/\u202e{id}\r" };
+    api().scripted.set(path, lines(hostile));
+    expect((await run(["tail", ...utc])).stdout).toBe(
+      "2026-01-01 00:00:00 UTC  429  GET /\\u{202e}{id}\\u{d}  1.3 ms  orders:v1  shop\\u{1b}[2J  192.0.2.0  refused by limit\n",
+    );
+    api().scripted.set(path, lines(hostile));
+    expect((await run(["tail", "-o", "json"])).stdout).toBe(`${JSON.stringify(hostile)}\n`);
   });
 
   test("-f prints as they come, says what is left out, and ends with the error that ended it", async () => {

@@ -97,7 +97,7 @@ export function alertExportCommand(world: CommandWorld): Command {
       const rules = items.flatMap(({ source, definition }) => (source === "applied" ? [definition] : []));
       const output = outputOf(world, options);
       if (output.format === "json") output.fields([], { environment, rules });
-      else output.text(stringify({ environment, rules }).trimEnd());
+      else output.document(stringify({ environment, rules }).trimEnd());
     });
 }
 

@@ -4,6 +4,7 @@ import { type CommandWorld, withApi } from "../command-context.ts";
 import { csvText } from "../output/csv.ts";
 import { formatTime } from "../output/format.ts";
 import { formatBucket } from "../output/format-bucket.ts";
+import { plainText } from "../output/plain-text.ts";
 import { createOutput, type Output } from "../output/output.ts";
 import { sparkline } from "../output/sparkline.ts";
 import type { Column } from "../output/table.ts";
@@ -134,7 +135,7 @@ function columnsOf({ bucket, timeZone, groupBy, measures }: Analytics): readonly
 function linesOf({ buckets, rows, groupBy, measures }: Analytics): readonly string[] {
   const [first] = measures;
   if (buckets.length < 2 || first === undefined || rows.length === 0) return [];
-  const lines = [...Map.groupBy(rows, (row) => groupBy.map((name) => row.group[name] || "-").join(" "))]
+  const lines = [...Map.groupBy(rows, (row) => groupBy.map((name) => plainText(row.group[name] || "-")).join(" "))]
     .slice(0, 10)
     .map(([name, members]) => [name, sparklineOf(buckets, members, first)] as const);
   const width = Math.max(...lines.map(([name]) => name.length));

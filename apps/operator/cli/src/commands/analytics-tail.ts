@@ -5,6 +5,7 @@ import { textLines } from "../api/text-lines.ts";
 import { transportError } from "../api/transport-error.ts";
 import { type CommandWorld, type OutputOptions, withApi } from "../command-context.ts";
 import { formatTime } from "../output/format.ts";
+import { plainText } from "../output/plain-text.ts";
 import { analyticsPath } from "./analytics-path.ts";
 import { sinceDayOption, timeZoneOption } from "./analytics-time.ts";
 import { conditions } from "./analytics-where.ts";
@@ -90,7 +91,9 @@ function printLine(world: CommandWorld, text: string, options: TailOptions): voi
         world.stderr.write(`${line.requests.toLocaleString("en")} requests are left out: more came than can be told\n`);
       return;
     case "request":
-      world.stdout.write(options.output === "json" ? `${text}\n` : `${requestText(line, options.timeZone)}\n`);
+      world.stdout.write(
+        options.output === "json" ? `${text}\n` : `${plainText(requestText(line, options.timeZone))}\n`,
+      );
   }
 }
 

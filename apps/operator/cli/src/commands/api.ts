@@ -142,7 +142,7 @@ function openapi(world: CommandWorld): Command {
       const found = await withApi(world, (client) => client.call(`${apiPath(ref)}/openapi`, openapiSchema));
       if (output.format === "json") output.fields([], found);
       else if (found.openapi === "") output.note(`${apiText(ref)} has no OpenAPI document`);
-      else output.text(found.openapi.trimEnd());
+      else output.document(found.openapi.trimEnd());
     });
 }
 

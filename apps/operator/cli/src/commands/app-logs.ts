@@ -5,6 +5,7 @@ import { transportError } from "../api/transport-error.ts";
 import { logEntrySchema } from "../api/types.ts";
 import { type CommandWorld, withApi } from "../command-context.ts";
 import { formatTime } from "../output/format.ts";
+import { plainLogLine } from "../output/plain-text.ts";
 import { appPath } from "./app-path.ts";
 import { environmentOption, outputOption, wholeNumber } from "./options.ts";
 
@@ -59,7 +60,9 @@ function printEntry(world: CommandWorld, text: string, options: LogsOptions): vo
       });
     case "line":
       world.stdout.write(
-        options.output === "json" ? `${text}\n` : `${formatTime(entry.at)}  ${entry.replicaId}  ${entry.line}\n`,
+        options.output === "json"
+          ? `${text}\n`
+          : `${plainLogLine(`${formatTime(entry.at)}  ${entry.replicaId}  ${entry.line}`)}\n`,
       );
   }
 }

@@ -1,6 +1,7 @@
 import { DrawbridgeError } from "@drawbridge/errors";
 import { Option } from "commander";
 import type { CommandWorld } from "../command-context.ts";
+import { plainLines } from "../output/plain-text.ts";
 
 export const yesOption = (): Option => new Option("-y, --yes", "do not ask; for scripts");
 
@@ -19,7 +20,7 @@ export async function confirmed(
   },
 ): Promise<void> {
   if (asked.yes === true) return;
-  switch (await world.confirm(asked.question)) {
+  switch (await world.confirm(plainLines(asked.question))) {
     case "yes":
       return;
     case "no":

@@ -14,7 +14,7 @@ import { textLines } from "../api/text-lines.ts";
 import { transportError } from "../api/transport-error.ts";
 import { type CommandWorld, outputOf, type OutputOptions, withApi } from "../command-context.ts";
 import { assertWritable, writeNewFile } from "../files/new-file-from-stream.ts";
-import { exchangeText } from "../output/exchange-text.ts";
+import { exchangeLines } from "../output/exchange-text.ts";
 import { formatBytes } from "../output/format.ts";
 import { formatInstant, shortInstant } from "../output/format-instant.ts";
 import { insightStartCommand } from "./insight-start.ts";
@@ -73,7 +73,7 @@ function show(world: CommandWorld): Command {
         if (output.format === "json") return;
         try {
           for await (const exchange of exchanges(world, api, captureId, { ...options, follow: false })) {
-            output.text(`\n${exchangeText(exchange)}`);
+            output.text(["", ...exchangeLines(exchange)]);
           }
         } catch (error) {
           if (!isDrawbridgeError(error, "PERMISSION_DENIED")) throw error;
@@ -102,7 +102,7 @@ function tail(world: CommandWorld): Command {
         try {
           for await (const exchange of exchanges(world, api, captureId, { ...options, follow: true })) {
             world.stdout.write(
-              options.output === "json" ? `${JSON.stringify(exchange)}\n` : `${exchangeText(exchange)}\n\n`,
+              options.output === "json" ? `${JSON.stringify(exchange)}\n` : `${exchangeLines(exchange).join("\n")}\n\n`,
             );
           }
         } catch (error) {

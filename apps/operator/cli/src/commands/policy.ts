@@ -91,7 +91,7 @@ function types(world: CommandWorld): Command {
           ],
           only,
         );
-        output.text(JSON.stringify(only.schema, null, 2));
+        output.document(JSON.stringify(only.schema, null, 2));
         return;
       }
       output.list(
@@ -138,8 +138,8 @@ function apply(world: CommandWorld): Command {
           api.call(onePolicy(owner, which), savedPolicySchema, { method: "PUT", body: { ...body, ...how } });
         return inputs.length === 1 ? Promise.all(inputs.map((input) => save(input))) : saveAll(save, inputs, mode);
       });
-      const text = all.map((saved) => savedText(owner, saved, mode)).join("\n");
-      output.done(text, inputs.length === 1 ? all[0] : { policies: all });
+      const lines = all.map((saved) => savedText(owner, saved, mode));
+      output.done(lines, inputs.length === 1 ? all[0] : { policies: all });
       for (const warning of all.flatMap(({ warnings }) => warnings)) output.note(`warning: ${warning}`);
     });
 }
@@ -250,7 +250,7 @@ function show(world: CommandWorld): Command {
         ],
         policy,
       );
-      output.text(JSON.stringify(policy.configuration, null, 2));
+      output.document(JSON.stringify(policy.configuration, null, 2));
     });
 }
 

@@ -26,6 +26,16 @@ test("people read the fields at fault below the message", () => {
   expect(errorText(error)).toBe("error: the request is not valid\n  replicas: must be 0 to 100\n(REQUEST_INVALID)\n");
 });
 
+test("what a server said stays within its message and moves no cursor", () => {
+  const said = new DrawbridgeError({
+    kind: "internal",
+    code: "A\u001b",
+    message: "no\u001b[2J\nerror: forged",
+    details: { "field:a\r": "\u202eb" },
+  });
+  expect(errorText(said)).toBe("error: no\\u{1b}[2J\n  error: forged\n  a\\u{d}: \\u{202e}b\n(A\\u{1b})\n");
+});
+
 test("scripts get one line with the fields apart from the other facts", () => {
   expect(JSON.parse(errorJson(error))).toEqual({
     code: "REQUEST_INVALID",

@@ -1,5 +1,6 @@
 import type { DrawbridgeError } from "@drawbridge/errors";
 import { fieldErrorsOf } from "../api/problem.ts";
+import { plainLines, plainText } from "./plain-text.ts";
 
 /** Whether the command line asks for JSON. Asked before it is parsed, for what is wrong with it must be told in JSON too. */
 export function wantsJson(args: readonly string[]): boolean {
@@ -15,8 +16,13 @@ export function wantsJson(args: readonly string[]): boolean {
 
 /** An error for people: what, why, how to fix it; each field at fault on a line of its own. */
 export function errorText(error: DrawbridgeError): string {
-  const fields = fieldErrorsOf(error).map(({ field, message }) => `\n  ${field}: ${message}`);
-  return `error: ${error.message}${fields.join("")}\n(${error.code})\n`;
+  const fields = fieldErrorsOf(error).map(({ field, message }) => `\n  ${plainText(field)}: ${indented(message)}`);
+  return `error: ${indented(error.message)}${fields.join("")}\n(${plainText(error.code)})\n`;
+}
+
+/** Further lines of a message cannot be taken for lines of ours. */
+function indented(message: string): string {
+  return plainLines(message).replaceAll("\n", "\n  ");
 }
 
 /** An error for scripts: one line of JSON. */

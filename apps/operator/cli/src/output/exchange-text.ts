@@ -1,16 +1,17 @@
 import type { CapturedBody, CapturedField, ExchangeLine } from "../api/insight-types.ts";
 import { formatBytes, formatTime } from "./format.ts";
+import { plainText } from "./plain-text.ts";
 
 /** "2026-11-22 14:07:31 CET  503  POST /orders/{id}  12 ms  shop", and below it what was captured, bodies on several lines. */
-export function exchangeText(exchange: ExchangeLine): string {
+export function exchangeLines(exchange: ExchangeLine): readonly string[] {
   const { at, status, method, path, latencyMs, application, violatedPolicy } = exchange;
   const head = [
     formatTime(at),
     status === 0 ? "---" : String(status),
-    plain(`${method} ${path || "?"}`),
+    plainText(`${method} ${path || "?"}`),
     `${Math.round(latencyMs)} ms`,
-    plain(application) || "-",
-    ...(violatedPolicy === "" ? [] : [plain(`refused by ${violatedPolicy}`)]),
+    plainText(application) || "-",
+    ...(violatedPolicy === "" ? [] : [plainText(`refused by ${violatedPolicy}`)]),
   ].join("  ");
   return [
     head,
@@ -19,21 +20,21 @@ export function exchangeText(exchange: ExchangeLine): string {
     ...bodyLines("request body", exchange.requestBody),
     ...fieldLines("answer", exchange.answerHeaders),
     ...bodyLines("answer body", exchange.answerBody),
-  ].join("\n");
+  ];
 }
 
 function fieldLines(title: string, fields: readonly CapturedField[]): readonly string[] {
-  return fields.map(({ name, value }) => `  ${title}  ${plain(name)}: ${plain(value)}`);
+  return fields.map(({ name, value }) => `  ${title}  ${plainText(name)}: ${plainText(value)}`);
 }
 
 function bodyLines(title: string, body: CapturedBody | null | undefined): readonly string[] {
   if (!body) return [];
   const { bytes, mediaType, form, json, fields } = body;
-  const told = form === "json" || form === "fields" ? "" : `, ${plain(form)}`;
+  const told = form === "json" || form === "fields" ? "" : `, ${plainText(form)}`;
   return [
-    `  ${title}  ${plain(mediaType) || "no type"}, ${formatBytes(bytes)}${told}`,
+    `  ${title}  ${plainText(mediaType) || "no type"}, ${formatBytes(bytes)}${told}`,
     ...(json ? indented(json) : []),
-    ...fields.map(({ name, value }) => `    ${plain(name)}=${plain(value)}`),
+    ...fields.map(({ name, value }) => `    ${plainText(name)}=${plainText(value)}`),
   ];
 }
 
@@ -45,13 +46,5 @@ function indented(json: string): readonly string[] {
   } catch {
     text = json;
   }
-  return text.split("\n").map((line) => `    ${plain(line)}`);
-}
-
-/** What strangers wrote moves no cursor of a terminal. */
-function plain(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+  return text.split("\n").map((line) => `    ${plainText(line)}`);
 }

@@ -1,4 +1,8 @@
+import { plainLines, plainText } from "./plain-text.ts";
 import { type Column, type Field, formatFields, formatTable } from "./table.ts";
+
+/** One line, or several; a line feed within one is escaped, as all that cannot be seen is. */
+export type Lines = string | readonly string[];
 
 /** Where a command writes; `format` is the user's `-o`. */
 export interface Output {
@@ -9,12 +13,14 @@ export interface Output {
   fields(fields: readonly Field[], json: unknown): void;
   /** One more table for people, below what was shown; nothing in json. */
   table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void;
-  /** A line of data for people; nothing in json. */
-  text(line: string): void;
+  /** Data for people; nothing in json. */
+  text(lines: Lines): void;
+  /** A whole file for people: exact in a pipe, escaped on a terminal. Nothing in json. */
+  document(text: string): void;
   /** A line for people that is not data: stderr, so that it never gets into a pipe. Nothing in json. */
   note(line: string): void;
   /** What was done: a line for people on stderr, the thing itself for scripts. */
-  done(line: string, json: unknown): void;
+  done(lines: Lines, json: unknown): void;
   /** Progress that replaces itself on a terminal and is a line now and then elsewhere. Nothing in json. */
   progress(line: string): void;
   /** End the progress line. */
@@ -39,7 +45,7 @@ export function createOutput(format: "table" | "json", stdout: Stream, stderr: S
     list: (columns, rows, { empty }) => {
       clear();
       if (format === "json") json(rows);
-      else if (rows.length === 0) stderr.write(`${empty}\n`);
+      else if (rows.length === 0) stderr.write(`${plainText(empty)}\n`);
       else stdout.write(`${formatTable(columns, rows, widthOf(stdout))}\n`);
     },
     fields: (fields, value) => {
@@ -50,20 +56,25 @@ export function createOutput(format: "table" | "json", stdout: Stream, stderr: S
     table: (columns, rows) => {
       if (format === "table") stdout.write(`\n${formatTable(columns, rows, widthOf(stdout))}\n`);
     },
-    text: (line) => {
+    text: (lines) => {
       clear();
-      if (format === "table") stdout.write(`${line}\n`);
+      if (format === "table") stdout.write(textOf(lines));
+    },
+    document: (text) => {
+      clear();
+      if (format === "table") stdout.write(`${stdout.isTTY === true ? plainLines(text) : text}\n`);
     },
     note: (line) => {
       clear();
-      if (format === "table") stderr.write(`${line}\n`);
+      if (format === "table") stderr.write(textOf(line));
     },
-    done: (line, value) => {
+    done: (lines, value) => {
       clear();
       if (format === "json") json(value);
-      else stderr.write(`${line}\n`);
+      else stderr.write(textOf(lines));
     },
-    progress: (line) => {
+    progress: (text) => {
+      const line = plainText(text);
       if (format === "json" || line === shown) return;
       if (stderr.isTTY === true) stderr.write(`\r\x1b[2K${line.slice(0, (stderr.columns ?? 80) - 1)}`);
       else stderr.write(`${line}\n`);
@@ -74,6 +85,13 @@ export function createOutput(format: "table" | "json", stdout: Stream, stderr: S
       shown = "";
     },
   };
+}
+
+function textOf(lines: Lines): string {
+  return [lines]
+    .flat()
+    .map((line) => `${plainText(line)}\n`)
+    .join("");
 }
 
 /** A pipe has no width: nothing is cut or broken there. */

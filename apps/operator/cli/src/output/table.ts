@@ -1,3 +1,4 @@
+import { plainText } from "./plain-text.ts";
 import { wrapText } from "./wrap.ts";
 
 /** One column of a table. */
@@ -13,20 +14,19 @@ const narrowestValue = 30;
 
 /**
  * Rows as text that fits `width` columns of a terminal: the widest left-aligned columns are cut with "…" until it does.
- * Without `width` (a pipe) nothing is cut.
+ * Without `width` (a pipe) nothing is cut. What cannot be seen in a cell is escaped.
  */
 export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width?: number): string {
-  const cells = rows.map((row) => columns.map((column) => column.value(row)));
-  const widths = columns.map((column, index) =>
-    Math.max(column.title.length, ...cells.map((row) => (row[index] ?? "").length)),
-  );
+  const cells = rows.map((row) => columns.map((column) => plainText(column.value(row))));
+  const titles = columns.map(({ title }) => plainText(title));
+  const widths = titles.map((title, index) => Math.max(title.length, ...cells.map((row) => (row[index] ?? "").length)));
   if (width !== undefined) shrink(widths, columns, width);
   const line = (values: readonly string[]): string =>
     columns
       .map((column, index) => fit(values[index] ?? "", widths[index] ?? 0, column.align ?? "left"))
       .join(gap)
       .trimEnd();
-  return [line(columns.map((column) => column.title)), ...cells.map(line)].join("\n");
+  return [line(titles), ...cells.map(line)].join("\n");
 }
 
 function shrink<Row>(widths: number[], columns: readonly Column<Row>[], width: number): void {
@@ -50,8 +50,9 @@ function fit(text: string, width: number, align: "left" | "right"): string {
 /** A name and its value. */
 export type Field = readonly [name: string, value: string];
 
-/** "Name:  value" lines, values aligned; with `width` long values go on in further lines, and none is cut. */
-export function formatFields(fields: readonly Field[], width?: number): string {
+/** "Name:  value" lines, values aligned; with `width` long values go on in further lines, and none is cut. What cannot be seen is escaped. */
+export function formatFields(named: readonly Field[], width?: number): string {
+  const fields = named.map(([name, value]) => [plainText(name), plainText(value)] as const);
   const indent = Math.max(...fields.map(([name]) => name.length)) + 1 + gap.length;
   const room = width === undefined ? Number.POSITIVE_INFINITY : Math.max(narrowestValue, width - indent);
   return fields
