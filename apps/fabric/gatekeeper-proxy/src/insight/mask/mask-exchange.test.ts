@@ -134,10 +134,30 @@ test.each([
   expect(JSON.stringify(toldJson(value, { reveal: [path] }))).toMatch(/string\(1\)/);
 });
 
-test.each(["4111 1111 1111 1111", "card 4111111111111111!", "eyJhbGciOiJub25lIn0.e30.", "-----BEGIN PRIVATE KEY-----"])(
-  "a value like %j is masked where it is revealed",
+test.each([
+  "4111 1111 1111 1111",
+  "card 4111111111111111!",
+  "4111 1111 1111 1111 12/26",
+  "4111111111111111 123",
+  "1 4111111111111111",
+  "2024-05-01 4111111111111111",
+  "4111.1111.1111.1111",
+  "4111/1111/1111/1111",
+  "4111\u20111111\u20111111\u20111111",
+  "4111\u00a01111\u00a01111\u00a01111",
+  "４１１１１１１１１１１１１１１１",
+  "378282246310005",
+  `${"7".repeat(500)}4111111111111111`,
+  "eyJhbGciOiJub25lIn0.e30.",
+  "-----BEGIN PRIVATE KEY-----",
+])("a value like %j is masked where it is revealed", (value) => {
+  expect(toldJson({ note: value }, { reveal: ["$.note"] })).toEqual({ note: `string(${value.length})` });
+});
+
+test.each(["2024-05-01 12:34:56", "+49 30 1234567", "1234567890123", "4111 1111, 1111 1111"])(
+  "%j is no number of a card and told where it is revealed",
   (value) => {
-    expect(toldJson({ note: value }, { reveal: ["$.note"] })).toEqual({ note: `string(${value.length})` });
+    expect(toldJson({ note: value }, { reveal: ["$.note"] })).toEqual({ note: value });
   },
 );
 

@@ -7,7 +7,10 @@ const longestField = 1_024;
 const mostDigitsInName = 4;
 /** Header of a JSON Web Token, PEM, our own tokens: whatever the path says, this is no business datum. */
 const secretPattern = /eyJ[\w-]{8,}\.|-----BEGIN |\b(?:fat1|dbt1)\.[\w-]/;
-const cardPattern = /(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)/g;
+/** Digits, and what people write between them. */
+const digitsPattern = /\d[\d \t./\p{Pd}]*/gu;
+const shortestCard = 13;
+const longestCard = 19;
 
 export function maskedText(value: string): string {
   return `string(${value.length})`;
@@ -38,16 +41,28 @@ export function toldPair({ name, value }: Pair, telling: Telling): CapturedField
 /** Whether a text looks like a credential or the number of a payment card: such a value stays masked where it is revealed. */
 export function holdsSecret(text: string): boolean {
   if (secretPattern.test(text)) return true;
-  return (text.match(cardPattern) ?? []).some((digits) => isLuhnNumber(digits.replaceAll(/\D/g, "")));
+  const runs = text.normalize("NFKC").match(digitsPattern) ?? [];
+  return runs.some((run) => holdsCardNumber(run.replaceAll(/\D/g, "")));
 }
 
-/** ISO/IEC 7812-1, annex B. */
-function isLuhnNumber(digits: string): boolean {
-  const sum = Array.from(digits)
-    .toReversed()
-    .reduce((total, digit, index) => {
-      const doubled = Number(digit) * (index % 2 === 0 ? 1 : 2);
-      return total + (doubled > 9 ? doubled - 9 : doubled);
-    }, 0);
-  return sum % 10 === 0;
+/**
+ * Whether 13 to 19 digits in a row have the check digit of ISO/IEC 7812-1, annex B: a card number may stand between other digits. A
+ * window's sum is a difference of two sums from the start, so that work is linear.
+ */
+function holdsCardNumber(digits: string): boolean {
+  // By whether digits at even or at odd places are doubled.
+  const sums: readonly [number[], number[]] = [[0], [0]];
+  for (let end = 1; end <= digits.length; end += 1) {
+    const digit = Number(digits[end - 1]);
+    const doubled = digit > 4 ? 2 * digit - 9 : 2 * digit;
+    const isEvenPlace = end % 2 === 1;
+    sums[0].push((sums[0][end - 1] ?? 0) + (isEvenPlace ? doubled : digit));
+    sums[1].push((sums[1][end - 1] ?? 0) + (isEvenPlace ? digit : doubled));
+    // The last digit is not doubled, the one before it is.
+    const ofWindow = end % 2 === 0 ? sums[0] : sums[1];
+    for (let length = shortestCard; length <= Math.min(longestCard, end); length += 1) {
+      if (((ofWindow[end] ?? 0) - (ofWindow[end - length] ?? 0)) % 10 === 0) return true;
+    }
+  }
+  return false;
 }
