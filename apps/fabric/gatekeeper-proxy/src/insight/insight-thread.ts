@@ -25,6 +25,8 @@ interface InsightThread {
 }
 
 const pauseAfterEndMs = 1_000;
+/** A thread that needs more ends alone, and not the process. */
+const maxOldGenerationSizeMb = 256;
 
 /*
  * The thread that masks and sends, begun with the first exchange.
@@ -42,7 +44,8 @@ export function createInsightThread(options: InsightThreadOptions): InsightThrea
   let unsaid: InsightLoss[] = [];
 
   function spawn(): Worker {
-    const thread = new Worker(options.entry, { workerData: options.start, name: "insight" });
+    const { entry, start: workerData } = options;
+    const thread = new Worker(entry, { workerData, name: "insight", resourceLimits: { maxOldGenerationSizeMb } });
     worker = thread;
     thread.on("message", (message: FromInsight) => receive(message));
     thread.on("error", () => logger.error({}, "the masking of exchanges has failed"));

@@ -29,8 +29,9 @@ function written({ value, point, path, depth }: Node, revealed: Set<string>): st
   if (point.isRedacted) return JSON.stringify(redactedText);
   if (Array.isArray(value)) {
     if (depth === deepest) return '"array"';
+    const each = point.element();
     const below = value.slice(0, mostElements).map((element: unknown) => {
-      return written({ value: element, point: point.element(), path: `${path}[*]`, depth: depth + 1 }, revealed);
+      return written({ value: element, point: each, path: `${path}[*]`, depth: depth + 1 }, revealed);
     });
     if (value.length > mostElements) below.push(`"${value.length - mostElements} more"`);
     return `[${below.join(",")}]`;

@@ -61,3 +61,10 @@ test("a bare name redacts members of JSON whose name has dots or brackets", () =
   expect(body.member("user.email").isRedacted).toBe(true);
   expect(body.member("user[email]").isRedacted).toBe(true);
 });
+
+test("a rule for nested arrays takes work by their depth, not by its power", () => {
+  let point = createMaskRules([], [`$${"[*]".repeat(32)}`]).body();
+  for (let depth = 0; depth < 31; depth += 1) point = point.element();
+  expect(point.isRedacted).toBe(false);
+  expect(point.element().isRedacted).toBe(true);
+});

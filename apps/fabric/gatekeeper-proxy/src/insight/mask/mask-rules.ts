@@ -72,7 +72,9 @@ export function createMaskRules(reveal: readonly string[], redact: readonly stri
         pointOf({
           reveals: reveals.flatMap((progress) => stepped(progress, ({ step }) => step === "each")),
           // Whoever withholds "$.users.name" means it of each of them.
-          redacts: redacts.concat(redacts.flatMap((progress) => stepped(progress, ({ step }) => step === "each"))),
+          redacts: distinct(
+            redacts.concat(redacts.flatMap((progress) => stepped(progress, ({ step }) => step === "each"))),
+          ),
           isWithheld,
           isRedacted,
         }),
@@ -109,6 +111,16 @@ function isAtEnd({ steps, at }: Progress): boolean {
 function stepped({ steps, at }: Progress, fits: (step: CaptureStep) => boolean): readonly Progress[] {
   const step = steps[at];
   return step !== undefined && fits(step) ? [{ steps, at: at + 1 }] : [];
+}
+
+/** Without it "$[*][*][*]" would have twice as many at each level of nested arrays. */
+function distinct(all: readonly Progress[]): readonly Progress[] {
+  const known = new Map<Progress["steps"], Set<number>>();
+  return all.filter(({ steps, at }) => {
+    const seen = known.get(steps) ?? new Set();
+    known.set(steps, seen);
+    return !seen.has(at) && seen.add(at);
+  });
 }
 
 /** What is withheld is compared as loosely as names are written. */
