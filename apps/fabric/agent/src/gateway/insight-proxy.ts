@@ -6,16 +6,17 @@ import { capturedExchanges } from "../egress/reports-of-gateways.ts";
 /** Whether this fabric's owner lets exchanges be captured. */
 export type InsightRule = "allowed" | "refused";
 
-/** What gateways sent of captured exchanges goes into the fabric's own ledger. */
+/**
+ * What gateways sent of captured exchanges goes into the fabric's own ledger, whatever the rule is now: the rule decides who gets
+ * access, and what left before it changed has left. A gateway would tell what is refused again and again.
+ */
 export function createInsightProxy({
-  rule,
   ledger,
 }: {
   readonly rule: InsightRule;
   readonly ledger: Pick<EgressLedger, "record">;
 }): (report: ReportInsightRequest) => void {
   return ({ url, exchanges, bytes }) => {
-    if (rule === "refused") throw insightRefused();
     if (!URL.canParse(url)) {
       throw new DrawbridgeError({
         kind: "invalid_argument",
