@@ -146,3 +146,69 @@ test("a way to a receiver that never ends does not hold up the stop", async () =
   await delivery.stop(forever);
   expect(await read(stuck)).toMatchObject({ state: "waiting", last_problem: "" });
 });
+
+test("a receiver that the file does not have yet is told when it has", async () => {
+  const clock = new FakeClock();
+  const channels: Record<string, Channel> = {};
+  const id = await waits(clock, { receiver: "new" });
+  const delivery = deliveryBy(channels, clock);
+  await delivery.start(forever);
+  await expect
+    .poll(() => read(id))
+    .toMatchObject({ state: "waiting", last_problem: "the receiver is not in the file" });
+  channels["new"] = delivered;
+  await clock.waitForSleep();
+  clock.advance(5_000);
+  await expect.poll(() => read(id)).toMatchObject({ state: "delivered", attempts: 2 });
+  await delivery.stop(forever);
+});
+
+test("a receiver that the file never has is given up after a day", async () => {
+  const clock = new FakeClock();
+  const id = await waits(clock, { receiver: "nobody" });
+  clock.advance(86_400_000);
+  const delivery = deliveryBy({}, clock);
+  await delivery.start(forever);
+  await expect.poll(() => read(id)).toMatchObject({ state: "given up" });
+  await delivery.stop(forever);
+});
+
+const claimBy = async (clock: FakeClock, limit: number): Promise<readonly string[]> => {
+  const now = clock.now();
+  const until = new Date(now.getTime() + 60_000);
+  const due = await createNotifications(store).claim({ now, until, limit });
+  return due.map(({ notificationId }) => notificationId).toSorted();
+};
+
+test("that it is over waits while the same receiver was not told that it fires", async () => {
+  const clock = new FakeClock();
+  const incident = randomUUID();
+  const firing = await waits(clock, { receiver: "a", incident }, 10_000);
+  const over = await waits(clock, { receiver: "a", incident, kind: "resolved" });
+  const overOfOther = await waits(clock, { receiver: "b", incident, kind: "resolved" });
+  expect(await claimBy(clock, 10)).toEqual([overOfOther]);
+  clock.advance(10_000);
+  expect(await claimBy(clock, 10)).toEqual([firing]);
+  expect(await claimBy(clock, 10)).toEqual([]);
+  await createNotifications(store).delivered(firing);
+  expect(await claimBy(clock, 10)).toEqual([over]);
+});
+
+test("a receiver with much to be told leaves room for the others, and is told the oldest first", async () => {
+  const clock = new FakeClock();
+  const many: string[] = [];
+  for (const dueMs of [-50, -40, -30, -20, -10]) many.push(await waits(clock, { receiver: "away" }, dueMs));
+  const other = await waits(clock, { receiver: "other" });
+  expect(await claimBy(clock, 2)).toEqual([many[0], other].toSorted());
+  expect(await claimBy(clock, 16)).toEqual(many.slice(1, 4).toSorted());
+  expect(await claimBy(clock, 16)).toEqual(many.slice(4));
+});
+
+test("two replicas that claim at once get nothing twice", async () => {
+  const clock = new FakeClock();
+  const ids: string[] = [];
+  for (const receiver of ["a", "b", "c", "d"]) for (const _ of [1, 2]) ids.push(await waits(clock, { receiver }));
+  const claimed = await Promise.all(Array.from({ length: 8 }, () => claimBy(clock, 4)));
+  while (claimed.at(-1)?.length !== 0) claimed.push(await claimBy(clock, 4));
+  expect(claimed.flat().toSorted()).toEqual(ids.toSorted());
+});

@@ -9,6 +9,8 @@ const atOnce = 16;
 const claimMs = 60_000;
 /** Longer than any channel needs, and over before another replica sends it again. */
 const mostMs = 40_000;
+/** The file of this replica: another one may have read it since. */
+const notInFile: DeliveryResult = { outcome: "failed", problem: "the receiver is not in the file", ends: "later" };
 const tookTooLong: DeliveryResult = { outcome: "failed", problem: "it took too long", ends: "later" };
 const backoff = { baseMs: 5_000, capMs: 600_000, floorMs: 1_000 };
 const dayMs = 86_400_000;
@@ -57,7 +59,7 @@ export function createDelivery(deps: {
 
   async function sent({ receiver, content }: DueNotification, signal: AbortSignal): Promise<DeliveryResult> {
     const channel = deps.channel(receiver);
-    if (!channel) return { outcome: "failed", problem: "the receiver is not in the file any more", ends: "for good" };
+    if (!channel) return notInFile;
     const over = new AbortController();
     const within = AbortSignal.any([signal, over.signal]);
     const end = () => tookTooLong;

@@ -12,7 +12,10 @@ export interface DueNotification {
 }
 
 export interface Notifications {
-  /** Take some that are due, oldest first; nobody else gets them before `until`. */
+  /**
+   * Take some that are due, at most three of a receiver, each receiver's oldest first; nobody else gets them before `until`.
+   * That it is over waits until the receiver was told that it fires, or nobody tries that any more.
+   */
   claim(claim: {
     readonly now: Date;
     readonly until: Date;
@@ -30,6 +33,8 @@ export interface Notifications {
 }
 
 const problemCharacters = 300;
+/** A receiver that is away leaves room for the others. */
+const mostOfReceiver = 3;
 
 export function createNotifications({ db }: Pick<Store<AlertingDatabase>, "db">): Notifications {
   return {
@@ -41,10 +46,22 @@ export function createNotifications({ db }: Pick<Store<AlertingDatabase>, "db">)
         created_at: Date;
         attempts: number;
       }>`
-        UPDATE notification SET next_attempt_at = ${until}, attempts = attempts + 1 WHERE notification_id IN (
-          SELECT notification_id FROM notification WHERE state = 'waiting' AND next_attempt_at <= ${now}
-          ORDER BY next_attempt_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
-        ) RETURNING notification_id, receiver, content, created_at, attempts
+        WITH place_in_line AS (
+          SELECT notification_id, row_number() OVER (PARTITION BY receiver ORDER BY next_attempt_at, notification_id) AS place
+          FROM notification AS one
+          WHERE state = 'waiting' AND next_attempt_at <= ${now} AND (kind = 'firing' OR NOT EXISTS (
+            SELECT FROM notification AS first WHERE first.incident_id = one.incident_id
+              AND first.receiver = one.receiver AND first.kind = 'firing' AND first.state = 'waiting'
+          ))
+        ), due AS (
+          -- State and time again: they are looked at once more when the row is locked, the line is not.
+          SELECT notification_id FROM notification JOIN place_in_line USING (notification_id)
+          WHERE state = 'waiting' AND next_attempt_at <= ${now} AND place <= ${mostOfReceiver}
+          ORDER BY place, next_attempt_at LIMIT ${limit} FOR UPDATE OF notification SKIP LOCKED
+        )
+        UPDATE notification SET next_attempt_at = ${until}, attempts = attempts + 1
+        WHERE notification_id IN (SELECT notification_id FROM due)
+        RETURNING notification_id, receiver, content, created_at, attempts
       `.execute(db);
       return rows.map((row) => ({
         notificationId: row.notification_id,
