@@ -23,6 +23,8 @@ ${distributed:insight_exchanges:cityHash64(capture_id)};
 CREATE TABLE IF NOT EXISTS ${local:insight_losses} ${on_cluster} (
   capture_id String,
   fabric_id LowCardinality(String),
+  -- Of the token that it came with, with commas between them: a line counts for a capture in one of these, and nowhere else.
+  environments LowCardinality(String),
   batch_id String,
   -- Number of drawbridge.insight.v1.CaptureLossReason.
   reason UInt8,

@@ -43,7 +43,7 @@ beforeAll(async () => {
   cleanups.push(() => folder[Symbol.asyncDispose]());
   directory = `${folder.path}/insight`;
   const { store } = analytics;
-  const room = { captureBytes, fabricBytes: 1024 * 1024 };
+  const room = { captureBytes, fabricBytes: 1024 * 1024, fabricCaptures: 100 };
   exchanges = createExchangeStore({ store, directory, retentionDays: 7, room, clock: systemClock, ids: uuidV7Ids });
   await exchanges.start(forever);
   world = await startIntake({ exchanges });
@@ -262,6 +262,21 @@ test("the figures count each exchange once, and the losses of a batch once howev
     },
   ]);
   expect(retentionDays).toBe(7);
+});
+
+test("losses count for captures in the environments of the token that they came with, and nowhere else", async () => {
+  const captureId = randomUUID();
+  const losses = [{ captureId, reason: CaptureLossReason.CAPTURE_LOSS_REASON_RATE, exchanges: 7n }];
+  const tokens = [
+    await world.token({ environments: ["staging"] }),
+    await world.token({ environments: ["x", "sandbox"] }),
+  ];
+  for (const token of tokens) expect(await send(batchOf([], { losses }), token)).toMatchObject({ status: 200 });
+  const lost = async (environment: string) => {
+    const { figures } = await calls.getCaptureFigures({ environment, captureIds: [captureId] });
+    return figures.flatMap((one) => one.losses.map(({ exchanges: count }) => count));
+  };
+  expect([await lost("production"), await lost("sandbox"), await lost("staging")]).toEqual([[], [7n], [7n]]);
 });
 
 test("whoever follows a capture hears of what is there, oldest first, and of each that comes in once", async () => {

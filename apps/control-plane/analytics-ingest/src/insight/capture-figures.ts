@@ -11,19 +11,19 @@ export async function captureFigures(
   { environment, captureIds }: { readonly environment: string; readonly captureIds: readonly string[] },
   signal: AbortSignal,
 ): Promise<readonly CaptureFigures[]> {
-  const parameters = { captures: captureIds, since: keptSince(clock, retentionDays) };
+  const parameters = { environment, captures: captureIds, since: keptSince(clock, retentionDays) };
   const [taken, lost] = await Promise.all([
     store.query(
       {
         sql: sql`SELECT capture_id, count() AS exchanges, sum(size) AS bytes, toUnixTimestamp64Milli(max(at)) AS last_ms FROM (SELECT capture_id, fabric_id, exchange_id, max(size_bytes) AS size, max(ts) AS at FROM insight_exchanges WHERE environment = {environment:String} AND capture_id IN {captures:Array(String)} AND received_at >= {since:DateTime64(3, 'UTC')} GROUP BY capture_id, fabric_id, exchange_id) GROUP BY capture_id`,
-        parameters: { ...parameters, environment },
+        parameters,
         limits: questionLimits,
       },
       signal,
     ),
     store.query(
       {
-        sql: sql`SELECT capture_id, reason, sum(lost) AS exchanges FROM (SELECT capture_id, fabric_id, batch_id, reason, max(exchanges) AS lost FROM insight_losses WHERE capture_id IN {captures:Array(String)} AND received_at >= {since:DateTime64(3, 'UTC')} GROUP BY capture_id, fabric_id, batch_id, reason) GROUP BY capture_id, reason ORDER BY reason`,
+        sql: sql`SELECT capture_id, reason, sum(lost) AS exchanges FROM (SELECT capture_id, fabric_id, batch_id, reason, max(exchanges) AS lost FROM insight_losses WHERE has(splitByChar(',', environments), {environment:String}) AND capture_id IN {captures:Array(String)} AND received_at >= {since:DateTime64(3, 'UTC')} GROUP BY capture_id, fabric_id, batch_id, reason) GROUP BY capture_id, reason ORDER BY reason`,
         parameters,
         limits: questionLimits,
       },

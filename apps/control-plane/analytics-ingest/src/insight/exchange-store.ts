@@ -17,7 +17,7 @@ export interface ExchangeStoreDeps {
   /** Of this store alone: files on their way into it. */
   readonly directory: string;
   readonly retentionDays: number;
-  /** Default: 32 MiB of a capture in a fabric, 1 GiB of a fabric. */
+  /** Default: 32 MiB of a capture in a fabric, 1 GiB and 1,000 captures of a fabric. */
   readonly room?: RoomOptions;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly ids: IdSource;
@@ -26,7 +26,7 @@ export interface ExchangeStoreDeps {
 export interface KeptInsight {
   /** Exchanges that are stored, now or before. */
   readonly accepted: number;
-  /** Captures of which something was left out, because so much of them is stored already. */
+  /** Captures of which something was left out, because so much of them, or of so many of the fabric, is stored already. */
   readonly fullCaptures: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface ExchangeStore extends Component {
 }
 
 const mib = 1024 * 1024;
-const defaultRoom: RoomOptions = { captureBytes: 32 * mib, fabricBytes: 1024 * mib };
+const defaultRoom: RoomOptions = { captureBytes: 32 * mib, fabricBytes: 1024 * mib, fabricCaptures: 1_000 };
 /** Batches that are written together. */
 const batchesAtOnce = 8;
 
@@ -72,7 +72,7 @@ export function createExchangeStore(deps: ExchangeStoreDeps): ExchangeStore {
   }
 
   async function write(batches: readonly ReceivedInsight[]): Promise<readonly KeptInsight[]> {
-    await room.refresh();
+    await room.count(batches.flatMap((batch) => [...batch.exchanges, ...batch.losses]));
     const known = await knownOf(batches.flatMap(({ exchanges }) => exchanges));
     const fresh: ReceivedExchange[] = [];
     const losses: ReceivedLoss[] = [];
@@ -89,7 +89,10 @@ export function createExchangeStore(deps: ExchangeStoreDeps): ExchangeStore {
         known.add(name);
         accepted += 1;
       }
-      losses.push(...batch.losses.filter((loss) => room.take(loss, lossBytes)));
+      for (const loss of batch.losses) {
+        if (room.take(loss, lossBytes)) losses.push(loss);
+        else full.add(loss.captureId);
+      }
       return { accepted, fullCaptures: [...full] };
     });
     if (losses.length > 0) await insert("insight_losses", (path) => writeLosses(path, losses));

@@ -26,6 +26,8 @@ export interface ReceivedExchange {
 /** Exchanges that a gateway did not capture or gave up. */
 export interface ReceivedLoss {
   readonly captureId: string;
+  /** All that the token is for: a loss is told without the environment of its capture. */
+  readonly environments: readonly string[];
   readonly fabricId: string;
   readonly batchId: string;
   readonly reason: number;
@@ -73,15 +75,17 @@ export async function writeLosses(path: string, losses: readonly ReceivedLoss[])
   const block = createNativeBlockWriter({
     capture_id: stringColumn(),
     fabric_id: lowCardinalityColumn(),
+    environments: lowCardinalityColumn(),
     batch_id: stringColumn(),
     reason: uint8Column(),
     exchanges: uint64Column(),
     received_at: dateTimeColumn(),
   });
   const { columns: to } = block;
-  for (const { captureId, fabricId, batchId, reason, exchanges, receivedAtMs } of losses) {
+  for (const { captureId, environments, fabricId, batchId, reason, exchanges, receivedAtMs } of losses) {
     to.capture_id.push(captureId);
     to.fabric_id.push(fabricId);
+    to.environments.push(environments.join(","));
     to.batch_id.push(batchId);
     to.reason.push(reason);
     to.exchanges.push(exchanges);

@@ -21,7 +21,7 @@ export function readInsightBatch(
   if (!uuidPattern.test(batchId)) throw insightInvalid("batch_id must be a lower-case UUID");
   const foreign = exchanges.find(({ environment }) => !grant.environments.includes(environment));
   if (foreign !== undefined) throw forbidden(foreign.environment);
-  const { fabricId } = grant;
+  const { fabricId, environments } = grant;
   return {
     exchanges: exchanges.map((exchange) => {
       const { environment, captureId, exchangeId, receivedAtMs: at } = exchange;
@@ -31,7 +31,15 @@ export function readInsightBatch(
     }),
     losses: losses.map(({ captureId, reason, exchanges: count }) => {
       assertIds(captureId);
-      return { captureId, fabricId, batchId, reason: knownReason(reason), exchanges: count, receivedAtMs };
+      return {
+        captureId,
+        environments,
+        fabricId,
+        batchId,
+        reason: knownReason(reason),
+        exchanges: count,
+        receivedAtMs,
+      };
     }),
   };
 }
