@@ -21,6 +21,12 @@ export interface CounterDraft extends Baselines {
 
 type Counters = Map<string, Baseline>;
 
+interface FabricChanges {
+  readonly counters: Counters;
+  /** Those of them that the book does not have. */
+  added: number;
+}
+
 /** What was not heard of for so long makes room; the store forgets it a little later. */
 const forgottenAfterMs = 86_400_000;
 
@@ -40,38 +46,43 @@ export function createCounterBook(options: { readonly maxCountersPerFabric: numb
     counters.set(series, baseline);
   }
 
-  function hasRoom(counters: Counters, more: number, nowMs: number): boolean {
+  function hasRoom(counters: Counters, changes: FabricChanges, nowMs: number): boolean {
+    const isFull = (): boolean => counters.size + changes.added >= options.maxCountersPerFabric;
     for (const [longestAgo, { timeMs }] of counters) {
-      if (counters.size + more < options.maxCountersPerFabric || nowMs - timeMs < forgottenAfterMs) break;
+      if (!isFull() || nowMs - timeMs < forgottenAfterMs) break;
       counters.delete(longestAgo);
+      // It was heard of again just now, and comes back with the changes.
+      if (changes.counters.has(longestAgo)) changes.added += 1;
     }
-    return counters.size + more < options.maxCountersPerFabric;
+    return !isFull();
   }
 
   return {
     load: put,
     draft: () => {
-      const changed = new Map<string, Counters>();
-      const changesOf = (fabricId: string): Counters => {
-        let counters = changed.get(fabricId);
-        if (counters === undefined) changed.set(fabricId, (counters = new Map()));
-        return counters;
+      const changed = new Map<string, FabricChanges>();
+      const changesOf = (fabricId: string): FabricChanges => {
+        let changes = changed.get(fabricId);
+        if (changes === undefined) changed.set(fabricId, (changes = { counters: new Map(), added: 0 }));
+        return changes;
       };
       return {
-        find: (fabricId, series) => changed.get(fabricId)?.get(series) ?? fabrics.get(fabricId)?.get(series),
+        find: (fabricId, series) => changed.get(fabricId)?.counters.get(series) ?? fabrics.get(fabricId)?.get(series),
         set: (fabricId, series, baseline) => {
           const [counters, changes] = [countersOf(fabricId), changesOf(fabricId)];
-          const isKnown = counters.has(series) || changes.has(series);
-          if (!isKnown && !hasRoom(counters, changes.size, baseline.timeMs)) return false;
-          changes.set(series, baseline);
+          if (!counters.has(series) && !changes.counters.has(series)) {
+            if (!hasRoom(counters, changes, baseline.timeMs)) return false;
+            changes.added += 1;
+          }
+          changes.counters.set(series, baseline);
           return true;
         },
         *changes() {
-          for (const [fabricId, counters] of changed)
+          for (const [fabricId, { counters }] of changed)
             for (const [series, baseline] of counters) yield { fabricId, series, baseline };
         },
         keep: () => {
-          for (const [fabricId, counters] of changed)
+          for (const [fabricId, { counters }] of changed)
             for (const [series, baseline] of counters) put(fabricId, series, baseline);
         },
       };
