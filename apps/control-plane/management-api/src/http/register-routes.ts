@@ -12,7 +12,8 @@ import type { Authenticate } from "./authentication.ts";
 import { createRequestAudit, type RequestAudit } from "./request-audit.ts";
 import { createRequestLimits, type RequestLimits, type RequestRates } from "./request-limits.ts";
 import type { RequestState } from "./request-state.ts";
-import type { Route } from "./route.ts";
+import type { Caller, Route } from "./route.ts";
+import { watchAccess } from "./watch-access.ts";
 
 export interface RegisterOptions {
   readonly routes: readonly Route[];
@@ -58,7 +59,7 @@ export async function registerRoutes(app: FastifyInstance, options: RegisterOpti
       },
       handler: async (request, reply) => {
         const state = stateOf(states, request);
-        return runRoute(request, reply, state, audit);
+        return runRoute(request, reply, state, { ...options, audit });
       },
       onSend: async (request, reply, payload) => {
         const state = states.get(request);
@@ -88,6 +89,7 @@ function openState(route: Route, request: FastifyRequest, reply: FastifyReply, i
     route,
     address: httpContext(request).remoteAddress,
     gone: gone.signal,
+    end: (reason) => gone.abort(reason),
     target: route.target(paramsOf(request)),
     facts: {},
     requestId: ids.next(),
@@ -111,9 +113,13 @@ async function admit(
     if (isDrawbridgeError(error) && error.kind === "unauthenticated") await limits.countRefusal(request);
     throw error;
   }
-  const { username, bindings, token } = state.caller;
+  const { username, token } = state.caller;
   await limits.admitToken(request, token.id);
   state.requestId = requestIdOf(request, route, username) ?? state.requestId;
+  assertPermitted(request, route, state.caller);
+}
+
+function assertPermitted(request: FastifyRequest, route: Route, { username, bindings }: Caller): void {
   const environment = paramsOf(request)["environment"];
   if (isPermitted(route.permission, bindings, environment)) return;
   throw new DrawbridgeError({
@@ -127,7 +133,7 @@ async function runRoute(
   request: FastifyRequest,
   reply: FastifyReply,
   state: RequestState,
-  audit: RequestAudit,
+  { audit, authenticate, clock }: Pick<RegisterOptions, "authenticate" | "clock"> & { readonly audit: RequestAudit },
 ): Promise<FastifyReply> {
   const { route } = state;
   if (!route.upload) state.target = route.target(paramsOf(request), request.body);
@@ -145,7 +151,12 @@ async function runRoute(
     note: (facts) => void Object.assign(state.facts, facts),
   });
   void reply.code(answer.status).headers(answer.headers ?? {});
-  if (answer.stream) return reply.type(answer.mediaType ?? "application/x-ndjson").send(answer.stream);
+  if (answer.stream) {
+    const look = async (): Promise<void> =>
+      assertPermitted(request, route, await authenticate(request.headers.authorization));
+    if (route.permission.scope !== "public") watchAccess(answer.stream, { look, end: state.end, clock });
+    return reply.type(answer.mediaType ?? "application/x-ndjson").send(answer.stream);
+  }
   return answer.body === undefined ? reply.send() : reply.type("application/json").send(answer.body);
 }
 
@@ -155,7 +166,8 @@ function boundBody(request: FastifyRequest, clock: Clock): void {
   const end = (): void => arrived.abort();
   request.raw.once("end", end).once("close", end);
   clock.sleep(bodyTimeoutMs, arrived.signal).then(
-    () => request.raw.destroy(),
+    // Nobody reads the end of a body that was not there, as of a request whose answer is followed.
+    () => void (request.raw.complete || request.raw.destroy()),
     () => undefined, // it arrived
   );
 }

@@ -8,6 +8,8 @@ export interface RequestState {
   target: string;
   /** Aborts when the client goes away before its answer. */
   readonly gone: AbortSignal;
+  /** The same, from our side. */
+  readonly end: (reason: Error) => void;
   /** Further facts for the audit record, added by the route. */
   readonly facts: Record<string, string>;
   requestId: string;

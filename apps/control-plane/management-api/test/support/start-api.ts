@@ -4,7 +4,14 @@ import { connectBus } from "@drawbridge/bus";
 import { loadConfig } from "@drawbridge/config";
 import type { EventEnvelope } from "@drawbridge/contracts";
 import { ActivationTokenRefused } from "@drawbridge/contracts/events/v1/events";
-import { type Component, cryptoRandom, startComponents, systemClock, uuidV7Ids } from "@drawbridge/lifecycle";
+import {
+  type Clock,
+  type Component,
+  cryptoRandom,
+  startComponents,
+  systemClock,
+  uuidV7Ids,
+} from "@drawbridge/lifecycle";
 import { IdentityHolder, saveIdentityDir } from "@drawbridge/pki";
 import { createGrpcServer, createHttpServer, type GrpcServer, type HttpServer } from "@drawbridge/rpc";
 import { startTelemetry } from "@drawbridge/telemetry";
@@ -81,6 +88,7 @@ export async function startApi(
     readonly env?: Readonly<Record<string, string>>;
     readonly noPassword?: true;
     readonly withoutAnalytics?: true;
+    readonly clock?: Clock;
   } = {},
 ): Promise<TestApi> {
   const cleanups: (() => PromiseLike<unknown>)[] = [];
@@ -97,6 +105,7 @@ async function assemble(
     readonly env?: Readonly<Record<string, string>>;
     readonly noPassword?: true;
     readonly withoutAnalytics?: true;
+    readonly clock?: Clock;
   },
   cleanups: (() => PromiseLike<unknown>)[],
 ): Promise<TestApi> {
@@ -224,7 +233,7 @@ async function assemble(
       config,
       logger: logs.logger,
       telemetry,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       random: cryptoRandom,
       ids: uuidV7Ids,
       passwordCost: { logN: 10, r: 8, p: 1 },

@@ -4,6 +4,7 @@ import { DrawbridgeError } from "@drawbridge/errors";
 import { fromGrpcError } from "@drawbridge/rpc";
 import type { z } from "zod";
 import { describePeerFailure } from "../../clients/peer.ts";
+import { factsInParts } from "../../domain/clean-entry.ts";
 import { captureFromJson, captureToJson, exchangeLines, takenToJson } from "../adapters/capture-json.ts";
 import { apiManagerOf } from "../api-manager-of.ts";
 import type { ErrorCode } from "../error-catalogue.ts";
@@ -187,10 +188,10 @@ function factsOf(body: z.output<typeof captureBody>): Readonly<Record<string, st
   return {
     durationSeconds: String(durationSeconds),
     samplePercent: String(samplePercent),
-    where: JSON.stringify(where),
+    ...factsInParts("where", [...JSON.stringify(where)], { separator: "" }),
     parts: parts.join(" "),
-    reveal: reveal.join(" "),
-    redact: redact.join(" "),
+    ...factsInParts("reveal", reveal, { separator: " " }),
+    ...factsInParts("redact", redact, { separator: " " }),
     exchangesPerSecond: String(exchangesPerSecond),
     limit: String(limit),
   };
