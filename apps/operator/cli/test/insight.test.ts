@@ -74,9 +74,18 @@ test("show says to a viewer that the contents are for operators, and to everybod
   expect(ran.stderr).toContain("for operators");
 });
 
-test("export writes each exchange as a line, and replaces no file", async () => {
+test("-o json is what the server sent, with what this version does not read (META 4)", async () => {
+  const capture = { ...aCapture, later: 1, taken: { ...aCapture.taken, later: 2 } };
+  api().scripted.set("GET /v1/captures", () => ({ items: [capture], nextPageToken: "" }));
+  api().scripted.set(`GET ${production}/captures/c-1`, () => capture);
+  expect(JSON.parse((await run(["list", "-o", "json"])).stdout)).toEqual([capture]);
+  expect(JSON.parse((await run(["show", "c-1", "-o", "json"])).stdout)).toEqual(capture);
+  expect((await run(["tail", "c-1", "-o", "json"])).stdout).toBe(`${JSON.stringify(anExchangeLine)}\n`);
+});
+
+test("export writes each exchange as a line as the server sent it, and replaces no file", async () => {
   expect((await run(["export", "c-1", "--out", "taken.ndjson"])).exitCode).toBe(0);
   const text = await readFile(join(folder(), "taken.ndjson"), "utf8");
-  expect(JSON.parse(text)).toMatchObject({ exchangeId: anExchangeLine.exchangeId });
+  expect(text).toBe(`${JSON.stringify(anExchangeLine)}\n`);
   expect((await run(["export", "c-1", "--out", "taken.ndjson"])).exitCode).not.toBe(0);
 });

@@ -1,8 +1,8 @@
 import { z } from "zod";
 
-// What management-api answers about captures, as far as the CLI reads it.
+// What management-api answers about captures, as far as the CLI reads it; what else is in it stays, for `-o json`.
 
-export const captureSchema = z.object({
+export const captureSchema = z.looseObject({
   captureId: z.string(),
   environment: z.string(),
   api: z.string(),
@@ -14,7 +14,7 @@ export const captureSchema = z.object({
   overAt: z.string().nullish(),
   stoppedBy: z.string().nullish(),
   samplePercent: z.number(),
-  where: z.object({
+  where: z.looseObject({
     methods: z.array(z.string()),
     paths: z.array(z.string()),
     statusClasses: z.array(z.string()),
@@ -34,11 +34,11 @@ export const startedCaptureSchema = captureSchema.extend({
 
 export const shownCaptureSchema = captureSchema.extend({
   taken: z
-    .object({
+    .looseObject({
       exchanges: z.number(),
       bytes: z.number(),
       lastAt: z.string().nullish(),
-      losses: z.array(z.object({ reason: z.string(), exchanges: z.number() })),
+      losses: z.array(z.looseObject({ reason: z.string(), exchanges: z.number() })),
       keptDays: z.number(),
     })
     .nullish(),

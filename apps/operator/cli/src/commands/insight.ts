@@ -72,7 +72,7 @@ function show(world: CommandWorld): Command {
         output.fields(fieldsOf(found, world.clock.now()), found);
         if (output.format === "json") return;
         try {
-          for await (const exchange of exchanges(world, api, captureId, { ...options, follow: false })) {
+          for await (const { exchange } of exchanges(world, api, captureId, { ...options, follow: false })) {
             output.text(["", ...exchangeLines(exchange)]);
           }
         } catch (error) {
@@ -100,10 +100,8 @@ function tail(world: CommandWorld): Command {
     .action((captureId: string, options: ReadOptions) =>
       withApi(world, async (api, { context }) => {
         try {
-          for await (const exchange of exchanges(world, api, captureId, { ...options, follow: true })) {
-            world.stdout.write(
-              options.output === "json" ? `${JSON.stringify(exchange)}\n` : `${exchangeLines(exchange).join("\n")}\n\n`,
-            );
+          for await (const { text, exchange } of exchanges(world, api, captureId, { ...options, follow: true })) {
+            world.stdout.write(options.output === "json" ? `${text}\n` : `${exchangeLines(exchange).join("\n")}\n\n`);
           }
         } catch (error) {
           if (!world.signal.aborted) throw transportError(error, context.url); // Ctrl-C is how following ends
@@ -130,8 +128,14 @@ function exportCommand(world: CommandWorld): Command {
     });
 }
 
-async function* asLines(source: AsyncIterable<ExchangeLine>): AsyncGenerator<Uint8Array> {
-  for await (const exchange of source) yield Buffer.from(`${JSON.stringify(exchange)}\n`);
+/** The text is what the server sent, with what this version does not read. */
+interface ReceivedExchange {
+  readonly text: string;
+  readonly exchange: ExchangeLine;
+}
+
+async function* asLines(source: AsyncIterable<ReceivedExchange>): AsyncGenerator<Uint8Array> {
+  for await (const { text } of source) yield Buffer.from(`${text}\n`);
 }
 
 async function* exchanges(
@@ -139,7 +143,7 @@ async function* exchanges(
   api: ApiClient,
   captureId: string,
   options: ReadOptions & { readonly follow: boolean },
-): AsyncGenerator<ExchangeLine> {
+): AsyncGenerator<ReceivedExchange> {
   const { limit, follow } = options;
   const response = await api.open(`${capturePath(captureId, options)}/exchanges`, {
     query: { limit, follow },
@@ -149,7 +153,7 @@ async function* exchanges(
   for await (const text of textLines(response.body)) {
     const parsed = exchangeLineSchema.safeParse(JSON.parse(text));
     if (!parsed.success || parsed.data.type === "heartbeat") continue; // or a newer server's new type
-    if (parsed.data.type === "exchange") yield parsed.data;
+    if (parsed.data.type === "exchange") yield { text, exchange: parsed.data };
     else {
       const { code, detail } = parsed.data;
       throw new DrawbridgeError({ kind: "unavailable", code, message: `the exchanges end early: ${detail}` });
