@@ -32,8 +32,8 @@ export function createRuleEvaluation(deps: {
   const failing = new Set<string>();
   let ofFileBefore: string | undefined;
 
-  async function look(rule: Rule, signal: AbortSignal): Promise<void> {
-    if (!(await incidents.take(rule, { now: clock.now(), everyMs: everyMs * turnShare }))) return;
+  async function look(rule: Rule, from: "file" | "applied", signal: AbortSignal): Promise<void> {
+    if (!(await incidents.take(rule, { now: clock.now(), everyMs: everyMs * turnShare, from }))) return;
     const facts = { rule: rule.name, environment: rule.environment };
     try {
       const now = clock.now();
@@ -64,7 +64,7 @@ export function createRuleEvaluation(deps: {
       ofFileBefore = ofFile.join(" ");
       const waiting = rulesInForce(book.rules(), await ruleSets.all()).values();
       const work = async (): Promise<void> => {
-        for (const rule of waiting) await look(rule, signal);
+        for (const rule of waiting) await look(rule, ofFile.includes(ruleKey(rule)) ? "file" : "applied", signal);
       };
       await Promise.all(Array.from({ length: atOnce }, work));
     },

@@ -210,7 +210,11 @@ test("a mail server that is away is told of without the login", async () => {
 test("a rule is looked at in turn, also when a clock that was ahead was set right", async () => {
   const incidents = createIncidents(store, () => uuidV7Ids.next());
   const now = new Date();
-  const at = (seconds: number) => ({ now: new Date(now.getTime() + seconds * 1_000), everyMs: 30_000 });
+  const at = (seconds: number) => ({
+    now: new Date(now.getTime() + seconds * 1_000),
+    everyMs: 30_000,
+    from: "file" as const,
+  });
   const [rule] = alertRulesSchema.parse([{ name: "turns", metric: { figure: "errors" }, above: 0 }]);
   if (!rule) throw new Error("there is a rule above");
   const take = (seconds: number) => incidents.take({ ...rule, environment: "turns" }, at(seconds));

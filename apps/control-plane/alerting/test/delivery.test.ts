@@ -199,7 +199,7 @@ test("a receiver with much to be told leaves room for the others, and is told th
   const many: string[] = [];
   for (const dueMs of [-50, -40, -30, -20, -10]) many.push(await waits(clock, { receiver: "away" }, dueMs));
   const other = await waits(clock, { receiver: "other" });
-  expect(await claimBy(clock, 2)).toEqual([many[0], other].toSorted());
+  expect(await claimBy(clock, 2)).toEqual([...many.slice(0, 1), other].toSorted());
   expect(await claimBy(clock, 16)).toEqual(many.slice(1, 4).toSorted());
   expect(await claimBy(clock, 16)).toEqual(many.slice(4));
 });

@@ -7,8 +7,11 @@ import type { AlertingDatabase } from "./database.ts";
 import { silencesOf } from "./silences.ts";
 
 export interface Incidents {
-  /** Take the turn of a rule. False: another replica had it less than `everyMs` ago. */
-  take(rule: Rule, turn: { readonly now: Date; readonly everyMs: number }): Promise<boolean>;
+  /** Take the turn of a rule. False: another replica had it less than `everyMs` ago, or it is applied no more. */
+  take(
+    rule: Rule,
+    turn: { readonly now: Date; readonly everyMs: number; readonly from: "file" | "applied" },
+  ): Promise<boolean>;
   /** What a rule's figures change, and what somebody is to be told of it, in one transaction. Answers how many it is. */
   note(rule: Rule, readings: readonly Reading[], now: Date): Promise<number>;
   /** Its figures could not be read. What fires goes on firing. */
@@ -31,17 +34,26 @@ export function createIncidents(
   newId: () => string,
 ): Incidents {
   return {
-    take: async ({ environment, name }, { now, everyMs }) => {
-      const before = new Date(now.getTime() - everyMs);
-      // A clock that was ahead and was set right: nobody waits for its time to come.
-      const late = new Date(now.getTime() + 60_000);
-      const { rows } = await sql`
-        INSERT INTO rule_state (environment, rule, evaluated_at) VALUES (${environment}, ${name}, ${now})
-        ON CONFLICT (environment, rule) DO UPDATE SET evaluated_at = excluded.evaluated_at
-        WHERE rule_state.evaluated_at <= ${before} OR rule_state.evaluated_at > ${late} RETURNING rule
-      `.execute(store.db);
-      return rows.length > 0;
-    },
+    take: ({ environment, name }, { now, everyMs, from }) =>
+      store.transaction(async (tx) => {
+        // Who applies rules holds it until what was removed is withdrawn: no turn is taken in between.
+        await lockRuleSet(tx, environment, "shared");
+        const before = new Date(now.getTime() - everyMs);
+        // A clock that was ahead and was set right: nobody waits for its time to come.
+        const late = new Date(now.getTime() + 60_000);
+        const isApplied = sql`
+          ${JSON.stringify([{ name }])}::jsonb <@ (
+            SELECT rules FROM rule_set WHERE environment = ${environment} ORDER BY version DESC LIMIT 1
+          )
+        `;
+        const { rows } = await sql`
+          INSERT INTO rule_state (environment, rule, evaluated_at)
+          SELECT ${environment}::text, ${name}::text, ${now}::timestamptz WHERE ${from === "file" ? sql`true` : isApplied}
+          ON CONFLICT (environment, rule) DO UPDATE SET evaluated_at = excluded.evaluated_at
+          WHERE rule_state.evaluated_at <= ${before} OR rule_state.evaluated_at > ${late} RETURNING rule
+        `.execute(tx);
+        return rows.length > 0;
+      }),
 
     note: (rule, readings, now) =>
       store.transaction(async (tx) => {
@@ -99,6 +111,14 @@ export function createIncidents(
       await store.db.deleteFrom("silence").where("until", "<", before).execute();
     },
   };
+}
+
+/** Whoever changes the rules of an environment holds it alone, to the end of the transaction. */
+export async function lockRuleSet(tx: AnyTransaction, environment: string, mode: "alone" | "shared"): Promise<void> {
+  const key = sql`hashtextextended(${`rule_set/${environment}`}, 0)`;
+  await (mode === "alone"
+    ? sql`SELECT pg_advisory_xact_lock(${key})`.execute(tx)
+    : sql`SELECT pg_advisory_xact_lock_shared(${key})`.execute(tx));
 }
 
 /** What is applied is asked of the table in the same statement, so that no replica withdraws what another has just applied. */

@@ -3,7 +3,7 @@ import { DrawbridgeError } from "@drawbridge/errors";
 import { sql, type Store } from "@drawbridge/store";
 import { type Rule, ruleKey } from "../rules/rule-file.ts";
 import type { AlertingDatabase } from "./database.ts";
-import { withdrawOthers } from "./incidents.ts";
+import { lockRuleSet, withdrawOthers } from "./incidents.ts";
 
 export interface RuleSet {
   readonly environment: string;
@@ -57,7 +57,7 @@ export function createRuleSets(store: Pick<Store<AlertingDatabase>, "db" | "tran
 
     apply: ({ environment, rules, baseVersion, mode, by, now, ofFile }) =>
       store.transaction(async (tx) => {
-        await sql`SELECT pg_advisory_xact_lock(hashtextextended(${`rule_set/${environment}`}, 0))`.execute(tx);
+        await lockRuleSet(tx, environment, "alone");
         const before = await readCurrent(tx, environment);
         if (baseVersion !== undefined && baseVersion !== before.version) throw rulesChanged(before.version);
         const change = changeOf(before.rules, rules);
