@@ -90,7 +90,7 @@ export function createGatewaySide(options: GatewaySideOptions): GatewaySide {
       stopping: stopping.signal,
       clock,
     }),
-    onInsight: createInsightProxy({ rule: options.insight, ledger: options.ledger }),
+    onInsight: createInsightProxy({ ledger: options.ledger }),
     gates,
     clock,
     logger,

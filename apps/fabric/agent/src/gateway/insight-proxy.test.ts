@@ -16,7 +16,7 @@ function aLedger() {
 
 test("what gateways sent of captured exchanges is in the ledger: to whom, how many, how much, which fields (META 4)", () => {
   const ledger = aLedger();
-  createInsightProxy({ rule: "allowed", ledger })(sent);
+  createInsightProxy({ ledger })(sent);
   ledger.record(reportsOfGateways(sent.url, "insight"));
   const peer = "analytics-ingest analytics.example:7450";
   expect(ledger.departures).toMatchObject([
@@ -30,13 +30,13 @@ test("what gateways sent of captured exchanges is in the ledger: to whom, how ma
 
 test("what was sent is in the ledger also after the owner has switched insight off", () => {
   const ledger = aLedger();
-  createInsightProxy({ rule: "refused", ledger })(sent);
+  createInsightProxy({ ledger })(sent);
   expect(ledger.departures).toMatchObject([{ messageType: "gateway.insight-exchanges", messages: 3 }]);
 });
 
 test("a report that makes no sense is refused", () => {
   const ledger = aLedger();
-  const report = createInsightProxy({ rule: "allowed", ledger });
+  const report = createInsightProxy({ ledger });
   expect(() => report({ ...sent, url: "no url" })).toThrow(
     expect.objectContaining({ code: "GATEWAY_REQUEST_INVALID" }),
   );

@@ -13,7 +13,6 @@ export type InsightRule = "allowed" | "refused";
 export function createInsightProxy({
   ledger,
 }: {
-  readonly rule: InsightRule;
   readonly ledger: Pick<EgressLedger, "record">;
 }): (report: ReportInsightRequest) => void {
   return ({ url, exchanges, bytes }) => {
