@@ -172,6 +172,21 @@ test("an operator starts a capture, is told who has to allow it, and every revea
   });
 });
 
+test("of long lists every path is in the audit log (META 4)", async () => {
+  const paths = (part: string) =>
+    Array.from({ length: 100 }, (_each, index) => `$.${part}.${"x".repeat(300)}.last${index}`);
+  const long = { ...order, reveal: paths("a"), redact: paths("b"), where: { paths: paths("c").slice(0, 20) } };
+  expect((await call(operator, "POST", orders, { ...long, durationSeconds: 600 })).status).toBe(201);
+  const { details } = await lastAudit();
+  const told = (name: string, separator: string) =>
+    Array.from({ length: 100 }, (_each, index) => details[index === 0 ? name : `${name}.${index}`])
+      .filter((text) => text !== undefined)
+      .join(separator);
+  expect(told("reveal", " ").split(" ")).toEqual(long.reveal);
+  expect(told("redact", " ").split(" ")).toEqual(long.redact);
+  expect(JSON.parse(told("where", ""))).toMatchObject(long.where);
+});
+
 test("what it took is read by operators, and each look is recorded (META 4)", async () => {
   const read = await call(operator, "GET", `${path}/exchanges?limit=5`);
   expect(read.status).toBe(200);

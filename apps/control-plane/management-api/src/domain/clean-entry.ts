@@ -9,6 +9,30 @@ export function cleanText(text: string): string {
   return short.replaceAll(/[\p{Cc}\p{Cs}]/gu, "\ufffd");
 }
 
+/**
+ * What may be longer than one text of the log as several facts: `name`, `name.1`, ..., each as many of `pieces` as fit.
+ * Nothing is cut as long as no piece is longer than a text.
+ */
+export function factsInParts(
+  name: string,
+  pieces: readonly string[],
+  { separator }: { readonly separator: string },
+): Readonly<Record<string, string>> {
+  const texts: string[] = [];
+  let text: string | undefined;
+  for (const piece of pieces) {
+    const longer: string = text === undefined ? piece : text + separator + piece;
+    if (text !== undefined && longer.length > longestText) {
+      texts.push(text);
+      text = piece;
+    } else {
+      text = longer;
+    }
+  }
+  texts.push(text ?? "");
+  return Object.fromEntries(texts.map((each, index) => [index === 0 ? name : `${name}.${index}`, each]));
+}
+
 type Texts = Pick<AuditEntry, "requestId" | "actor" | "address" | "action" | "target" | "details">;
 
 /** An entry whose texts are all clean. PostgreSQL takes no NUL in text, and a log should not take over a terminal. */

@@ -188,7 +188,7 @@ function factsOf(body: z.output<typeof captureBody>): Readonly<Record<string, st
   return {
     durationSeconds: String(durationSeconds),
     samplePercent: String(samplePercent),
-    ...factsInParts("where", [...JSON.stringify(where)], { separator: "" }),
+    ...factsInParts("where", Array.from(JSON.stringify(where)), { separator: "" }),
     parts: parts.join(" "),
     ...factsInParts("reveal", reveal, { separator: " " }),
     ...factsInParts("redact", redact, { separator: " " }),
