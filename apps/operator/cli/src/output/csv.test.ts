@@ -6,3 +6,9 @@ test("what would end a cell or a line is quoted (RFC 4180)", () => {
     '"a,b","say ""no""","two\nlines",plain,1.5,\n',
   );
 });
+
+test("no text is a formula to a spreadsheet, and numbers stay numbers", () => {
+  expect(csvText([['=HYPERLINK("x")', "+1", "-3", "@a", "\ta", "\ra", "a=b", -3, -0.5, ""]])).toBe(
+    `"'=HYPERLINK(""x"")",'+1,'-3,'@a,'\ta,"'\ra",a=b,-3,-0.5,\n`,
+  );
+});
