@@ -18,7 +18,8 @@ const dispositions = {
   error: Disposition.DISPOSITION_ERROR,
 } as const;
 
-const name = z.string().max(256);
+const noControls = /^\P{Cc}*$/u;
+const name = z.string().max(256).regex(noControls, "has control characters");
 const milliseconds = z.number().min(0).max(4_294_967).default(0);
 const byteCount = z.number().int().min(0).max(4_294_967_295).default(0);
 const time = z.union([z.iso.datetime({ offset: true }).transform((text) => Date.parse(text)), z.int().min(0)], {
@@ -41,6 +42,7 @@ const requestSchema = z.strictObject({
     .string()
     .max(1_024)
     .regex(/^[^?#]*$/, "is a template as /orders/{id}, without a query")
+    .regex(noControls, "has control characters")
     .default(""),
   status: z.union([z.literal(0), z.int().min(100).max(599)]),
   disposition: z.enum(["processed", "policy_violation", "blocked", "error"]).default("processed"),
