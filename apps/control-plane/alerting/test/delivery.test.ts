@@ -10,6 +10,7 @@ import { createTestLogger, FakeClock, startTestPostgres } from "@drawbridge/test
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Channel } from "../src/delivery/channel.ts";
 import { createDelivery } from "../src/delivery/deliver-notifications.ts";
+import { createMail } from "../src/delivery/mail.ts";
 import { createWebhook } from "../src/delivery/webhook.ts";
 import type { NotificationContent } from "../src/domain/notification.ts";
 import type { AlertingDatabase } from "../src/store/database.ts";
@@ -112,6 +113,37 @@ test("a receiver that switches protocols has not answered", async () => {
     problem: "it closed the connection without an answer",
     ends: "later",
   });
+});
+
+test("a mail server that answers each line late is left when the mail as a whole takes too long", async () => {
+  const closed = Promise.withResolvers<void>();
+  let mails = 0;
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined).on("close", () => closed.resolve());
+    socket.write("220 mail.test\r\n");
+    socket.on("data", (piece) => {
+      const line = piece.toString();
+      if (line.startsWith("DATA")) mails += 1;
+      if (line.startsWith("EHLO")) socket.write("250 ok\r\n"); // and nothing after MAIL FROM
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // it listens on a port
+  const mail = createMail({
+    server: new Secret(`smtp://127.0.0.1:${port}`),
+    from: "a@example.com",
+    to: ["b@example.com"],
+    limitMs: 300,
+  });
+  expect(await mail(content, forever)).toEqual({
+    outcome: "failed",
+    problem: "the mail server took too long",
+    ends: "later",
+  });
+  await closed.promise;
+  server.close();
+  expect(mails).toBe(0);
 });
 
 test("a way to a receiver that never ends is given up before the claim ends, and others are told", async () => {
