@@ -142,7 +142,10 @@ test("CPU and memory of a step are means of the moments' sums, from samples and 
       replica: slot < 20 ? "r1" : "r2",
       timeMs: begin + slot * 15_000,
     };
-    readings.push({ ...of, figure: "cpu", millicores: 250 }, { ...of, figure: "memory used", bytes: 1_000 });
+    readings.push(
+      { ...of, figure: "cpu", rank: 0, millicores: 250 },
+      { ...of, figure: "memory used", rank: 0, bytes: 1_000 },
+    );
     readings.push(requests({ at: new Date(of.timeMs), replica: of.replica, count: 3 }));
   }
   await intake.committer.commit({ fabricId, batch: 1, readings });

@@ -10,13 +10,17 @@ export interface ReplicaKey {
   readonly replica: string;
 }
 
-/** One of the six figures of MON, or of what the app tells of itself, at one time, as a collector told it. */
+/**
+ * One of the six figures of MON, or of what the app tells of itself, at one time, as a collector told it. `rank` is that of its
+ * metric among those that tell the same, as the CPU or the memory of a replica: the lowest goes first.
+ */
 export type AppReading = ReplicaKey & { readonly timeMs: number } & (
-    | { readonly figure: "cpu"; readonly millicores: number }
-    | { readonly figure: "memory used" | "memory total"; readonly bytes: number }
+    | { readonly figure: "cpu"; readonly rank: number; readonly millicores: number }
+    | { readonly figure: "memory used" | "memory total"; readonly rank: number; readonly bytes: number }
     | {
         /** What a counter counted: CPU seconds, or requests with their response time. */
         readonly figure: "cpu time" | "requests";
+        readonly rank: number;
         /** Which counter, of a cumulative one; empty else. */
         readonly series: string;
         readonly temporality: "delta" | "cumulative";
@@ -35,20 +39,28 @@ export type Reading =
 
 type Figure = "cpu" | "cpu time" | "memory used" | "memory total" | "requests";
 
-/** Names of OpenTelemetry's semantic conventions; there is none for the limit of a process. */
-const figures: ReadonlyMap<string, Figure> = new Map([
-  ["process.cpu.time", "cpu time"],
-  ["container.cpu.time", "cpu time"],
-  ["container.cpu.usage", "cpu"],
-  ["process.memory.usage", "memory used"],
-  ["container.memory.usage", "memory used"],
-  ["container.memory.working_set", "memory used"],
-  ["drawbridge.process.memory.limit", "memory total"],
-  ["http.server.request.duration", "requests"],
+interface Meaning {
+  readonly figure: Figure;
+  readonly rank: number;
+}
+
+/**
+ * Names of OpenTelemetry's semantic conventions; there is none for the limit of a process. The process goes before its
+ * container, seconds counted before a sampled rate, and memory that is in use before that with the page cache.
+ */
+const meanings: ReadonlyMap<string, Meaning> = new Map([
+  ["process.cpu.time", { figure: "cpu time", rank: 0 }],
+  ["container.cpu.time", { figure: "cpu time", rank: 1 }],
+  ["container.cpu.usage", { figure: "cpu", rank: 2 }],
+  ["process.memory.usage", { figure: "memory used", rank: 0 }],
+  ["container.memory.working_set", { figure: "memory used", rank: 1 }],
+  ["container.memory.usage", { figure: "memory used", rank: 2 }],
+  ["drawbridge.process.memory.limit", { figure: "memory total", rank: 0 }],
+  ["http.server.request.duration", { figure: "requests", rank: 0 }],
 ]);
 
 export function isUnderstood(metricName: string): boolean {
-  return figures.has(metricName) || isOwnMetric(metricName);
+  return meanings.has(metricName) || isOwnMetric(metricName);
 }
 
 /** A collector's queue may be a day old; beyond, and ahead, its clock is wrong. */
@@ -60,9 +72,9 @@ const replicaPattern = /^[\x21-\x7e]{0,128}$/;
 
 /** What a data point says of an app, or why it is not taken. */
 export function readingOf(point: OtlpPoint, now: Date): Reading {
-  const figure = figures.get(point.metric.name);
+  const meaning = meanings.get(point.metric.name);
   const isOwn = isOwnMetric(point.metric.name);
-  if (figure === undefined && !isOwn) return refused("is not a metric that is understood");
+  if (meaning === undefined && !isOwn) return refused("is not a metric that is understood");
   const environment = attribute(point, "deployment.environment.name");
   const app = attribute(point, "service.name");
   const replica = attribute(point, "service.instance.id");
@@ -74,27 +86,28 @@ export function readingOf(point: OtlpPoint, now: Date): Reading {
   if (ageMs > oldestMs || ageMs < -newestMs)
     return refused("has a time more than 7 days old or more than 5 minutes ahead");
   const of = { environment, app, replica, timeMs: point.timeMs };
+  if (meaning === undefined) return ownReading(point, of);
+  const { figure, rank } = meaning;
   switch (figure) {
-    case undefined:
-      return ownReading(point, of);
     case "cpu":
     case "memory used":
     case "memory total":
-      return levelReading(figure, point, of);
+      return levelReading(figure, point, { ...of, rank });
     case "cpu time":
     case "requests":
-      return counterReading(figure, point, of);
+      return counterReading(figure, point, { ...of, rank });
   }
 }
 
 type Of = ReplicaKey & { readonly timeMs: number };
+type Ranked = Of & Pick<Meaning, "rank">;
 
 function ownReading(point: OtlpPoint, of: Of): Reading {
   const figure = ownFigureOf(point);
   return typeof figure === "string" ? refused(figure) : taken({ ...of, figure: "own", ...figure });
 }
 
-function levelReading(figure: "cpu" | "memory used" | "memory total", point: OtlpPoint, of: Of): Reading {
+function levelReading(figure: "cpu" | "memory used" | "memory total", point: OtlpPoint, of: Ranked): Reading {
   const { metric, value } = point;
   if (metric.kind === "histogram" || metric.isMonotonic) return refused("must be a gauge");
   if (metric.kind === "sum" && metric.temporality !== "cumulative") return refused("must not be a delta");
@@ -103,7 +116,7 @@ function levelReading(figure: "cpu" | "memory used" | "memory total", point: Otl
   return taken({ ...of, figure, bytes: Math.round(value) });
 }
 
-function counterReading(figure: "cpu time" | "requests", point: OtlpPoint, of: Of): Reading {
+function counterReading(figure: "cpu time" | "requests", point: OtlpPoint, of: Ranked): Reading {
   const { metric, startMs, count } = point;
   const isFitting = figure === "requests" ? metric.kind === "histogram" : metric.kind === "sum" && metric.isMonotonic;
   if (!isFitting) return refused(figure === "requests" ? "must be a histogram" : "must be a monotonic sum");

@@ -38,15 +38,23 @@ export interface RowsOfReadings {
   readonly refused: number;
 }
 
+/** A row, and the ranks of the metrics that its CPU and its used memory are from. */
+interface RowDraft {
+  readonly row: MetricRow;
+  cpuRank: number;
+  memoryRank: number;
+}
+
 /**
- * The rows of one message: readings of one replica at one time are one row, and several of one figure add up (containers
- * of a pod, modes of a CPU, classes of requests). Moves `baselines`.
+ * The rows of one message: readings of one replica at one time are one row, and several of one metric add up (containers
+ * of a pod, modes of a CPU, classes of requests). Of several metrics for one figure the lowest in rank counts alone: they tell
+ * the same twice. Moves `baselines`.
  */
 export function rowsOfReadings(
   readings: readonly AppReading[],
   { fabricId, baselines }: { readonly fabricId: string; readonly baselines: Baselines },
 ): RowsOfReadings {
-  const rows = new Map<string, MetricRow>();
+  const rows = new Map<string, RowDraft>();
   const own: OwnReading[] = [];
   let refused = 0;
   for (const reading of readings) {
@@ -62,7 +70,7 @@ export function rowsOfReadings(
     if (step === "too many") refused += 1;
     else if (step !== undefined) addIncrement(rowFor(rows, fabricId, reading), reading, step);
   }
-  return { rows: [...rows.values()], own, refused };
+  return { rows: [...rows.values()].map(({ row }) => row), own, refused };
 }
 
 type Counter = Extract<AppReading, { readonly figure: "cpu time" | "requests" }>;
@@ -73,29 +81,33 @@ function isCounter(reading: Counter | Level): reading is Counter {
 }
 
 function rowFor(
-  rows: Map<string, MetricRow>,
+  rows: Map<string, RowDraft>,
   fabricId: string,
   reading: ReplicaKey & { readonly timeMs: number },
-): MetricRow {
+): RowDraft {
   const { environment, app, replica, timeMs } = reading;
   const key = `${environment} ${app} ${replica} ${timeMs}`;
-  let row = rows.get(key);
-  if (row === undefined) {
+  let draft = rows.get(key);
+  if (draft === undefined) {
     const none = { measured: 0, intervalMs: 0, cpuMillicores: 0, memoryUsed: 0, memoryTotal: 0 };
     const noRequests = { messages: 0, responseMsSum: 0, responseCount: 0, errors: 0 };
-    row = { fabricId, environment, app, replica, timeMs, ...none, ...noRequests };
-    rows.set(key, row);
+    const row = { fabricId, environment, app, replica, timeMs, ...none, ...noRequests };
+    draft = { row, cpuRank: Number.POSITIVE_INFINITY, memoryRank: Number.POSITIVE_INFINITY };
+    rows.set(key, draft);
   }
-  return row;
+  return draft;
 }
 
-function addLevel(row: MetricRow, reading: Level): void {
+function addLevel(draft: RowDraft, reading: Level): void {
+  const { row } = draft;
   switch (reading.figure) {
     case "cpu":
-      row.measured |= measured.cpu;
-      row.cpuMillicores += reading.millicores;
+      addCpu(draft, reading.rank, reading.millicores);
       break;
     case "memory used":
+      if (reading.rank > draft.memoryRank) break;
+      if (reading.rank < draft.memoryRank) row.memoryUsed = 0;
+      draft.memoryRank = reading.rank;
       row.measured |= measured.memoryUsed;
       row.memoryUsed += reading.bytes;
       break;
@@ -106,12 +118,21 @@ function addLevel(row: MetricRow, reading: Level): void {
   }
 }
 
-function addIncrement(row: MetricRow, reading: Counter, { value, count, intervalMs }: Increment): void {
+function addCpu(draft: RowDraft, rank: number, millicores: number): void {
+  if (rank > draft.cpuRank) return;
+  const { row } = draft;
+  if (rank < draft.cpuRank) row.cpuMillicores = 0;
+  draft.cpuRank = rank;
+  row.measured |= measured.cpu;
+  row.cpuMillicores += millicores;
+}
+
+function addIncrement(draft: RowDraft, reading: Counter, { value, count, intervalMs }: Increment): void {
+  const { row } = draft;
   if (reading.figure === "cpu time") {
     // A rate needs to know of which time it is.
     if (intervalMs <= 0) return;
-    row.measured |= measured.cpu;
-    row.cpuMillicores += (value / intervalMs) * 1_000;
+    addCpu(draft, reading.rank, (value / intervalMs) * 1_000);
   } else {
     row.measured |= measured.requests;
     row.messages += count;

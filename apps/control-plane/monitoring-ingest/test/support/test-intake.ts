@@ -80,6 +80,7 @@ export function requests(told: {
     replica,
     timeMs: at.getTime(),
     figure: "requests",
+    rank: 0,
     series: cumulativeSince === undefined ? "" : replica,
     temporality: cumulativeSince === undefined ? "delta" : "cumulative",
     startMs: (cumulativeSince ?? new Date(at.getTime() - intervalMs)).getTime(),
