@@ -185,6 +185,20 @@ test.each([
   expect([answer.status, answer.retryAfter]).toEqual([status, undefined]);
 });
 
+test.each([
+  ["unpacked", undefined, 4 * 1024 * 1024],
+  ["packed", "gzip", 4 * 1024 * 1024 + 1],
+])("messages that are refused for good, %s, cost their fabric too", async (_how, encoding, bytes) => {
+  const identity = await world.issue("collector", randomUUID());
+  const sent = { body: Buffer.alloc(bytes, " "), ...(encoding === undefined ? {} : { encoding }) };
+  const statuses: number[] = [];
+  while (statuses.length < 10 && statuses.at(-1) !== 429) {
+    statuses.push((await sendMetrics(world.ingest.fabricAddress, identity, sent)).status);
+  }
+  expect(statuses.length).toBeGreaterThan(2);
+  expect(statuses.at(-1)).toBe(429);
+});
+
 test("what is refused of a message is told, with the reason; the rest is taken", async () => {
   const fabricId = randomUUID();
   const identity = await world.issue("collector", fabricId);

@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Clock } from "@drawbridge/lifecycle";
-import { grpcStatusOf, httpContext, type HttpContext, type Problem } from "@drawbridge/rpc";
+import { grpcStatusOf, httpContext, type Problem } from "@drawbridge/rpc";
 import type { Metrics } from "@drawbridge/telemetry";
 import { errorCodes, type FastifyInstance, type FastifyRequest } from "fastify";
 import { isUnderstood, readingOf, type AppReading } from "../domain/app-reading.ts";
@@ -25,6 +25,8 @@ import type { MetricsAdmission } from "./metrics-admission.ts";
 /** As received, and unpacked. */
 export const bodyLimitBytes = 4 * 1024 * 1024;
 const maxDataPoints = 20_000;
+/** As many bytes cost a data point, if there are none to be counted: what is refused is read all the same. */
+const bytesPerPoint = 200;
 /** Different reasons for refusals that are told; one message rarely has two. */
 const maxReasons = 5;
 
@@ -70,22 +72,35 @@ export async function registerMetricsRoutes(app: FastifyInstance, deps: MetricsR
       url: "/v1/metrics",
       bodyLimit: bodyLimitBytes,
       handler: async (request, reply) => {
-        const body = await unpack(request);
+        const { fabricId } = shownCertificate(httpContext(request));
+        const charge = chargeOf(fabricId);
+        const body = await unpack(request, charge);
         const form = formOf(request);
-        const outcome = await take(body, { form, caller: httpContext(request) });
+        const outcome = await take(body, { form, fabricId, charge });
         return reply.type(contentTypeOf[form]).send(Buffer.from(exportResponse(outcome, form)));
       },
     });
   });
 
+  /** What one message costs its fabric in all, as more of it is known: the most that was said counts. */
+  function chargeOf(fabricId: string): Charge {
+    let paid = 0;
+    return (messagePoints) => {
+      if (messagePoints <= paid) return;
+      deps.admission.spend(fabricId, messagePoints - paid);
+      paid = messagePoints;
+    };
+  }
+
   async function take(
     body: Uint8Array,
-    from: { readonly form: OtlpForm; readonly caller: HttpContext },
+    from: { readonly form: OtlpForm; readonly fabricId: string; readonly charge: Charge },
   ): Promise<PartialSuccess> {
-    const { fabricId } = shownCertificate(from.caller);
+    const { fabricId, charge } = from;
+    charge(leastPoints(body.length));
     const read = from.form === "json" ? readJson : readProtobuf;
     const message = read(body, { isWanted: isUnderstood, maxDataPoints });
-    deps.admission.spend(fabricId, message.points.length + message.ignored);
+    charge(message.points.length + message.ignored);
     const { readings, refusals } = readingsOf(message.points, fabricId);
     if (readings.length > 0) {
       const committed = await deps.committer.commit({ fabricId, batch: batchOf(body), readings });
@@ -121,6 +136,12 @@ export async function registerMetricsRoutes(app: FastifyInstance, deps: MetricsR
     }
     return { readings, refusals };
   }
+}
+
+type Charge = (points: number) => void;
+
+function leastPoints(bytes: number): number {
+  return Math.ceil(bytes / bytesPerPoint);
 }
 
 interface Refusals {
@@ -164,17 +185,20 @@ function statusOf(problemText: string): ErrorStatus {
 
 const unzip = promisify(gunzip);
 
-async function unpack(request: FastifyRequest): Promise<Uint8Array> {
+async function unpack(request: FastifyRequest, charge: Charge): Promise<Uint8Array> {
   const { body } = request;
   if (!(body instanceof Uint8Array)) throw metricsInvalid("there is no body");
+  charge(leastPoints(body.length));
   if (!isPacked(request)) return body;
   if (request.headers["content-encoding"] !== "gzip")
     throw metricsInvalid("the content-encoding must be gzip, or none");
   try {
     return await unzip(body, { maxOutputLength: bodyLimitBytes });
   } catch (error) {
-    if (error instanceof RangeError && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
+    if (error instanceof RangeError && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
+      charge(leastPoints(bodyLimitBytes));
       throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
+    }
     throw metricsInvalid("the body is not gzip", error);
   }
 }
