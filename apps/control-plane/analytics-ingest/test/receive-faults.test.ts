@@ -64,6 +64,20 @@ test("a fabric that floods is slowed down, and another one is served meanwhile (
   }
 });
 
+test.each([
+  ["packed", { "content-encoding": "zstd" }, 4_194_304],
+  ["not packed", {}, 1_000],
+])("what exchanges may unpack to is set aside for a body that is %s", async (_how, packing, bytes) => {
+  await using world = await startIntake({ limits: { bytesInFlight: 8 * 1024 * 1024 } });
+  await using holding = await connectGateway(world);
+  const headers = { ...head, ...packing, ...bearer(await world.token()), "content-length": "1000" };
+  const held = holding.session.request({ ...headers, ":path": "/v1/insight/exchanges" });
+  held.on("error", () => undefined);
+  held.write("x");
+  await expect.poll(() => world.metricsText()).toContain(`in_flight_bytes ${bytes}`);
+  held.destroy();
+});
+
 test("bodies of a fabric that are announced and never sent take a quarter of the room at most", async () => {
   await using world = await startIntake({ limits: { bytesInFlight: 4 * 1024 * 1024 } });
   await using holding = await connectGateway(world);

@@ -41,10 +41,9 @@ export function createReceiveExchanges(
     door.deletedFabrics.assertThere(grant.fabricId);
     const packing = packingOf(request.header("content-encoding"));
     assertProtobuf(request.header("content-type"));
-    const place = door.limits.enter(
-      grant.fabricId,
-      Math.min(request.contentLength ?? insightBatchBytes, insightBatchBytes),
-    );
+    // What a packed body will be is not known before it is unpacked.
+    const told = packing === "none" ? (request.contentLength ?? insightBatchBytes) : insightBatchBytes;
+    const place = door.limits.enter(grant.fabricId, Math.min(told, insightBatchBytes));
     try {
       const body = await request.readBody({ limitBytes: insightBatchBytes, timeoutMs: door.bodyTimeoutMs });
       const plain = unpackBody(body, packing, insightBatchBytes);

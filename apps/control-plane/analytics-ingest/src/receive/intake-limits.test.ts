@@ -47,9 +47,14 @@ test("a fabric has so many requests in work, and a place that was left is free",
   expect(refusalOf("a")).toBeUndefined();
 });
 
-test("bodies of one fabric take a quarter of the room; when all is taken everybody waits", () => {
+test("bodies of one fabric take a quarter of the room, or one that is larger; when all is taken everybody waits", () => {
   const { limits, refusalOf } = limitsOf();
-  expect(refusalOf("a", 1_001)).toMatchObject({ code: "ANALYTICS_RATE_EXCEEDED" });
+  const alone = limits.enter("a", 1_001);
+  expect(refusalOf("a", 1)).toMatchObject({ code: "ANALYTICS_RATE_EXCEEDED" });
+  alone.leave();
+  const first = limits.enter("a", 500);
+  expect(refusalOf("a", 501)).toMatchObject({ code: "ANALYTICS_RATE_EXCEEDED" });
+  first.leave();
   for (const fabricId of ["a", "b", "c", "d"]) limits.enter(fabricId, 1_000);
   expect(refusalOf("e", 1)).toMatchObject({ kind: "unavailable", code: "ANALYTICS_OVERLOADED", retryAfterMs: 1_000 });
 });

@@ -7,7 +7,7 @@ export interface IntakeLimitOptions {
   readonly bytesPerSecond: number;
   /** Of one fabric at the same time. */
   readonly requests: number;
-  /** Of all at the same time; one fabric has a quarter. */
+  /** Of all at the same time; one fabric has a quarter, or a single body that is larger. */
   readonly bytesInFlight: number;
 }
 
@@ -74,7 +74,8 @@ export function createIntakeLimits(
     enter: (fabricId, bytes) => {
       const account = accountOf(fabricId, deps.clock.monotonicMs());
       if (account.level <= 0) throw rateExceeded(Math.ceil((-account.level / bytesPerSecond) * 1_000) + busyRetryMs);
-      if (account.requests >= requests || account.bytes + bytes > bytesInFlight / 4) throw rateExceeded(busyRetryMs);
+      const isOverShare = account.requests > 0 && account.bytes + bytes > bytesInFlight / 4;
+      if (account.requests >= requests || isOverShare) throw rateExceeded(busyRetryMs);
       if (inFlight + bytes > bytesInFlight) throw overloaded();
       account.requests += 1;
       account.bytes += bytes;
