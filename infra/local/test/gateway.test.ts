@@ -186,7 +186,15 @@ test("requests of its API are counted and shown, and of their content nothing (A
 
 test("where the fabric's owner allows it a capture tells what it reveals, and nothing else of the content (META 4)", async () => {
   const { captureId } = await printed<{ captureId: string }>(
-    ...["insight", "start", "orders:v1", "--for", "5m", "--where", "method=POST", "--reveal", "header.x-shown"],
+    "insight",
+    "start",
+    "orders:v1",
+    "--for",
+    "5m",
+    "--where",
+    "method=POST",
+    "--reveal",
+    "header.x-shown",
   );
   const file = join(stack.folder, "exchanges.ndjson");
   const told = await eventually(async () => {

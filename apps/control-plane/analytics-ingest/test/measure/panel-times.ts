@@ -165,7 +165,9 @@ async function fillStore(store: ColumnarStore): Promise<void> {
     await store.insertFiles(files);
     const requestFiles = files.filter(({ table }) => table === "requests");
     for (let copy = 1; copy < times; copy += 1) {
-      await store.insertFiles(requestFiles.map((file) => ({ ...file, token: `${file.token} ${copy}` })));
+      for (const { table, path, token } of requestFiles) {
+        await store.insertFile({ table, path, token: `${token} ${copy}` });
+      }
     }
   }
 }
