@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{apps/*/*,packages/*,infra/local,infra/dashboards,bench,drills}/src/**/*.test.ts"],
-          testTimeout: 30 * seconds,
+          testTimeout: 120 * seconds,
           sequence: { groupOrder: 1 },
         },
       },
