@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { MetricsServiceClient, type ShowAppsResponse } from "@drawbridge/contracts/monitoring/v1/metrics_service";
-import { createGrpcClient } from "@drawbridge/rpc";
+import { createGrpcClient, largestAnswerBytes } from "@drawbridge/rpc";
 import { createTestLogger } from "@drawbridge/testkit";
 import type { BenchResult, Figure } from "../bench-result.ts";
 import { cpuSecondsOfTree } from "../issue/process-cpu.ts";
@@ -113,7 +113,7 @@ async function ask(stack: IngestStack, of: { readonly apps: number; readonly end
   const client = createGrpcClient(MetricsServiceClient, {
     address: stack.internalAddress,
     expectedServer: "/cp/monitoring-ingest",
-    maxMessageBytes: 16 * 1024 * 1024, // as management-api has it
+    maxMessageBytes: largestAnswerBytes,
     identity: stack.managementApi,
     logger: createTestLogger().logger,
   });

@@ -44,3 +44,4 @@ export {
   type RevocationListOptions,
   type RevocationNews,
 } from "./revocation-list.ts";
+export { largestAnswerBytes } from "./largest-answer.ts";

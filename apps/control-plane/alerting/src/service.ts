@@ -3,7 +3,7 @@ import { AnalyticsServiceClient } from "@drawbridge/contracts/analytics/v1/analy
 import { MetricsServiceClient } from "@drawbridge/contracts/monitoring/v1/metrics_service";
 import { FabricServiceClient } from "@drawbridge/contracts/runtime/v1/fabric_service";
 import { createHeadStart, createLoop } from "@drawbridge/lifecycle";
-import { createGrpcClient, createGrpcServer, type GrpcServer, listening } from "@drawbridge/rpc";
+import { createGrpcClient, createGrpcServer, type GrpcServer, largestAnswerBytes, listening } from "@drawbridge/rpc";
 import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { openStore } from "@drawbridge/store";
 import type { AlertingConfig } from "./config.ts";
@@ -21,8 +21,6 @@ import { createRuleSets } from "./store/rule-sets.ts";
 import { createSilences } from "./store/silences.ts";
 import { createGrantedFabrics } from "./sources/granted-fabrics.ts";
 
-/** What monitoring-ingest may say of many apps. */
-const maxMessageBytes = 16 * 1024 * 1024;
 const forgetEveryMs = 3_600_000;
 const keptMs = 30 * 86_400_000;
 
@@ -62,7 +60,7 @@ export function createAlertingService(deps: ServiceDeps<AlertingConfig>): Alerti
       : createGrpcClient(MetricsServiceClient, {
           ...peer,
           address: metricsAt,
-          maxMessageBytes,
+          maxMessageBytes: largestAnswerBytes,
           expectedServer: "/cp/monitoring-ingest",
         });
   const fabrics =

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { createQueueConsumer, createSyncCheck, openQueueDeadLetters, openWorkQueue } from "@drawbridge/bus";
 import { createStoreBackups, createStoreMigration, openConfiguredStore } from "@drawbridge/columnar";
 import { createHeadStart } from "@drawbridge/lifecycle";
-import { createGrpcServer, listening } from "@drawbridge/rpc";
+import { createGrpcServer, largestAnswerBytes, listening } from "@drawbridge/rpc";
 import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
 import type { AnalyticsIngestConfig } from "./config.ts";
 import { createDeadLetters } from "./dead-letters/dead-letters.ts";
@@ -13,9 +13,6 @@ import { createAnalyticsRpc } from "./query/analytics-rpc.ts";
 import { createIntake } from "./receive/create-intake.ts";
 import { storeMigrations } from "./store-migrations.ts";
 import { createBatchWriter } from "./write/batch-writer.ts";
-
-/** An answer may have 50,000 rows (query/query-limits.ts) of eight figures and four names; management-api takes as much. */
-const maxSentMessageBytes = 16 * 1024 * 1024;
 
 export function createAnalyticsIngestService(deps: ServiceDeps<AnalyticsIngestConfig>): Service {
   const { config, logger, telemetry, clock, random, ids } = deps;
@@ -95,7 +92,7 @@ export function createAnalyticsIngestService(deps: ServiceDeps<AnalyticsIngestCo
       }),
       createInsightRpc({ store, clock, retentionDays: config.INSIGHT_RETENTION_DAYS }),
     ],
-    maxSentMessageBytes,
+    maxSentMessageBytes: largestAnswerBytes,
   });
 
   health.register("columnar store", store.health);

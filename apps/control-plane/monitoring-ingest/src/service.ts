@@ -1,6 +1,6 @@
 import { CertificateAuthorityServiceClient } from "@drawbridge/contracts/certs/v1/certificate_authority_service";
 import { createHeadStart, createLoop } from "@drawbridge/lifecycle";
-import { createGrpcClient, createGrpcServer, createHttpServer, listening } from "@drawbridge/rpc";
+import { createGrpcClient, createGrpcServer, createHttpServer, largestAnswerBytes, listening } from "@drawbridge/rpc";
 import { createFoundations, followRevocations, type Service, type ServiceDeps } from "@drawbridge/service";
 import { openStore } from "@drawbridge/store";
 import { field } from "@drawbridge/telemetry";
@@ -21,8 +21,6 @@ import type { MonitoringIngestDatabase } from "./store/database.ts";
 import { forgetOldRecords } from "./store/forget-old-records.ts";
 import { createKnownCertificateRepository } from "./store/known-certificate-repository.ts";
 
-/** An answer may have as many rows as a question of the store, 100,000, of apps and of replicas: some 60 bytes each. */
-const maxSentMessageBytes = 16 * 1024 * 1024;
 const cleanUpIntervalMs = 3_600_000;
 
 export function createMonitoringIngestService(deps: ServiceDeps<MonitoringIngestConfig>): Service {
@@ -83,7 +81,7 @@ export function createMonitoringIngestService(deps: ServiceDeps<MonitoringIngest
       createMetricsRpc({ queries: createAppQueries(intake.store), clock }),
       createOwnMetricsRpc({ queries: createOwnQueries(intake.store), clock }),
     ],
-    maxSentMessageBytes,
+    maxSentMessageBytes: largestAnswerBytes,
   });
   const cleanUp = createLoop({
     name: "old records",

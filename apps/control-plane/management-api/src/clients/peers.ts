@@ -48,7 +48,7 @@ import {
 } from "@drawbridge/contracts/runtime/v1/gatekeeper_service";
 import type { Component } from "@drawbridge/lifecycle";
 import type { IdentityHolder } from "@drawbridge/pki";
-import { createGrpcClient, type GrpcCalls, type GrpcClientOptions } from "@drawbridge/rpc";
+import { createGrpcClient, type GrpcCalls, type GrpcClientOptions, largestAnswerBytes } from "@drawbridge/rpc";
 import type { Logger } from "@drawbridge/telemetry";
 import { withPeerRules } from "./peer.ts";
 
@@ -119,11 +119,8 @@ export interface PeersOptions {
   };
 }
 
-/** A page of apps carries their manifests, a configuration may have 1 MiB. */
-const maxMessageBytes = 16 * 1024 * 1024;
-
 export function createPeers({ identity, logger, addresses }: PeersOptions): Peers {
-  const common = { identity, logger, maxMessageBytes };
+  const common = { identity, logger, maxMessageBytes: largestAnswerBytes };
   const runtimeManager = { ...common, address: addresses.runtimeManager, expectedServer: "/cp/runtime-manager" };
   const apps = createGrpcClient(AppServiceClient, runtimeManager);
   const fabrics = createGrpcClient(FabricServiceClient, runtimeManager);
