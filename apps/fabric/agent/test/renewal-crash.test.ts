@@ -17,6 +17,7 @@ const steps = [
   ["(5, 6) the second tunnel was welcomed, the link names the old one", "before", 0, "identity/current"],
   ["(7) the link was switched", "after", 0, "identity/current"],
   ["(7) everything is done but tidying up", "before-removal", 0, "identity/next/renewal"],
+  ["(7) half of the tidying up is done", "amid-removal", 0, "identity/next/renewal"],
   ["monitoring: the request is on disk", "after", 0, `monitoring/${request}`],
   ["monitoring: the new certificate is noted", "after", 1, `monitoring/${request}`],
   ["monitoring: the link was switched", "after", 0, "monitoring/current"],

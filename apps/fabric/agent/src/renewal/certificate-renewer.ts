@@ -203,6 +203,7 @@ export function createCertificateRenewer(deps: RenewerDeps): CertificateRenewer 
       const meta = target.meta();
       const pending = meta && (await pendingFor(meta));
       isPending = pending !== undefined;
+      if (pending === undefined) await target.pending.clear(); // a key or a folder of one that was only half removed
       const staged = pending && (await stagedOf(pending));
       target.offer(staged);
     },

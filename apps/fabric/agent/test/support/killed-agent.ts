@@ -1,11 +1,13 @@
 // `drawbridge-agent run` that kills itself with SIGKILL at a change of a file. Arguments: when, how often before, the end of the path,
 // the state folder. The changes are caught below the agent, at Node's own functions: production code has no crash points.
+import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
+import { join } from "node:path";
 import { runProgram } from "../../src/cli/program.ts";
 import { silentWorld } from "./silent-world.ts";
 
-const [when, times, end = "", stateDir = ""] = process.argv.slice(2);
+const [when = "", times, end = "", stateDir = ""] = process.argv.slice(2);
 let left = Number(times);
 
 function isTheOne(path: unknown): boolean {
@@ -20,13 +22,16 @@ function die(): void {
 
 const { rename, rm } = fs;
 fs.rename = async (from, to) => {
-  const isHit = when !== "before-removal" && isTheOne(to);
+  const isHit = !when.endsWith("-removal") && isTheOne(to);
   if (isHit && when === "before") return die();
   await rename(from, to);
   if (isHit) die();
 };
 fs.rm = async (path, options) => {
-  if (when === "before-removal" && isTheOne(path)) return die();
+  if (when.endsWith("-removal") && existsSync(path) && isTheOne(path)) {
+    if (when === "amid-removal") await rm(join(String(path), "request.json"));
+    return die();
+  }
   await rm(path, options);
 };
 syncBuiltinESMExports();
