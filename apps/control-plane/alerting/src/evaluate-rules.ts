@@ -31,6 +31,7 @@ export function createRuleEvaluation(deps: {
   const evaluations = deps.metrics.counter("evaluations", { description: "looks at rules, by outcome" });
   const failing = new Set<string>();
   let ofFileBefore: string | undefined;
+  let unreadableBefore = "";
 
   async function look(rule: Rule, from: "file" | "applied", signal: AbortSignal): Promise<void> {
     if (!(await incidents.take(rule, { now: clock.now(), everyMs: everyMs * turnShare, from }))) return;
@@ -53,6 +54,19 @@ export function createRuleEvaluation(deps: {
     }
   }
 
+  async function appliedRules(): Promise<readonly Rule[]> {
+    const { rules, unreadable } = await ruleSets.all();
+    if (unreadable.length > 0) evaluations.add(unreadable.length, { outcome: "unreadable" });
+    // Once, not with every pass.
+    if (unreadable.length > 0 && unreadable.join() !== unreadableBefore)
+      logger.error(
+        { environments: unreadable },
+        "applied rules of a newer version cannot be read: nobody looks at them",
+      );
+    unreadableBefore = unreadable.join();
+    return rules;
+  }
+
   return createLoop({
     name: "rules",
     clock,
@@ -62,7 +76,7 @@ export function createRuleEvaluation(deps: {
       const ofFile = book.rules().map(ruleKey);
       if (ofFile.join(" ") !== ofFileBefore) await incidents.withdrawOthers({ ofFile, now: clock.now() });
       ofFileBefore = ofFile.join(" ");
-      const waiting = rulesInForce(book.rules(), await ruleSets.all()).values();
+      const waiting = rulesInForce(book.rules(), await appliedRules()).values();
       const work = async (): Promise<void> => {
         for (const rule of waiting) await look(rule, ofFile.includes(ruleKey(rule)) ? "file" : "applied", signal);
       };

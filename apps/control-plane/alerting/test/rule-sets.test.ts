@@ -73,3 +73,23 @@ test("a turn waits for the end of a change of the rules", async () => {
   expect(results.slice(1)).toContain(false);
   expect(await statesOf("changing")).toEqual([]);
 });
+
+test("rules of a newer version, read after it was put back, stop no other environment and can be replaced", async () => {
+  await apply("older", "looked-at");
+  await apply("newer", "beyond");
+  const metric = { figure: "not known yet" };
+  await store.db
+    .updateTable("rule_set")
+    .set({ rules: JSON.stringify([{ name: "beyond", metric, above: 0 }]) })
+    .where("environment", "=", "newer")
+    .execute();
+  const { rules, unreadable } = await ruleSets.all();
+  expect(unreadable).toEqual(["newer"]);
+  expect(rules.map(({ name }) => name)).toContain("looked-at");
+  await expect(ruleSets.read("newer")).rejects.toMatchObject({
+    code: "ALERT_RULES_UNREADABLE",
+    message: expect.stringContaining('version 1 of the alert rules of "newer"') as string,
+  });
+  expect(await apply("newer")).toMatchObject({ version: 2 });
+  expect(await ruleSets.read("newer")).toMatchObject({ version: 2, rules: [] });
+});

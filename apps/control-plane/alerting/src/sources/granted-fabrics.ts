@@ -17,6 +17,8 @@ export function createGrantedFabrics(of: {
   readonly clock: Pick<Clock, "now">;
 }): GrantedFabrics {
   let known: { readonly atMs: number; readonly byEnvironment: ReadonlyMap<string, readonly string[]> } | undefined;
+  /** Rules are looked at side by side: what one has asked for, the others wait for. */
+  let reading: Promise<ReadonlyMap<string, readonly string[]>> | undefined;
 
   async function read(signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
     const byEnvironment = new Map<string, string[]>();
@@ -39,7 +41,8 @@ export function createGrantedFabrics(of: {
   return async (environment, signal) => {
     const atMs = of.clock.now().getTime();
     if (known === undefined || Math.abs(atMs - known.atMs) > keptMs) {
-      known = { atMs, byEnvironment: await read(signal) };
+      reading ??= read(signal).finally(() => void (reading = undefined));
+      known = { atMs, byEnvironment: await reading };
     }
     return known.byEnvironment.get(environment) ?? [];
   };

@@ -20,12 +20,19 @@ export interface RuleChange {
   readonly removed: readonly string[];
 }
 
+export interface AppliedRules {
+  readonly rules: readonly Rule[];
+  /** Environments whose rules a newer version of this service has written, before it was put back to this one. */
+  readonly unreadable: readonly string[];
+}
+
 export interface RuleSets {
+  /** @throws DrawbridgeError `ALERT_RULES_UNREADABLE` (failed_precondition): a newer version has written them */
   read(environment: string): Promise<RuleSet>;
   /** The rules in force of every environment. */
-  all(): Promise<readonly Rule[]>;
+  all(): Promise<AppliedRules>;
   /**
-   * Replace the rules of an environment. The same again changes nothing.
+   * Replace the rules of an environment, also those that cannot be read. The same again changes nothing.
    * @throws DrawbridgeError `ALERT_RULES_CHANGED` (aborted): the version is another than `baseVersion`
    */
   apply(change: {
@@ -44,15 +51,23 @@ const keptVersions = 50;
 
 export function createRuleSets(store: Pick<Store<AlertingDatabase>, "db" | "transaction">): RuleSets {
   return {
-    read: (environment) => readCurrent(store.db, environment),
+    read: async (environment) => {
+      const { rules, ...set } = await readCurrent(store.db, environment);
+      if (rules === undefined) throw rulesUnreadable(set);
+      return { ...set, rules };
+    },
 
     all: async () => {
       const { rows } = await sql<{ environment: string; rules: unknown }>`
         SELECT DISTINCT ON (environment) environment, rules FROM rule_set ORDER BY environment, version DESC
       `.execute(store.db);
-      return rows.flatMap(({ environment, rules }) =>
-        alertRulesSchema.parse(rules).map((rule) => Object.assign(rule, { environment })),
-      );
+      const sets = rows.map(({ environment, rules }) => ({ environment, ...alertRulesSchema.safeParse(rules) }));
+      return {
+        rules: sets.flatMap(({ environment, data }) =>
+          (data ?? []).map((rule) => Object.assign(rule, { environment })),
+        ),
+        unreadable: sets.filter(({ success }) => !success).map(({ environment }) => environment),
+      };
     },
 
     apply: ({ environment, rules, baseVersion, mode, by, now, ofFile }) =>
@@ -60,8 +75,9 @@ export function createRuleSets(store: Pick<Store<AlertingDatabase>, "db" | "tran
         await lockRuleSet(tx, environment, "alone");
         const before = await readCurrent(tx, environment);
         if (baseVersion !== undefined && baseVersion !== before.version) throw rulesChanged(before.version);
-        const change = changeOf(before.rules, rules);
-        const isSame = change.added.length + change.changed.length + change.removed.length === 0;
+        const change = changeOf(before.rules ?? [], rules);
+        const changes = change.added.length + change.changed.length + change.removed.length;
+        const isSame = changes === 0 && before.rules !== undefined;
         if (mode === "check" || isSame) return { version: before.version, ...change };
         const version = before.version + 1;
         await tx
@@ -79,7 +95,10 @@ export function createRuleSets(store: Pick<Store<AlertingDatabase>, "db" | "tran
   };
 }
 
-async function readCurrent(db: Store<AlertingDatabase>["db"], environment: string): Promise<RuleSet> {
+/** Rules are undefined where they cannot be read. */
+type StoredRuleSet = Omit<RuleSet, "rules"> & { readonly rules: RuleSet["rules"] | undefined };
+
+async function readCurrent(db: Store<AlertingDatabase>["db"], environment: string): Promise<StoredRuleSet> {
   const row = await db
     .selectFrom("rule_set")
     .selectAll()
@@ -89,7 +108,7 @@ async function readCurrent(db: Store<AlertingDatabase>["db"], environment: strin
     .executeTakeFirst();
   if (!row) return { environment, version: 0, rules: [], applied: undefined };
   const applied = { at: row.applied_at, by: row.applied_by };
-  return { environment, version: row.version, rules: alertRulesSchema.parse(row.rules), applied };
+  return { environment, version: row.version, rules: alertRulesSchema.safeParse(row.rules).data, applied };
 }
 
 function changeOf(before: readonly AlertRule[], after: readonly AlertRule[]): Omit<RuleChange, "version"> {
@@ -109,6 +128,15 @@ function textOf(value: unknown): string {
       ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => a.localeCompare(b)))
       : member,
   );
+}
+
+function rulesUnreadable({ environment, version }: Pick<RuleSet, "environment" | "version">): DrawbridgeError {
+  return new DrawbridgeError({
+    kind: "failed_precondition",
+    code: "ALERT_RULES_UNREADABLE",
+    message: `version ${version} of the alert rules of "${environment}" was written by a newer Drawbridge: upgrade alerting again, or apply the rules anew`,
+    details: { environment, version: String(version) },
+  });
 }
 
 function rulesChanged(version: number): DrawbridgeError {

@@ -213,6 +213,7 @@ const errors = {
     meaning: "the rules cannot be applied; `errors` names each field, nothing was changed",
   },
   ALERT_RULES_CHANGED: { kind: "aborted", meaning: "somebody applied rules since the version that was named" },
+  ALERT_RULES_UNREADABLE: { kind: "failed_precondition", meaning: "a newer version of Drawbridge wrote these rules" },
   ALERT_RULE_NOT_FOUND: { kind: "not_found", meaning: "there is no alert rule of this name in the environment" },
   ALERT_SILENCE_INVALID: { kind: "invalid_argument", meaning: "the silence is not valid; `errors` names each field" },
   ALERT_SILENCE_NOT_FOUND: { kind: "not_found", meaning: "there is no silence of this id in the environment" },

@@ -84,7 +84,13 @@ export function alertRoutes(services: RouteServices): readonly Route[] {
       params: inEnvironment,
       body: silenceBody,
       responses: { 201: { description: "The silence.", body: silenceSchema } },
-      errors: [...errors, "ALERT_RULE_NOT_FOUND", "ALERT_SILENCE_INVALID", "ALERT_SILENCES_MANY"],
+      errors: [
+        ...errors,
+        "ALERT_RULE_NOT_FOUND",
+        "ALERT_RULES_UNREADABLE",
+        "ALERT_SILENCE_INVALID",
+        "ALERT_SILENCES_MANY",
+      ],
       handle: async ({ params: { environment }, body, caller, requestId, signal, note }) => {
         const { rule = "", series = "", durationSeconds, reason } = body;
         const until = new Date(clock.now().getTime() + durationSeconds * 1_000);

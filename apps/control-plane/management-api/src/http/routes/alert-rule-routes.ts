@@ -31,7 +31,7 @@ export function alertRuleRoutes(services: RouteServices): readonly Route[] {
       permission: viewer,
       params: inEnvironment,
       responses: { 200: { description: "Rules, by name.", body: alertRuleList } },
-      errors,
+      errors: [...errors, "ALERT_RULES_UNREADABLE"],
       handle: async ({ params: { environment }, signal }) => {
         await environments.assertExist([environment]);
         const { listRules } = alertingOf(services);
@@ -58,7 +58,7 @@ export function alertRuleRoutes(services: RouteServices): readonly Route[] {
       permission: viewer,
       params: ofRule,
       responses: { 200: { description: "The rule.", body: alertRuleStatusSchema } },
-      errors: [...errors, "ALERT_RULE_NOT_FOUND"],
+      errors: [...errors, "ALERT_RULE_NOT_FOUND", "ALERT_RULES_UNREADABLE"],
       handle: async ({ params: { environment, name: rule }, signal }) => {
         await environments.assertExist([environment]);
         const { rules } = await alertingOf(services).listRules({ environment, rule }, { signal, idempotent: true });
