@@ -248,4 +248,20 @@ describe("a tail", () => {
     expect(told.slice(2)).toEqual(["third", "fourth"]);
     hangUp.abort();
   });
+
+  test("says of how many it does not tell, also where more batches came in at once than it looks into", async () => {
+    const live = { environments: ["flood"], from: new Date(now().getTime() - 60_000), to: undefined, filters: [] };
+    const hangUp = new AbortController();
+    const stream = calls.listRequests({ selection: live, limit: 10, follow: true }, { signal: hangUp.signal });
+    stream.on("error", () => undefined);
+    const flood = (sequence: number) => ({ ...request("many", sequence), environment: "flood" });
+    await analytics.insert([flood(1)]);
+    const messages = (stream as AsyncIterable<ListRequestsResponse>)[Symbol.asyncIterator]();
+    await messages.next(); // it looks by now
+    await analytics.insert(Array.from({ length: 2_100 }, (_, index) => flood(index + 2)));
+    const { value } = (await messages.next()) as { readonly value: ListRequestsResponse };
+    expect(value.requests.length).toBeLessThanOrEqual(2_000);
+    expect(BigInt(value.requests.length) + value.leftOut).toBe(2_100n);
+    hangUp.abort();
+  });
 });

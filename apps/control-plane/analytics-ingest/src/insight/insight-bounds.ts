@@ -1,3 +1,4 @@
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { DrawbridgeError } from "@drawbridge/errors";
 
 /** Fields of a message that are counted, by their numbers; `inside`: those of the message in each. */
@@ -26,78 +27,58 @@ const batch: Bounds = {
   4: { most: 100, what: "losses", inside: nothingCounted },
 };
 
-interface Cursor {
-  readonly bytes: Uint8Array;
-  pos: number;
-}
-
 /**
  * Refuse an encoded InsightBatch with more in it than a batch has, before anything is made of it: an element takes two bytes
  * on the wire and hundreds in memory. Every message must end with a field of its own, so that decoding sees the same elements.
  * @throws DrawbridgeError `INSIGHT_BATCH_INVALID` (invalid_argument)
  */
 export function assertInsightBounds(bytes: Uint8Array): void {
-  walk({ bytes, pos: 0 }, bytes.length, batch);
+  walk(new BinaryReader(bytes), bytes.length, batch);
 }
 
-function walk(cursor: Cursor, end: number, bounds: Bounds): void {
+function walk(reader: BinaryReader, end: number, bounds: Bounds): void {
   const counts = new Map<number, number>();
-  while (cursor.pos < end) {
-    const tag = readUint32(cursor);
-    const fieldNo = tag >>> 3;
-    const next = endOfField(cursor, tag & 7);
-    if (fieldNo === 0 || next > end) throw malformed();
-    const bound = (tag & 7) === lengthDelimited ? bounds[fieldNo] : undefined;
+  while (reader.pos < end) {
+    const [fieldNo, wireType] = read(() => reader.tag());
+    const next = endOfField(reader, wireType);
+    if (next > end) throw malformed();
+    const bound = wireType === WireType.LengthDelimited ? bounds[fieldNo] : undefined;
     if (bound !== undefined) {
       const count = (counts.get(fieldNo) ?? 0) + 1;
       if (count > bound.most) throw insightInvalid(`there are at most ${bound.most} ${bound.what}`);
       counts.set(fieldNo, count);
-      if (bound.inside !== undefined) walk(cursor, next, bound.inside);
+      if (bound.inside !== undefined) walk(reader, next, bound.inside);
     }
-    cursor.pos = next;
+    reader.pos = next;
   }
 }
 
-const lengthDelimited = 2;
-const longestVarint = 10;
-
-/** Of a length-delimited field the cursor stands at its content then. */
-function endOfField(cursor: Cursor, wireType: number): number {
+/** Of a length-delimited field the reader stands at its content then. */
+function endOfField(reader: BinaryReader, wireType: WireType): number {
   switch (wireType) {
-    case 0:
-      return endOfVarint(cursor);
-    case 1:
-      return cursor.pos + 8;
-    case lengthDelimited: {
-      const length = readUint32(cursor);
-      return cursor.pos + length;
+    case WireType.LengthDelimited: {
+      const length = read(() => reader.uint32());
+      return reader.pos + length;
     }
-    case 5:
-      return cursor.pos + 4;
+    case WireType.StartGroup:
+    case WireType.EndGroup:
+      throw malformed(); // there are none in the contract
     default:
-      throw malformed(); // groups: there are none in the contract
+      read(() => reader.skip(wireType));
+      return reader.pos;
   }
 }
 
-function endOfVarint({ bytes, pos }: Cursor): number {
-  for (let length = 1; length <= longestVarint; length += 1) {
-    if ((bytes[pos + length - 1] ?? 0) < 128) return pos + length;
+function read<T>(part: () => T): T {
+  try {
+    return part();
+  } catch (error) {
+    throw malformed(error); // what the reader throws of a varint or a tag that is none
   }
-  throw malformed();
 }
 
-function readUint32(cursor: Cursor): number {
-  const end = endOfVarint(cursor);
-  let value = 0;
-  for (let place = 1; cursor.pos < end; cursor.pos += 1, place *= 128) {
-    value += ((cursor.bytes[cursor.pos] ?? 0) & 127) * place;
-  }
-  if (value > 0xffff_ffff) throw malformed();
-  return value;
-}
-
-function malformed(): DrawbridgeError {
-  return insightInvalid("it is no InsightBatch");
+function malformed(cause?: unknown): DrawbridgeError {
+  return insightInvalid("it is no InsightBatch", cause);
 }
 
 export function insightInvalid(message: string, cause?: unknown): DrawbridgeError {

@@ -19,6 +19,8 @@ interface Batch {
   readonly gateway: string;
   readonly epoch: bigint;
   readonly sequence: bigint;
+  /** Of those that are asked for. */
+  readonly requests: bigint;
 }
 
 export interface TailDeps {
@@ -65,7 +67,7 @@ async function batchesInWindow(
   const condition = selected(selection, requestsTable.keyOf);
   const rows = await store.query(
     {
-      sql: sql`SELECT fabric_id, gateway, epoch, sequence FROM requests WHERE ts >= {since:DateTime64(3, 'UTC')} AND ${condition} GROUP BY fabric_id, gateway, epoch, sequence`,
+      sql: sql`SELECT fabric_id, gateway, epoch, sequence, count() AS requests FROM requests WHERE ts >= {since:DateTime64(3, 'UTC')} AND ${condition} GROUP BY fabric_id, gateway, epoch, sequence`,
       parameters: { ...selectionParameters(selection), since },
       limits: questionLimits,
     },
@@ -80,6 +82,7 @@ function batchFromRow(row: Row): Batch {
     gateway: textOf(row, "gateway"),
     epoch: wholeOf(row, "epoch"),
     sequence: wholeOf(row, "sequence"),
+    requests: wholeOf(row, "requests"),
   };
 }
 
@@ -102,13 +105,13 @@ async function requestsOf(
   };
   const rows = await store.query(
     {
-      sql: sql`SELECT ${recordColumns}, count() OVER () AS all_rows FROM requests WHERE ${condition} ORDER BY ts DESC LIMIT {limit:UInt32}`,
+      sql: sql`SELECT ${recordColumns} FROM requests WHERE ${condition} ORDER BY ts DESC LIMIT {limit:UInt32}`,
       parameters: { ...parameters, limit: mostRecords },
       limits: questionLimits,
     },
     signal,
   );
-  const all = rows[0] === undefined ? 0n : wholeOf(rows[0], "all_rows");
+  const all = of.fresh.reduce((sum, { requests }) => sum + requests, 0n);
   return { requests: rows.toReversed().map(recordFromRow), leftOut: all - BigInt(rows.length) };
 }
 
