@@ -29,12 +29,14 @@ interface Asked {
   readonly measures?: readonly Measure[];
   readonly bucket?: { readonly width: BucketWidth; readonly zone: string };
   readonly limit?: number;
+  readonly reachesNow?: boolean;
 }
 
 function question(asked: Asked): Question {
   const { environments = ["production"], from = sampleBegin, to = sampleEnd, filters = [], bucket } = asked;
   return {
     selection: checkSelection({ environments, from, to, filters }),
+    reachesNow: asked.reachesNow ?? false,
     begins: bucket === undefined ? [] : bucketBegins(bucket.width, bucket.zone, { from, to }),
     groupBy: asked.groupBy ?? [],
     measures: asked.measures ?? ["requests"],
@@ -100,6 +102,18 @@ describe("figures (ANA 2, ANA 3)", () => {
       const { rows } = await ask({ measures: some });
       for (const [index, name] of some.entries()) expect(rows[0]?.values[index], name).toBeCloseTo(expected[name], 6);
     }
+  });
+
+  test("of a time that ends now roll-ups tell what they have so far", async () => {
+    const hourMs = 3_600_000;
+    const hour = Math.ceil(sampleBegin.getTime() / hourMs + 1) * hourMs;
+    const lately = { from: sampleBegin, to: new Date(hour + hourMs / 5), groupBy: ["application"] } as const;
+    const now = await ask({ ...lately, reachesNow: true });
+    const whole = await ask({ ...lately, to: new Date(hour + hourMs), filters: [fromRequests] });
+    const cut = await ask(lately);
+    expect([now.source, whole.source]).toEqual(["application_traffic_1h", "requests"]);
+    expect(now.rows).toEqual(whole.rows);
+    expect(cut.rows).not.toEqual(whole.rows); // there are requests in the rest of that hour
   });
 
   test("percentiles are values of their rank within a 64th, each request as often as it stands for others", async () => {

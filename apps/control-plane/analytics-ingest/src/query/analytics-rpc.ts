@@ -53,7 +53,7 @@ export function createAnalyticsRpc(deps: AnalyticsRpcDeps): GrpcServiceDefinitio
     },
     handlers: {
       query: (request, { signal }) =>
-        answerQuery({ store, clock, retentionDays: intake.retentionDays }, questionFrom(request), signal),
+        answerQuery({ store, clock, retentionDays: intake.retentionDays }, questionFrom(request, clock.now()), signal),
       listRequests: async (call, { signal }) => {
         const asked = listFrom(call.request);
         const source = call.request.follow

@@ -1,6 +1,8 @@
+import type { QueryRequest } from "@drawbridge/contracts/analytics/v1/analytics_service";
 import { expect, test } from "vitest";
 import { buildQuery, type Question } from "./build-query.ts";
 import { choosePlan } from "./plan.ts";
+import { questionFrom } from "./read-request.ts";
 import { checkSelection, type Filter } from "./selection.ts";
 
 const from = new Date("2026-01-01T00:00:00Z");
@@ -9,6 +11,7 @@ const selection = (filters: readonly Filter[] = []) =>
   checkSelection({ environments: ["production"], from, to, filters });
 const aQuestion = (asked: Partial<Question>): Question => ({
   selection: selection(),
+  reachesNow: false,
   begins: [],
   groupBy: [],
   measures: ["requests"],
@@ -77,7 +80,7 @@ test("single requests are asked where no roll-up has it all", () => {
 });
 
 test("two roll-ups share out the sums that neither has all of", () => {
-  const needs = { dimensions: new Set(["api"] as const), range: { from, to }, begins: [] };
+  const needs = { dimensions: new Set(["api"] as const), range: { from, to }, reachesNow: false, begins: [] };
   const shared = choosePlan({ ...needs, sums: new Set(["requests", "latency", "server_errors"]) });
   expect(shared).toMatchObject({
     kind: "roll-ups",
@@ -90,11 +93,15 @@ test("two roll-ups share out the sums that neither has all of", () => {
   expect(choosePlan({ ...byPolicy, sums: new Set(["requests", "latency"]) }).kind).toBe("requests");
 });
 
-const plan = (range: { from: string; to: string }, begins: readonly string[] = []) =>
+const plan = (
+  range: { from: string; to: string },
+  { begins = [], reachesNow = false }: { begins?: readonly string[]; reachesNow?: boolean } = {},
+) =>
   choosePlan({
     dimensions: new Set(["country"]),
     sums: new Set(["requests"]),
     range: { from: new Date(range.from), to: new Date(range.to) },
+    reachesNow,
     begins: begins.map((begin) => Date.parse(begin)),
   });
 
@@ -107,10 +114,34 @@ test("a roll-up answers for whole rows, single requests for what is left at both
   expect(plan({ from: "2026-01-01T00:10:00Z", to: "2026-01-01T01:59:00Z" }).kind).toBe("requests");
 });
 
+test("of a time that ends now a roll-up answers for what it has so far, single requests only for the begin", () => {
+  const lately = { from: "2026-01-01T00:10:00Z", to: "2026-01-01T05:10:00Z" };
+  expect(plan(lately, { reachesNow: true })).toMatchObject({ to: Date.parse("2026-01-01T06:00:00Z") });
+  const begins = ["2026-01-01T05:00:00Z", "2026-01-01T05:05:00Z"];
+  expect(plan(lately, { reachesNow: true, begins }).kind).toBe("requests");
+});
+
+test("a time has ended now if it ended in the last five seconds", () => {
+  const request = (end: string): QueryRequest => ({
+    selection: { environments: ["production"], from, to: new Date(end), filters: [] },
+    measures: [1],
+    groupBy: [],
+    bucket: 0,
+    timeZone: "",
+    limit: 0,
+  });
+  const reachesNow = (end: string) => questionFrom(request(end), new Date("2026-01-08T00:00:10Z")).reachesNow;
+  expect(["2026-01-08T00:00:04.999Z", "2026-01-08T00:00:05Z", "2026-01-09T00:00:00Z"].map(reachesNow)).toEqual([
+    false,
+    true,
+    true,
+  ]);
+});
+
 test("no bucket may begin within a row of a roll-up, but one may before or behind its rows", () => {
   const day = { from: "2026-01-01T00:10:00Z", to: "2026-01-03T00:00:00Z" };
-  expect(plan(day, ["2025-12-31T18:30:00Z", "2026-01-01T18:30:00Z"]).kind).toBe("requests");
-  expect(plan(day, ["2026-01-01T00:30:00Z", "2026-01-02T00:00:00Z"]).kind).toBe("roll-ups");
+  expect(plan(day, { begins: ["2025-12-31T18:30:00Z", "2026-01-01T18:30:00Z"] }).kind).toBe("requests");
+  expect(plan(day, { begins: ["2026-01-01T00:30:00Z", "2026-01-02T00:00:00Z"] }).kind).toBe("roll-ups");
 });
 
 const check = (asked: Partial<Parameters<typeof checkSelection>[0]>) => () =>

@@ -11,6 +11,8 @@ import type { TimeRange } from "./time-buckets.ts";
 
 export interface Question {
   readonly selection: Selection;
+  /** Its time ends now. */
+  readonly reachesNow: boolean;
   /** Begins of the buckets; empty for one figure over the whole time. */
   readonly begins: readonly number[];
   /** At most four, each once. */
@@ -37,10 +39,10 @@ export interface BuiltQuery {
  * A statement names them once, because to read the rows is what a question costs.
  */
 export function buildQuery(question: Question): BuiltQuery {
-  const { selection, begins, groupBy, limit } = question;
+  const { selection, reachesNow, begins, groupBy, limit } = question;
   const sums = new Set(question.measures.flatMap((measure) => measures[measure].needs));
   const dimensions = new Set([...groupBy, ...selection.filters.map(({ dimension }) => dimension)]);
-  const plan = choosePlan({ dimensions, sums, begins, range: selection.range });
+  const plan = choosePlan({ dimensions, sums, begins, range: selection.range, reachesNow });
   const answer = formOf(question);
   return {
     sql: answer({ parts: partsOf(plan, { question, sums }), groupBy, measures: question.measures }),

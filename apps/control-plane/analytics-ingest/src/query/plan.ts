@@ -24,20 +24,24 @@ export interface Needs {
   readonly dimensions: ReadonlySet<Dimension>;
   readonly sums: ReadonlySet<Sum>;
   readonly range: TimeRange;
+  /** The time ends now: what roll-ups have so far of the time after it is meant too. */
+  readonly reachesNow: boolean;
   /** Begins of buckets, if there are. */
   readonly begins: readonly number[];
 }
 
 /**
  * Roll-ups are taken where the answer is the same: they have every dimension, and each sum is in one of them; no bucket begins within
- * a row of them (days of +05:45 do not begin with an hour), and a whole row lies within the time.
+ * a row of them (days of +05:45 do not begin with an hour), and a whole row lies within the time, or begins in it where that ends
+ * now: else whoever looks at the last hours would have the requests of the hour that is not over counted one by one.
  */
-export function choosePlan({ dimensions, sums, range, begins }: Needs): Plan {
+export function choosePlan({ dimensions, sums, range, reachesNow, begins }: Needs): Plan {
   const fitting = rollUps.filter((rollUp) => dimensions.isSubsetOf(rollUp.dimensions));
   for (const shares of sharesOf(fitting, sums)) {
     const grainMs = Math.max(...shares.map(({ rollUp }) => rollUp.grainMs)); // each is a multiple of the others
     const from = Math.ceil(range.from.getTime() / grainMs) * grainMs;
-    const to = Math.floor(range.to.getTime() / grainMs) * grainMs;
+    const rows = range.to.getTime() / grainMs;
+    const to = (reachesNow ? Math.ceil(rows) : Math.floor(rows)) * grainMs;
     if (from < to && begins.every((begin) => begin % grainMs === 0 || begin <= from || begin >= to)) {
       return { kind: "roll-ups", shares, from, to };
     }

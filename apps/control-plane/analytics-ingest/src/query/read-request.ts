@@ -13,9 +13,11 @@ import { assertTimeZone, bucketBegins } from "./time-buckets.ts";
 
 const defaultGroups = 1_000;
 const mostGroups = 10_000;
+/** A time that ended so lately ends now: for whoever asked, it did, and of these seconds not everything has come in yet. */
+const presentMs = 5_000;
 
 /** @throws DrawbridgeError `ANALYTICS_QUERY_INVALID`, which names the field; so do all below */
-export function questionFrom(request: QueryRequest): Question {
+export function questionFrom(request: QueryRequest, now: Date): Question {
   const selection = selectionFrom(request.selection);
   const groupBy = request.groupBy.map((dimension, index) => dimensionOf(dimension, `groupBy.${index}`));
   const measures = request.measures.map((measure, index) => measureOf(measure, `measures.${index}`));
@@ -25,6 +27,7 @@ export function questionFrom(request: QueryRequest): Question {
   const bucket = bucketOf(request.bucket);
   return {
     selection,
+    reachesNow: selection.range.to.getTime() >= now.getTime() - presentMs,
     begins: bucket === undefined ? [] : bucketBegins(bucket, timeZone, selection.range),
     groupBy,
     measures,

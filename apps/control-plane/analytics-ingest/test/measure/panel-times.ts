@@ -104,7 +104,7 @@ const isApi: Filter = { dimension: "api", values: ["api-3"], negated: false };
 function ask(asked: Partial<Question> & { readonly filters?: readonly Filter[] }): Question {
   const { filters = [], ...others } = asked;
   const selection = checkSelection({ environments: ["production"], ...berlin, filters });
-  return { selection, begins: [], groupBy: [], measures: ["requests"], limit: 10, ...others };
+  return { selection, reachesNow: false, begins: [], groupBy: [], measures: ["requests"], limit: 10, ...others };
 }
 
 const panels: Readonly<Record<string, Question>> = {
