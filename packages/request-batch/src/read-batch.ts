@@ -8,7 +8,7 @@ import { DrawbridgeError } from "@drawbridge/errors";
 import { addressLength } from "./client-address.ts";
 import { columnOf, largestIn, type Column } from "./column.ts";
 import { batchLimits } from "./limits.ts";
-import { splitStrings, type StringTable } from "./split-strings.ts";
+import { noStrings, splitStrings, type StringTable } from "./split-strings.ts";
 
 /**
  * A batch whose columns are all of `rows` values and point only to what is there. Texts and columns are made when they are asked
@@ -20,7 +20,8 @@ export interface ReadBatch {
   readonly sequence: bigint;
   readonly rows: number;
   readonly baseTimeMs: number;
-  readonly strings: readonly string[];
+  /** The first is empty. */
+  readonly strings: StringTable;
   /** `addressLength` bytes each. */
   readonly addresses: Uint8Array;
   readonly apis: readonly ReportedApi[];
@@ -71,7 +72,6 @@ export function readBatch(bytes: Uint8Array): ReadBatch {
   checkTables(batch, strings);
   const addresses = batch.addresses.length === 0 ? new Uint8Array(addressLength) : batch.addresses;
   checkColumns(batch, { strings: strings.length, addresses: addresses.length / addressLength });
-  let texts: readonly string[] | undefined;
   let columns: ReadBatch["columns"] | undefined;
   return {
     gatewayId: batch.gatewayId,
@@ -79,10 +79,7 @@ export function readBatch(bytes: Uint8Array): ReadBatch {
     sequence: batch.sequence,
     rows,
     baseTimeMs: Number(batch.baseTimeMs),
-    get strings() {
-      return (texts ??=
-        strings.length === 0 ? [""] : Array.from({ length: strings.length }, (_, at) => strings.textOf(at)));
-    },
+    strings: strings.length === 0 ? noStrings : strings,
     addresses,
     apis: batch.apis,
     policies: batch.policies.length === 0 ? [{ policyId: "", name: "" }] : batch.policies,

@@ -1,6 +1,10 @@
 /** Texts of a message, which are only made when somebody asks: whoever passes a batch on needs none of them. */
 export interface StringTable {
   readonly length: number;
+  /** What the texts are in, from `beginOf` to `endOf`, as UTF-8. */
+  readonly bytes: Buffer;
+  beginOf(index: number): number;
+  endOf(index: number): number;
   /** Of the text in UTF-8, and so at least its length in UTF-16. */
   byteLengthOf(index: number): number;
   textOf(index: number): string;
@@ -43,10 +47,16 @@ export function splitStrings(bytes: Uint8Array): SplitBatch | undefined {
   return { rest: Buffer.concat(others), strings: tableOf(buffer, bounds) };
 }
 
+/** Of a batch without texts: the empty one. */
+export const noStrings: StringTable = tableOf(Buffer.alloc(0), [0, 0]);
+
 function tableOf(buffer: Buffer, bounds: readonly number[]): StringTable {
   const boundOf = (place: number): number => bounds[place] ?? 0;
   return {
     length: bounds.length / 2,
+    bytes: buffer,
+    beginOf: (index) => boundOf(2 * index),
+    endOf: (index) => boundOf(2 * index + 1),
     byteLengthOf: (index) => boundOf(2 * index + 1) - boundOf(2 * index),
     textOf: (index) => buffer.toString("utf8", boundOf(2 * index), boundOf(2 * index + 1)),
   };

@@ -209,7 +209,7 @@ test("JSON is taken from curl, with the fields of a request (ANA)", async () => 
   expect(message.header(batchHeader)).toBe(`${fabricId}:edge-1:3:9`);
   expect(batch.apis).toMatchObject([{ name: "orders", version: "v2", environment: "production", geography: 2 }]);
   expect(batch.baseTimeMs).toBe(Date.parse(aRequest.time));
-  expect(batch.strings).toContain("GET");
+  expect(Array.from({ length: batch.strings.length }, (_, at) => batch.strings.textOf(at))).toContain("GET");
   expect(batch.columns.latencyUs.at(0)).toBe(12_500);
   expect(batch.policies).toMatchObject([{}, { name: "rate limit" }]);
 });

@@ -4,6 +4,7 @@ import { addressLength, type Column, type ReadBatch } from "@drawbridge/request-
 import { clampTimeMs } from "./clamp-time.ts";
 import type { FactIds, PlaceDetail } from "./fact-ids.ts";
 import type { NameColumn, RequestBlock } from "./request-block.ts";
+import type { TextIds } from "./text-ids.ts";
 
 /** A batch with what was noted when it was received. */
 export interface ReceivedBatch {
@@ -35,11 +36,11 @@ export function appendBatch(
   pushNames(to.api, from.api, { count: apis.length, at: (index) => apis[index]?.name });
   pushNames(to.api_version, from.api, { count: apis.length, at: (index) => apis[index]?.version });
   pushNames(to.app, from.api, { count: apis.length, at: (index) => apis[index]?.app });
-  const texts: NameTable = { count: strings.length, at: (index) => strings[index] };
-  pushNames(to.replica, from.replica, texts);
-  pushNames(to.application, from.application, texts);
-  pushNames(to.resource_path, from.resourcePath, texts);
-  pushNames(to.verb, from.verb, texts);
+  const texts = factIds.textNumbers(strings);
+  pushTexts(to.replica, from.replica, { texts, ids: factIds.nameIds.replica });
+  pushTexts(to.application, from.application, { texts, ids: factIds.nameIds.application });
+  pushTexts(to.resource_path, from.resourcePath, { texts, ids: factIds.nameIds.resource_path });
+  pushTexts(to.verb, from.verb, { texts, ids: factIds.nameIds.verb });
   to.status_code.pushAll(new Uint16Array(from.status));
   to.disposition.pushAll(new Uint8Array(from.disposition));
   const policyNames: NameTable = { count: policies.length, at: (index) => policies[index]?.name };
@@ -54,9 +55,7 @@ export function appendBatch(
   to.weight.pushAll(new Uint16Array(from.weight).map((weight) => (weight === 0 ? 1 : weight)));
   to.client_ip.pushChosen(batch.addresses, from.clientAddress);
   factIds.pushPlaces(placesOf(batch, factIds));
-  factIds.pushUserAgents(
-    numbersOf(from.userAgent, strings.length, (index) => factIds.userAgentRow(strings[index] ?? "")),
-  );
+  factIds.pushUserAgents(numbersOf(from.userAgent, texts.length, (index) => factIds.userAgentRow(texts[index] ?? 0)));
   return pushTimes(block, received);
 }
 
@@ -123,6 +122,14 @@ interface NameTable {
 
 function pushNames(to: NameColumn, indexes: Column, names: NameTable): void {
   to.pushIds(numbersOf(indexes, names.count, (index) => to.idOf(names.at(index) ?? "")));
+}
+
+function pushTexts(
+  to: NameColumn,
+  indexes: Column,
+  { texts, ids }: { readonly texts: Uint32Array; readonly ids: TextIds },
+): void {
+  to.pushIds(numbersOf(indexes, texts.length, (index) => ids.idOf(texts[index] ?? 0)));
 }
 
 /** The number of each row's value; asked once for each value that a row has. */

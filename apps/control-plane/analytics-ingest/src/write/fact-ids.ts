@@ -1,8 +1,11 @@
 import { nowhere, type Place } from "../enrich/geography/place-file.ts";
-import type { UserAgentFacts } from "../enrich/user-agent/parse-user-agent.ts";
+import { noUserAgent, type UserAgentFacts } from "../enrich/user-agent/parse-user-agent.ts";
+import type { StringTable } from "@drawbridge/request-batch";
 import { FactTable } from "./fact-table.ts";
+import { KnownTexts } from "./known-texts.ts";
 import { NumberMap } from "./number-map.ts";
 import type { RequestBlock } from "./request-block.ts";
+import { TextIds } from "./text-ids.ts";
 
 /** What is concluded from what a client told. */
 export interface Enrichment {
@@ -21,7 +24,11 @@ export type PlaceDetail = "none" | "country" | "city";
 export interface FactIds {
   /** Of the address that `offset` tells. */
   placeRow(addresses: Uint8Array, offset: number, detail: PlaceDetail): number;
-  userAgentRow(userAgent: string): number;
+  /** The number of a text, for `nameIds` and `userAgentRow`: made a string only where it was not seen before. */
+  textNumbers(strings: StringTable): Uint32Array;
+  /** By the number of the text. */
+  readonly nameIds: Readonly<Record<"replica" | "application" | "resource_path" | "verb", TextIds>>;
+  userAgentRow(text: number): number;
   /** Requests by their rows of the tables. */
   pushPlaces(rows: Uint32Array): void;
   pushUserAgents(rows: Uint32Array): void;
@@ -29,7 +36,7 @@ export interface FactIds {
   clear(): void;
 }
 
-/** Facts of some blocks are remembered; with more than this, all are forgotten. */
+/** Facts and texts of some blocks are remembered; with more than this, all are forgotten. */
 const mostFacts = 60_000;
 
 export function createFactIds({ columns }: RequestBlock, enrichment: Enrichment): FactIds {
@@ -64,6 +71,15 @@ export function createFactIds({ columns }: RequestBlock, enrichment: Enrichment)
   /** Rows of `places` by twice the number of the place, one more for its country alone. */
   const rowsOfPlaces = new NumberMap();
   let placesVersion = enrichment.placesVersion();
+  const texts = new KnownTexts();
+  const nameIds = {
+    replica: new TextIds(columns.replica, texts),
+    application: new TextIds(columns.application, texts),
+    resource_path: new TextIds(columns.resource_path, texts),
+    verb: new TextIds(columns.verb, texts),
+  };
+  /** Rows of `userAgents` by the number of the text. */
+  const rowsOfUserAgents = new NumberMap();
 
   function countryOf(place: Place): Place {
     const known = countries.get(place);
@@ -90,11 +106,34 @@ export function createFactIds({ columns }: RequestBlock, enrichment: Enrichment)
       rowsOfPlaces.set(key, row);
       return row;
     },
-    userAgentRow: (userAgent) => userAgents.rowOf(enrichment.factsOf(userAgent)),
+    textNumbers(strings) {
+      const numbers = new Uint32Array(strings.length);
+      for (let index = 0; index < numbers.length; index += 1)
+        numbers[index] = texts.numberOf(strings.bytes, strings.beginOf(index), strings.endOf(index));
+      return numbers;
+    },
+    nameIds,
+    userAgentRow(text) {
+      const known = rowsOfUserAgents.get(text);
+      if (known !== undefined) {
+        userAgents.use(known);
+        return known;
+      }
+      const facts = enrichment.factsOf(texts.textOf(text));
+      const row = userAgents.rowOf(facts);
+      // One that nobody had the time to look at may be known the next time.
+      if (facts !== noUserAgent) rowsOfUserAgents.set(text, row);
+      return row;
+    },
     pushPlaces: (rows) => places.push(rows),
     pushUserAgents: (rows) => userAgents.push(rows),
     clear() {
-      if (userAgents.size > mostFacts) userAgents.forget();
+      for (const ids of Object.values(nameIds)) ids.clear();
+      if (userAgents.size > mostFacts || texts.size > mostFacts) {
+        texts.forget();
+        userAgents.forget();
+        rowsOfUserAgents.clear();
+      }
       userAgents.clear();
       places.clear();
       if (places.size <= mostFacts) return;

@@ -30,7 +30,7 @@ export function requestsOf(bytes: Uint8Array): readonly ToldRequest[] {
   return Array.from({ length: rows }, (_, row) => {
     const api = apis[at(columns.api, row)];
     const policy = policies[at(columns.policy, row)];
-    const text = (column: Column): string => strings[at(column, row)] ?? "";
+    const text = (column: Column): string => strings.textOf(at(column, row));
     return {
       api: api?.name ?? "",
       apiId: api?.apiId ?? "",
