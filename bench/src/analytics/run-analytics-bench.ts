@@ -18,6 +18,8 @@ import { readStoppedStore } from "./stopped-store.ts";
 const rowsPerBatch = 1_000;
 const pacedRate = 50_000;
 const pacedSeconds = 20;
+/** The questions that tell what is visible share the two CPUs with what they watch. */
+const askAgainMs = 250;
 /** Requests of days before, for questions that roll-ups answer; later ones than seven days are not taken as what they are. */
 const history = { requests: 1_000_000, days: 6 };
 const hourMs = 3_600_000;
@@ -174,7 +176,7 @@ async function countRequests(
 }
 
 async function untilVisible(operator: Operator, wanted: number): Promise<number> {
-  while ((await countRequests(operator)) < wanted) await pause(100);
+  while ((await countRequests(operator)) < wanted) await pause(askAgainMs);
   return Date.now();
 }
 
@@ -187,7 +189,7 @@ async function watchVisible(
     requests = (await countRequests(operator)) - already;
     // The newest of them has just become visible at the latest.
     if (requests > (seen.at(-1)?.requests ?? 0)) seen.push({ atMs: Date.now(), requests });
-    await pause(50);
+    await pause(askAgainMs);
   }
   return seen;
 }

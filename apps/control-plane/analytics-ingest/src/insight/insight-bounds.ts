@@ -55,18 +55,14 @@ function walk(reader: BinaryReader, end: number, bounds: Bounds): void {
 
 /** Of a length-delimited field the reader stands at its content then. */
 function endOfField(reader: BinaryReader, wireType: WireType): number {
-  switch (wireType) {
-    case WireType.LengthDelimited: {
-      const length = read(() => reader.uint32());
-      return reader.pos + length;
-    }
-    case WireType.StartGroup:
-    case WireType.EndGroup:
-      throw malformed(); // there are none in the contract
-    default:
-      read(() => reader.skip(wireType));
-      return reader.pos;
+  if (wireType === WireType.LengthDelimited) {
+    const length = read(() => reader.uint32());
+    return reader.pos + length;
   }
+  const isGroup = wireType === WireType.StartGroup || wireType === WireType.EndGroup;
+  if (isGroup) throw malformed(); // there are none in the contract
+  read(() => reader.skip(wireType));
+  return reader.pos;
 }
 
 function read<T>(part: () => T): T {
