@@ -61,7 +61,7 @@ export function createRuleSets(store: Pick<Store<AlertingDatabase>, "db" | "tran
       const { rows } = await sql<{ environment: string; rules: unknown }>`
         SELECT DISTINCT ON (environment) environment, rules FROM rule_set ORDER BY environment, version DESC
       `.execute(store.db);
-      const sets = rows.map(({ environment, rules }) => ({ environment, ...alertRulesSchema.safeParse(rules) }));
+      const sets = rows.map(({ environment, rules }) => ({ environment, parsed: alertRulesSchema.safeParse(rules) }));
       return {
         rules: sets.flatMap(({ environment, data }) =>
           (data ?? []).map((rule) => Object.assign(rule, { environment })),
