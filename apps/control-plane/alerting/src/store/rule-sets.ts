@@ -63,10 +63,10 @@ export function createRuleSets(store: Pick<Store<AlertingDatabase>, "db" | "tran
       `.execute(store.db);
       const sets = rows.map(({ environment, rules }) => ({ environment, parsed: alertRulesSchema.safeParse(rules) }));
       return {
-        rules: sets.flatMap(({ environment, data }) =>
-          (data ?? []).map((rule) => Object.assign(rule, { environment })),
+        rules: sets.flatMap(({ environment, parsed }) =>
+          (parsed.data ?? []).map((rule) => Object.assign(rule, { environment })),
         ),
-        unreadable: sets.filter(({ success }) => !success).map(({ environment }) => environment),
+        unreadable: sets.filter(({ parsed }) => !parsed.success).map(({ environment }) => environment),
       };
     },
 
