@@ -56,14 +56,15 @@ export function createRuleEvaluation(deps: {
 
   async function appliedRules(): Promise<readonly Rule[]> {
     const { rules, unreadable } = await ruleSets.all();
-    if (unreadable.length > 0) evaluations.add(unreadable.length, { outcome: "unreadable" });
+    const names = unreadable.join();
+    if (names !== "") evaluations.add(unreadable.length, { outcome: "unreadable" });
     // Once, not with every pass.
-    if (unreadable.length > 0 && unreadable.join() !== unreadableBefore)
+    if (names !== "" && names !== unreadableBefore)
       logger.error(
         { environments: unreadable },
         "applied rules of a newer version cannot be read: nobody looks at them",
       );
-    unreadableBefore = unreadable.join();
+    unreadableBefore = names;
     return rules;
   }
 

@@ -33,13 +33,17 @@ const batch: Bounds = {
  * @throws DrawbridgeError `INSIGHT_BATCH_INVALID` (invalid_argument)
  */
 export function assertInsightBounds(bytes: Uint8Array): void {
-  walk(new BinaryReader(bytes), bytes.length, batch);
+  try {
+    walk(new BinaryReader(bytes), bytes.length, batch);
+  } catch (error) {
+    throw error instanceof DrawbridgeError ? error : malformed(error); // what the reader says of a varint or a tag that is none
+  }
 }
 
 function walk(reader: BinaryReader, end: number, bounds: Bounds): void {
   const counts = new Map<number, number>();
   while (reader.pos < end) {
-    const [fieldNo, wireType] = read(() => reader.tag());
+    const [fieldNo, wireType] = reader.tag();
     const next = endOfField(reader, wireType);
     if (next > end) throw malformed();
     const bound = wireType === WireType.LengthDelimited ? bounds[fieldNo] : undefined;
@@ -55,21 +59,17 @@ function walk(reader: BinaryReader, end: number, bounds: Bounds): void {
 
 /** Of a length-delimited field the reader stands at its content then. */
 function endOfField(reader: BinaryReader, wireType: WireType): number {
-  if (wireType === WireType.LengthDelimited) {
-    const length = read(() => reader.uint32());
-    return reader.pos + length;
-  }
-  const isGroup = wireType === WireType.StartGroup || wireType === WireType.EndGroup;
-  if (isGroup) throw malformed(); // there are none in the contract
-  read(() => reader.skip(wireType));
-  return reader.pos;
-}
-
-function read<T>(part: () => T): T {
-  try {
-    return part();
-  } catch (error) {
-    throw malformed(error); // what the reader throws of a varint or a tag that is none
+  switch (wireType) {
+    case WireType.LengthDelimited: {
+      const length = reader.uint32();
+      return reader.pos + length;
+    }
+    case WireType.StartGroup:
+    case WireType.EndGroup:
+      throw malformed(); // there are none in the contract
+    default:
+      reader.skip(wireType);
+      return reader.pos;
   }
 }
 

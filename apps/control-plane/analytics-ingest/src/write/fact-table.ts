@@ -1,3 +1,4 @@
+import { doubled } from "./doubled.ts";
 import type { NameColumn } from "./request-block.ts";
 
 const initialRows = 1_024;
@@ -77,10 +78,4 @@ export class FactTable<Fact extends object> {
     this.#ids = this.#ids.map(doubled);
     this.#blocks = doubled(this.#blocks);
   }
-}
-
-function doubled(values: Uint32Array): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(values.length * 2);
-  grown.set(values);
-  return grown;
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { doubled } from "./doubled.ts";
 
 /** Powers of two. */
 const initialSlots = 16_384;
@@ -134,10 +135,4 @@ export class KnownTexts {
 
 function wordsOf(length: number): number {
   return Math.ceil(length / Uint32Array.BYTES_PER_ELEMENT);
-}
-
-function doubled(values: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(values.length * 2);
-  grown.set(values);
-  return grown;
 }

@@ -1,3 +1,4 @@
+import { doubled } from "./doubled.ts";
 import type { KnownTexts } from "./known-texts.ts";
 import type { NameColumn } from "./request-block.ts";
 
@@ -19,11 +20,7 @@ export class TextIds {
     const next = this.#ids[text] ?? 0;
     if (next !== 0) return next - 1;
     const id = this.#column.idOf(this.#texts.textOf(text));
-    while (text >= this.#ids.length) {
-      const grown = new Uint32Array(this.#ids.length * 2);
-      grown.set(this.#ids);
-      this.#ids = grown;
-    }
+    while (text >= this.#ids.length) this.#ids = doubled(this.#ids);
     this.#ids[text] = id + 1;
     return id;
   }
