@@ -30,7 +30,7 @@ async function openRestored(dataDirectory: string): Promise<ColumnarStore> {
   const deps = { logger: createTestLogger().logger, clock: systemClock, random: cryptoRandom };
   const store = openConfiguredStore({ DATA_DIR: dataDirectory }, deps);
   onTestFinished(() => store.stop(AbortSignal.timeout(10_000)));
-  await store.start(AbortSignal.timeout(60_000));
+  await store.start(AbortSignal.timeout(240_000));
   return store;
 }
 

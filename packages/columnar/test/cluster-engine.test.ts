@@ -45,7 +45,7 @@ async function openCluster(
     logger: createTestLogger().logger,
   });
   onTestFinished(() => store.stop(AbortSignal.timeout(10_000)));
-  await store.start(AbortSignal.timeout(60_000));
+  await store.start(AbortSignal.timeout(240_000));
   return store;
 }
 
@@ -165,10 +165,10 @@ test("a wrong password fails the start at once; a server that is away is waited 
     });
   await writeFile(join(folder.path, "wrong"), "drawbridge:wrong");
   await writeFile(join(folder.path, "none"), "password");
-  await expect(open("wrong", url).start(AbortSignal.timeout(60_000))).rejects.toMatchObject({
+  await expect(open("wrong", url).start(AbortSignal.timeout(240_000))).rejects.toMatchObject({
     code: "COLUMNAR_FAILED",
   });
-  await expect(open("none", url).start(AbortSignal.timeout(60_000))).rejects.toMatchObject({
+  await expect(open("none", url).start(AbortSignal.timeout(240_000))).rejects.toMatchObject({
     code: "COLUMNAR_CREDENTIALS_INVALID",
   });
   const away = open("credentials", `http://127.0.0.1:${String(await freePort())}`);
@@ -201,6 +201,6 @@ test("a real ClickHouse server does the same", async (context) => {
     logger: createTestLogger().logger,
   });
   onTestFinished(() => store.stop(AbortSignal.timeout(10_000)));
-  await store.start(AbortSignal.timeout(60_000));
+  await store.start(AbortSignal.timeout(240_000));
   await insertAndRead(store);
 });

@@ -56,7 +56,7 @@ test("a stopped store has ended its engine and given its directory back", async 
   await store.stop(AbortSignal.timeout(10_000));
   expect(await isRunning(pid)).toBe(false);
   const next = again();
-  await next.start(AbortSignal.timeout(10_000));
+  await next.start(AbortSignal.timeout(240_000));
   expect(await next.query(one)).toEqual([{ one: 1 }]);
 });
 
@@ -77,7 +77,7 @@ test("an engine does not outlive a service that was killed, and the directory is
 test("trap 2: a directory that another process holds is refused, with the process's id", async () => {
   const { directory, again } = await testStore();
   const pid = await enginePid(directory);
-  await expect(again().start(AbortSignal.timeout(60_000))).rejects.toMatchObject({
+  await expect(again().start(AbortSignal.timeout(240_000))).rejects.toMatchObject({
     kind: "failed_precondition",
     code: "COLUMNAR_DIRECTORY_LOCKED",
     details: { pid: String(pid), directory: join(directory, "data") },
@@ -109,5 +109,5 @@ test("an engine that cannot open its directory fails the start with a reason", a
     engine: { kind: "embedded", directory: folder.path },
     logger: createTestLogger().logger,
   });
-  await expect(store.start(AbortSignal.timeout(60_000))).rejects.toMatchObject({ code: "COLUMNAR_UNAVAILABLE" });
+  await expect(store.start(AbortSignal.timeout(240_000))).rejects.toMatchObject({ code: "COLUMNAR_UNAVAILABLE" });
 });

@@ -53,7 +53,7 @@ test("a token inserts once: into the table, both its partitions, and the view be
   expect(await countsOf(store)).toEqual(once);
   await store.stop(AbortSignal.timeout(10_000));
   const next = again();
-  await next.start(AbortSignal.timeout(60_000));
+  await next.start(AbortSignal.timeout(240_000));
   await next.insertFile({ table: "events", path, token: "1" });
   expect(await countsOf(next)).toEqual(once);
   // The same rows under another token are other events.

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 
-const startTimeoutMs = 90_000;
+const startTimeoutMs = 240_000;
 const shownLines = 40;
 
 /**

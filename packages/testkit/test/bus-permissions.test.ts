@@ -39,7 +39,7 @@ beforeAll(async () => {
   for (const service of serviceNames) {
     const bus = connectBus({ url: nats.url, credentials: await loginOf(service), name: service, service, logger });
     buses.set(service, bus);
-    await bus.start(AbortSignal.timeout(30_000));
+    await bus.start(AbortSignal.timeout(240_000));
     for (const [stream, consumed] of Object.entries(access[service].consumes)) {
       const consumer = createConsumer({
         bus,
@@ -51,7 +51,7 @@ beforeAll(async () => {
         clock: systemClock,
       });
       consumers.push(consumer);
-      await consumer.start(AbortSignal.timeout(30_000));
+      await consumer.start(AbortSignal.timeout(240_000));
     }
   }
 }, 120_000);
@@ -66,7 +66,7 @@ afterAll(async () => {
 
 function startProvisioned(stateDir: string): Promise<ManagedNats> {
   const provision = (server: { readonly url: string; readonly credentials: string }): Promise<void> =>
-    provisionBus({ ...server, logger }, AbortSignal.timeout(30_000));
+    provisionBus({ ...server, logger }, AbortSignal.timeout(240_000));
   return startNats({ stateDir, port: 0, provision });
 }
 
@@ -276,10 +276,10 @@ test("a service without its own login's rights says what is to be done, and goes
     service: "activation",
     logger: log.logger,
   });
-  const starting = bus.start(AbortSignal.timeout(60_000));
+  const starting = bus.start(AbortSignal.timeout(240_000));
   await until(() => JSON.stringify(log.records).includes("BUS_NOT_PROVISIONED"));
   const { user, password } = bare.credentials;
-  await provisionBus({ url: bare.url, credentials: `${user}:${password}`, logger }, AbortSignal.timeout(30_000));
+  await provisionBus({ url: bare.url, credentials: `${user}:${password}`, logger }, AbortSignal.timeout(240_000));
   await starting;
   await bus.stop(AbortSignal.timeout(5_000));
   await bare.stop();

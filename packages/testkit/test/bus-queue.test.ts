@@ -33,7 +33,7 @@ beforeAll(async () => {
   nats = await startNats({
     stateDir: folder.path,
     port: 0,
-    provision: (server) => provisionBus({ ...server, logger }, AbortSignal.timeout(30_000)),
+    provision: (server) => provisionBus({ ...server, logger }, AbortSignal.timeout(240_000)),
   });
   bus = connectBus({ url: nats.url, credentials: await loginOf("analytics-ingest"), ...named("analytics-ingest") });
   running = await startAll(bus);

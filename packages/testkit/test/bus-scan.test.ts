@@ -15,13 +15,13 @@ beforeAll(async () => {
   const nats = await startNats({
     stateDir: folder.path,
     port: 0,
-    provision: (server) => provisionBus({ ...server, logger }, AbortSignal.timeout(30_000)),
+    provision: (server) => provisionBus({ ...server, logger }, AbortSignal.timeout(240_000)),
   });
   suite.defer(() => nats.stop());
   const connect = async (service: ServiceName): Promise<Bus> => {
     const credentials = (await readFile(nats.credentialsFileOf(service), "utf8")).trim();
     const bus = connectBus({ url: nats.url, credentials, name: "t", service, logger });
-    await bus.start(AbortSignal.timeout(30_000));
+    await bus.start(AbortSignal.timeout(240_000));
     suite.defer(() => bus.stop(AbortSignal.timeout(5_000)));
     return bus;
   };

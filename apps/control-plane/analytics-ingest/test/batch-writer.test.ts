@@ -156,7 +156,7 @@ test("a block in the spool goes into a store that was begun anew (ANA 1)", async
 
 async function openStore(directory: string, logger: ReturnType<typeof createTestLogger>["logger"]) {
   const store = openColumnarStore({ engine: { kind: "embedded", directory }, logger });
-  await store.start(AbortSignal.timeout(30_000));
+  await store.start(AbortSignal.timeout(240_000));
   const close = (): Promise<void> => store.stop(AbortSignal.timeout(10_000));
   return { store, close, [Symbol.asyncDispose]: close };
 }

@@ -29,7 +29,7 @@ async function work(handle: (message: QueueMessage) => Promise<void>): Promise<v
     logger,
     clock: systemClock,
   });
-  await consumer.start(AbortSignal.timeout(10_000));
+  await consumer.start(AbortSignal.timeout(240_000));
   onTestFinished(() => consumer.stop(AbortSignal.timeout(10_000)));
 }
 

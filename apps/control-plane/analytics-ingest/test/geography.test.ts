@@ -22,7 +22,7 @@ function fileOf(place: typeof lyon): Buffer {
 async function watch(path: string): Promise<{ geography: Geography; clock: FakeClock }> {
   const clock = new FakeClock();
   const geography = watchPlaceFile({ path, clock, logger: createTestLogger().logger });
-  await geography.start(AbortSignal.timeout(5_000));
+  await geography.start(AbortSignal.timeout(240_000));
   onTestFinished(() => geography.stop(AbortSignal.timeout(5_000)));
   return { geography, clock };
 }

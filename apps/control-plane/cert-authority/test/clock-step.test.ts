@@ -27,7 +27,7 @@ beforeAll(async () => {
   const files = suite.use(await createFiles({ databaseUrl: database.url, nats }));
   await bootstrap(files, { clock: new FakeClock(right) });
   store = openStore({ url: database.url, schema: "cert_authority", logger: createTestLogger().logger });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   suite.defer(() => store.stop(AbortSignal.timeout(5_000)));
   const issuer = store.db.selectFrom("ca_key").select("id").where("kind", "=", "issuing");
   issuerId = (await issuer.executeTakeFirstOrThrow()).id;

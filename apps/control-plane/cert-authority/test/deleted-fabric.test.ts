@@ -58,7 +58,7 @@ beforeAll(async () => {
   startCa = () => startAuthority(files, backing, { DRAWBRIDGE_RUNTIME_MANAGER_ADDRESS: owner.address });
   const { logger } = createTestLogger();
   bus = connectBus({ url: nats.url, credentials: nats.credentials, name: "test", logger });
-  await bus.start(AbortSignal.timeout(10_000));
+  await bus.start(AbortSignal.timeout(240_000));
   suite.defer(() => bus.stop(AbortSignal.timeout(5_000)));
   const identity = new IdentityHolder(await loadIdentityDir(join(files.identities, "management-api"), new Date()));
   const client = createGrpcClient(FabricServiceClient, {

@@ -59,7 +59,7 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
     name: "test",
     logger: createTestLogger().logger,
   });
-  await bus.start(AbortSignal.timeout(10_000));
+  await bus.start(AbortSignal.timeout(240_000));
   try {
     return await work(bus);
   } finally {
@@ -124,7 +124,7 @@ test("killed in the middle, the database never makes us hand out a certificate t
     schema: "cert_authority",
     logger: createTestLogger().logger,
   });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   const rows = await store.db.selectFrom("certificate").select(["serial_number", "request_id"]).execute();
   await store.stop(AbortSignal.timeout(5_000));
   const recorded = new Set(rows.map((row) => row.serial_number));

@@ -136,7 +136,7 @@ export async function startAuthority(
     random: cryptoRandom,
     ids: uuidV7Ids,
   });
-  await startComponents(service.components, AbortSignal.timeout(20_000));
+  await startComponents(service.components, AbortSignal.timeout(240_000));
   const { internal, public: publicAddress } = service.addresses();
   const clients: Component[] = [];
 

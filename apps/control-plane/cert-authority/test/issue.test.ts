@@ -48,7 +48,7 @@ async function withStore<T>(work: (db: ReturnType<typeof openStore<CertAuthority
     schema: "cert_authority",
     logger: createTestLogger().logger,
   });
-  await store.start(AbortSignal.timeout(5_000));
+  await store.start(AbortSignal.timeout(240_000));
   try {
     return await work(store.db);
   } finally {

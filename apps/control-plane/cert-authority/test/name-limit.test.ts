@@ -33,7 +33,7 @@ beforeAll(async () => {
   authority = suite.use(await startAuthority(files, backing, { DRAWBRIDGE_NAME_CERTIFICATE_LIMIT: "48" }));
   runtimeManager = await authority.clientOf("runtime-manager");
   store = openStore({ url: database.url, schema: "cert_authority", logger: createTestLogger().logger });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   suite.defer(() => store.stop(AbortSignal.timeout(5_000)));
   const issuer = store.db.selectFrom("ca_key").select("id").where("kind", "=", "issuing");
   issuerId = (await issuer.executeTakeFirstOrThrow()).id;

@@ -44,7 +44,7 @@ beforeAll(async () => {
   activation = await authority.clientOf("activation");
   managementApi = await authority.clientOf("management-api");
   store = openStore({ url: database.url, schema: "cert_authority", logger: createTestLogger().logger });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   suite.defer(() => store.stop(AbortSignal.timeout(5_000)));
 }, 120_000);
 

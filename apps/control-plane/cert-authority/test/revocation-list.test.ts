@@ -51,7 +51,7 @@ async function openTestStore(): Promise<Store<CertAuthorityDb> & AsyncDisposable
     schema: "cert_authority",
     logger: createTestLogger().logger,
   });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.stop(AbortSignal.timeout(5_000)) });
 }
 
@@ -218,7 +218,7 @@ test("whoever listens hears that there is something new (ctl.revoked)", async ()
     name: "t",
     logger: createTestLogger().logger,
   });
-  await bus.start(AbortSignal.timeout(10_000));
+  await bus.start(AbortSignal.timeout(240_000));
   const heard = Promise.withResolvers<number>();
   const subscription = bus.subscribe("ctl.revoked", ({ data }) => heard.resolve(data.length));
   await subscription.ready;

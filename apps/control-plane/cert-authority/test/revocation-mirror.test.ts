@@ -50,7 +50,7 @@ beforeEach(async () => {
   const { path: dir } = suite.use(await tempDir());
   authority = suite.use(await startCertAuthority({ dir, database: created, nats }));
   const bus: Bus = connectBus({ url: nats.url, credentials: nats.credentials, name: "test", logger });
-  await bus.start(AbortSignal.timeout(30_000));
+  await bus.start(AbortSignal.timeout(240_000));
   suite.defer(() => bus.stop(AbortSignal.timeout(5_000)));
   kv = await bus.kv("revoked", standardBuckets.revoked);
   const clientOptions = async (service: string) => ({
@@ -75,7 +75,7 @@ async function inDatabase<T>(
   target: { readonly url: string; readonly schema: string } = { url: database.url, schema: "cert_authority" },
 ): Promise<T> {
   const store = openStore<CertAuthorityDb>({ ...target, logger });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   try {
     return await work(store.db);
   } finally {

@@ -44,7 +44,7 @@ beforeEach(async () => {
     schema: "cert_authority",
     logger: createTestLogger().logger,
   });
-  await opened.start(AbortSignal.timeout(10_000));
+  await opened.start(AbortSignal.timeout(240_000));
   suite.defer(() => opened.stop(AbortSignal.timeout(5_000)));
   store = opened;
 }, 60_000);

@@ -54,7 +54,7 @@ test("the issuing CA rolls over under load without a failed request, on both rep
     schema: "cert_authority",
     logger: createTestLogger().logger,
   });
-  await store.start(AbortSignal.timeout(5_000));
+  await store.start(AbortSignal.timeout(240_000));
   // The first one, of ten minutes, would issue for longer than the test runs: it is made to look old.
   const longAgo = new Date(Date.now() - 36_000_000);
   await store.db.updateTable("ca_key").set({ not_before: longAgo }).where("kind", "=", "issuing").execute();

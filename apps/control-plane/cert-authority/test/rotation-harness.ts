@@ -79,7 +79,7 @@ export async function createRotationStack(postgres: TestPostgres): Promise<Rotat
   await bootstrap(files, { env: lives });
   const { logger } = createTestLogger();
   const store = openStore<CertAuthorityDb>({ url: database.url, schema: "cert_authority", logger });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   stack.defer(() => store.stop(AbortSignal.timeout(5_000)));
   const holders: IdentityHolder[] = [];
   const runtimeManager = stack.use(await startRuntimeManager(files, holders));
@@ -155,7 +155,7 @@ async function startRuntimeManager(files: Files, holders: IdentityHolder[]) {
       }),
     ],
   });
-  await server.start(AbortSignal.timeout(10_000));
+  await server.start(AbortSignal.timeout(240_000));
   return Object.assign(script, {
     address: `127.0.0.1:${server.address().port}`,
     [Symbol.asyncDispose]: () => server.stop(AbortSignal.abort()),

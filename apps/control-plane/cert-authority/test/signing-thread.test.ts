@@ -23,7 +23,7 @@ async function request() {
 
 test("of many requests at once, each gets the certificate of its own key", async () => {
   const thread = createThread();
-  await thread.start(AbortSignal.timeout(10_000));
+  await thread.start(AbortSignal.timeout(240_000));
   const requests = await Promise.all(Array.from({ length: 200 }, () => request()));
   const leaves = await Promise.all(requests.map(({ asked }) => thread.sign(asked)));
   const issuing = parseCertificate(ca.issuing.certificateDer);
@@ -57,7 +57,7 @@ test("a refused CSR is refused with its reason, and no other request suffers (R1
 test("a thread that ends loses its requests aloud, and the next request starts another", async () => {
   let given: readonly NamedCa[] = [{ id: "first", ...ca.issuing, certificateDer: new Uint8Array(3) }];
   const thread = createThread(() => given);
-  await thread.start(AbortSignal.timeout(10_000));
+  await thread.start(AbortSignal.timeout(240_000));
   const { asked } = await request();
   await expect(thread.sign(asked)).rejects.toMatchObject({ code: "SIGNER_LOST", kind: "unavailable" });
   given = cas;
@@ -68,7 +68,7 @@ test("takes a new CA between two requests, and signs no more with one that is go
   const next = await createTestCa();
   let given = cas;
   const thread = createThread(() => given);
-  await thread.start(AbortSignal.timeout(10_000));
+  await thread.start(AbortSignal.timeout(240_000));
   const { asked } = await request();
   await thread.sign(asked);
   given = [...cas, { id: "second", ...next.issuing }];
@@ -82,7 +82,7 @@ test("takes a new CA between two requests, and signs no more with one that is go
 
 test("a stopped thread signs nothing", async () => {
   const thread = createThread();
-  await thread.start(AbortSignal.timeout(10_000));
+  await thread.start(AbortSignal.timeout(240_000));
   await thread.stop(AbortSignal.timeout(5_000));
   const { asked } = await request();
   await expect(thread.sign(asked)).rejects.toMatchObject({ code: "SIGNER_LOST" });

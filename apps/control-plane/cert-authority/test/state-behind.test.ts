@@ -20,7 +20,7 @@ test("a record that has forgotten a root in use issues nothing and hands out no 
   // What a backup from before the rotation looks like.
   const { db } = stack.store;
   const bus = connectBus({ ...stack.nats, name: "test", logger: first.log.logger });
-  await bus.start(AbortSignal.timeout(10_000));
+  await bus.start(AbortSignal.timeout(240_000));
   const bucket = await bus.kv("revoked");
   const isNoted = async () =>
     Buffer.from((await bucket.get("authority.bundle"))?.value ?? [])

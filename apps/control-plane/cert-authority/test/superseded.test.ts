@@ -42,7 +42,7 @@ beforeAll(async () => {
   runtimeManager = await authority.clientOf("runtime-manager");
   reader = await authority.revocationsOf("activation");
   store = openStore({ url: database.url, schema: "cert_authority", logger: createTestLogger().logger });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   suite.defer(() => store.stop(AbortSignal.timeout(5_000)));
 }, 120_000);
 

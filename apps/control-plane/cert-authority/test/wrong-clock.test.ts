@@ -40,7 +40,7 @@ beforeEach(async () => {
   await bootstrap(files);
   keks = parseKeyEncryptionKeys(await readFile(files.env["DRAWBRIDGE_KEY_ENCRYPTION_KEY_FILE"] ?? "", "utf8"));
   store = openStore({ url: database.url, schema: "cert_authority", logger: createTestLogger().logger });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   stack.defer(() => store.stop(AbortSignal.timeout(5_000)));
 });
 

@@ -76,7 +76,7 @@ test("a replica that loses its database session writes nothing more, and takes u
   await using store = Object.assign(openStore({ url: environment.adminUrl, schema: "config_resolver", logger }), {
     [Symbol.asyncDispose]: () => store.stop(AbortSignal.timeout(5_000)),
   });
-  await store.start(AbortSignal.timeout(10_000));
+  await store.start(AbortSignal.timeout(240_000));
   await sql`
     SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()`.execute(
     store.db,

@@ -34,6 +34,7 @@ export interface ManagedProcessOptions {
   readonly end?: (how: "stop" | "kill") => Promise<void>;
   /** After this long an orderly stop becomes SIGKILL. Default 20 s. */
   readonly stopTimeoutMs?: number;
+  /** One that is not ready after so long is ended. Default 180 s: one that ends by itself is noticed at once. */
   readonly readyTimeoutMs?: number;
   readonly clock?: Clock;
 }
@@ -87,7 +88,7 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
   }
 
   async function becomesReady(current: Run): Promise<boolean> {
-    const deadlineMs = clock.monotonicMs() + (options.readyTimeoutMs ?? 60_000);
+    const deadlineMs = clock.monotonicMs() + (options.readyTimeoutMs ?? 180_000);
     while (current.exit === undefined && clock.monotonicMs() < deadlineMs) {
       if (await options.isReady().catch(() => false)) return current.exit === undefined;
       await clock.sleep(readyPollMs);

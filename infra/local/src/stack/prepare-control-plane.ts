@@ -20,7 +20,7 @@ import {
   servicesWithDatabase,
 } from "./services.ts";
 
-const provisionTimeoutMs = 30_000;
+const provisionTimeoutMs = 120_000;
 
 export interface Backing {
   readonly nats: ManagedNats;

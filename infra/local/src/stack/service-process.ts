@@ -94,7 +94,7 @@ export function createServiceProcess(options: {
     },
     suspend: () => void running()?.kill("SIGSTOP"),
     resume: () => void running()?.kill("SIGCONT"),
-    waitReady: async (timeoutMs = 60_000) => {
+    waitReady: async (timeoutMs = 240_000) => {
       await starting;
       const giveUpAtMs = options.clock.monotonicMs() + timeoutMs;
       let said = "nothing";

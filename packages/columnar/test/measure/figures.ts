@@ -163,7 +163,7 @@ function describe(timings: readonly Timing[]): string {
 
 let store = open();
 const beforeStart = performance.now();
-await store.start(AbortSignal.timeout(60_000));
+await store.start(AbortSignal.timeout(240_000));
 print(`machine`, `${String(availableParallelism())} CPUs, load ${loadavg()[0]?.toFixed(1) ?? "?"} before`);
 print("start of an empty store", `${(performance.now() - beforeStart).toFixed(0)} ms`);
 await store.migrate([schema]);
@@ -220,7 +220,7 @@ await promisify(execFile)("find", [
   ";",
 ]);
 store = open();
-await store.start(AbortSignal.timeout(60_000));
+await store.start(AbortSignal.timeout(240_000));
 pid = await enginePid(directory);
 print(`GROUP BY over ${String(millions)} M rows, new engine, cold files`, describe(await timed(store, pid, 1)));
 print("the same, warm, median of 7", describe(await timed(store, pid, 7)));

@@ -64,7 +64,7 @@ async function openTestStore(
     await folder[Symbol.asyncDispose]();
   };
   const store = again();
-  await store.start(AbortSignal.timeout(60_000));
+  await store.start(AbortSignal.timeout(240_000));
   if (migrations.length > 0) await store.migrate(migrations);
   return { store, directory, spool: folder.path, log, again, close };
 }

@@ -138,7 +138,7 @@ const engine = { kind: "embedded", directory: join(folder, "store") } as const;
 
 async function withStore(work: (store: ColumnarStore) => Promise<void>): Promise<void> {
   const store = openColumnarStore({ engine, logger: silent });
-  await store.start(AbortSignal.timeout(60_000));
+  await store.start(AbortSignal.timeout(240_000));
   try {
     await work(store);
   } finally {

@@ -84,7 +84,7 @@ const folder = await mkdtemp(join(tmpdir(), "drawbridge-writer-costs-"));
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const store = openColumnarStore({ engine: { kind: "embedded", directory: join(folder, "store") }, logger: silent });
 try {
-  await store.start(AbortSignal.timeout(60_000));
+  await store.start(AbortSignal.timeout(240_000));
   await store.migrate(await readColumnarMigrations(join(import.meta.dirname, "../../migrations")));
   const engine = Number(/PID: (\d+)/.exec(await readFile(join(folder, "store/data/status"), "utf8"))?.[1]);
   print(

@@ -54,7 +54,7 @@ export async function startIntake(
   const { logger } = log;
   const nats = await startTestNats();
   const { url, credentials } = nats;
-  await provisionBus({ url, credentials, logger }, AbortSignal.timeout(30_000));
+  await provisionBus({ url, credentials, logger }, AbortSignal.timeout(240_000));
   const ca = await createTestCa();
   const service = "analytics-ingest" as const;
   const bus = connectBus({ url, credentials, name: service, service, requireDurable: true, logger });
@@ -122,7 +122,7 @@ export async function startIntake(
         logger,
         clock: systemClock,
       });
-      await consumer.start(AbortSignal.timeout(10_000));
+      await consumer.start(AbortSignal.timeout(240_000));
       await promise;
       await consumer.stop(AbortSignal.timeout(10_000));
       return taken;
@@ -143,7 +143,7 @@ export async function startIntake(
 }
 
 async function startAll(components: readonly Component[]): Promise<void> {
-  for (const component of components) await component.start(AbortSignal.timeout(30_000));
+  for (const component of components) await component.start(AbortSignal.timeout(240_000));
 }
 
 async function stopAll(components: readonly Component[]): Promise<void> {

@@ -106,7 +106,7 @@ export async function openTestAnalyticsStore(): Promise<TestAnalyticsStore> {
     engine: { kind: "embedded", directory: join(folder.path, "store") },
     logger: createTestLogger().logger,
   });
-  await store.start(AbortSignal.timeout(60_000));
+  await store.start(AbortSignal.timeout(240_000));
   await store.migrate(await readColumnarMigrations(join(import.meta.dirname, "../../migrations")));
   await store.setRetention({ table: "requests", column: "ts", days: 10_000 });
   for (const table of rollUpNames) {

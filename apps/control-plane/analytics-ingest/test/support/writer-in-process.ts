@@ -58,13 +58,13 @@ export async function writerInProcess(options: WriterInProcessOptions = {}): Pro
       createQueueConsumer({ bus, queue: "ANALYTICS", durable: "analytics-ingest", handle, ...common }),
   });
   for (const component of [bus, store]) {
-    await component.start(AbortSignal.timeout(60_000));
+    await component.start(AbortSignal.timeout(240_000));
     onTestFinished(() => component.stop(AbortSignal.timeout(10_000)));
   }
   const migrations = [...(await readColumnarMigrations(join(import.meta.dirname, "../../migrations")))];
   migrations.push(...(options.migrations ?? []));
   await store.migrate(migrations);
-  await writer.start(AbortSignal.timeout(60_000));
+  await writer.start(AbortSignal.timeout(240_000));
   onTestFinished(() => writer.stop(AbortSignal.timeout(10_000)));
   return {
     store,

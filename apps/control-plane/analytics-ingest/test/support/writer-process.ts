@@ -31,7 +31,7 @@ export async function writerWorld(): Promise<WriterWorld> {
   onTestFinished(() => folder[Symbol.asyncDispose]());
   const { logger } = createTestLogger();
   const bus = connectBus({ url: nats.url, credentials: nats.credentials, name: "test", logger });
-  await bus.start(AbortSignal.timeout(30_000));
+  await bus.start(AbortSignal.timeout(240_000));
   onTestFinished(() => bus.stop(AbortSignal.timeout(5_000)));
   const queue = openWorkQueue(bus, "ANALYTICS");
   const letters = openQueueDeadLetters(bus, "ANALYTICS");

@@ -67,7 +67,7 @@ export async function createScriptedIngest(ca: TestCa): Promise<ScriptedIngest> 
           });
         },
       });
-      await server.start(AbortSignal.timeout(10_000));
+      await server.start(AbortSignal.timeout(240_000));
     },
     stop: async () => {
       await server?.stop(AbortSignal.timeout(1));
