@@ -7,3 +7,4 @@ export { retryWithBackoff, type RetryOptions } from "./retry.ts";
 export { runUntilSignal, startComponents, type Component, type RunOptions, type LifecycleLogger } from "./run.ts";
 export { createHealth, type Health, type HealthCheck, type HealthReport } from "./health.ts";
 export { createHeadStart } from "./head-start.ts";
+export { stopAccepting } from "./stop-accepting.ts";

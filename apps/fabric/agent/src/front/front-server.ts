@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
-import { Server as NetServer, Socket } from "node:net";
-import type { Clock } from "@drawbridge/lifecycle";
+import { Socket } from "node:net";
+import { stopAccepting, type Clock } from "@drawbridge/lifecycle";
 import { forwardRequest } from "./forward-request.ts";
 import { forwardUpgrade, isPassedOnUpgrade } from "./forward-upgrade.ts";
 import { requestRefused, sendProblem } from "./problem.ts";
@@ -52,8 +52,7 @@ export function createFrontServer(options: {
     close: async () => {
       const closed = new AbortController();
       isClosing = true;
-      // Not server.close(), which would cut connections on which the next request is just being sent.
-      NetServer.prototype.close.call(server, () => closed.abort());
+      stopAccepting(server, options.clock, () => closed.abort());
       const noticeEndsAtMs = options.clock.monotonicMs() + noticeMs;
       while (!closed.signal.aborted) {
         await options.clock.sleep(closePollMs);

@@ -239,7 +239,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   #closeIdle(): void {
     for (const front of this.#closing) {
       front.closeIdle();
-      if (front.connections === 0) this.#closing.delete(front);
+      if (front.isGone) this.#closing.delete(front);
     }
   }
 

@@ -1,7 +1,8 @@
 import type { Server } from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
-import { Server as NetServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { TLSSocket, type SecureContext } from "node:tls";
+import { stopAccepting } from "@drawbridge/lifecycle";
 import type { Listener } from "../../workers/protocol.ts";
 import { hostName } from "../route/host-table.ts";
 import type { Front, FrontHost } from "./front.ts";
@@ -100,15 +101,14 @@ export function createFront(first: Listener, host: FrontHost): Front {
       if (!isAccepting) return;
       isAccepting = false;
       http2?.goAway();
-      // Not node:http's own close, which would no longer look for clients that are too slow: one that says nothing at all would
+      // node:http's own close ends its look for clients that are too slow, so it comes last: one that says nothing at all would
       // hold up the end.
-      NetServer.prototype.close.call(server);
-      server.once("close", () => server.close());
+      stopAccepting(server, { monotonicMs: host.context.preciseMs }, () => server.close());
     },
     closeIdle: () => server.closeIdleConnections(),
     tick: (nowMs) => idleLimit.tick(nowMs),
-    get connections() {
-      return sockets.size;
+    get isGone() {
+      return !server.listening && sockets.size === 0;
     },
   };
 }

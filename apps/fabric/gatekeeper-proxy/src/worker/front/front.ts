@@ -35,11 +35,12 @@ export interface Front {
   isAt(listener: Listener): boolean;
   /** Tell clients of HTTP/2 to go elsewhere with new requests. */
   startDraining(): void;
-  /** Take no new connections. */
+  /** Take no new connections, from the first moment on in which none is waiting. */
   stopAccepting(): void;
   /** Close connections without a request; what is under way ends. */
   closeIdle(): void;
   /** Every now and then: ends connections that are idle for too long. */
   tick(nowMs: number): void;
-  readonly connections: number;
+  /** It listens no more, and its last connection has ended. */
+  readonly isGone: boolean;
 }
