@@ -2,20 +2,15 @@ import { defineConfig } from "vitest/config";
 
 const seconds = 1000;
 
-/** A renewal that is late fails them: nothing else runs beside them. */
-const measured = [
-  "infra/local/test/revocation.test.ts",
-  ...["rotation-soak", "clock-jump", "revocation"].map((drill) => `drills/test/${drill}.test.ts`),
-];
-/** What they show on a whole stack, integration tests of the programs that they break show on processes of their own. */
-const onlyAsDrills = ["gatekeeper-matrix", "renewal-crash", "telemetry-kill", "telemetry-outage"].map(
-  (drill) => `drills/test/${drill}.test.ts`,
-);
+/** A renewal that is late fails it: nothing else runs beside it. */
+const measured = ["infra/local/test/revocation.test.ts"];
+/** All others: `vitest run --root drills`. What they show on a whole stack, integration tests of the programs that they break show. */
+const drills = ["kill-anything", "smuggling"].map((drill) => `drills/test/${drill}.test.ts`);
 
 /**
  * Integration and end-to-end tests start real servers and processes, so their limits are there to end a hang, not to judge
- * speed. Files of the same worker share what they import (`isolate: false`): loading all of it anew for each file took more
- * than two thirds of the unit tests' CPU. So a test leaves nothing changed behind in a module or in `process`.
+ * speed. Unit tests of the same worker share what they import: to load it anew for each file took more than two thirds of
+ * their CPU. So a unit test leaves nothing changed behind in a module or in `process`.
  */
 export default defineConfig({
   test: {
@@ -33,7 +28,6 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          isolate: false,
           include: ["{apps/*/*,packages/*,infra/dashboards}/test/**/*.test.ts"],
           globalSetup: ["packages/testkit/src/global-setup.ts"],
           expect: { poll: { timeout: 240 * seconds } },
@@ -45,8 +39,8 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["infra/local/test/**/*.test.ts", "drills/test/*.test.ts"],
-          exclude: [...measured, ...onlyAsDrills],
+          include: ["infra/local/test/**/*.test.ts", ...drills],
+          exclude: measured,
           testTimeout: 900 * seconds,
           hookTimeout: 480 * seconds,
           sequence: { groupOrder: 3 },

@@ -104,7 +104,9 @@ describe("a fabric", () => {
     try {
       const shown = await show();
       expect(shown.name).toBe(fabric.name);
-      expect(shown.unknown).toMatchObject(parts.map((part) => ({ part, service: peer, code: "PEER_UNAVAILABLE" })));
+      // On a machine that is busy the time for the answer may end before the connection is seen to be gone.
+      const code = expect.stringMatching(/^(PEER_UNAVAILABLE|DEADLINE_EXCEEDED)$/) as string;
+      expect(shown.unknown).toMatchObject(parts.map((part) => ({ part, service: peer, code })));
       if (peer === "cert-authority") {
         expect(shown.certificates).toMatchObject([{ state: "unknown" }, { state: "expired" }]);
         expect(shown.trustBundle.currentSequence).toBe(1); // our own
