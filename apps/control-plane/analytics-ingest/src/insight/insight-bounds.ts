@@ -67,7 +67,9 @@ function endOfField(reader: BinaryReader, wireType: WireType): number {
     case WireType.StartGroup:
     case WireType.EndGroup:
       throw malformed(); // there are none in the contract
-    default:
+    case WireType.Varint:
+    case WireType.Bit32:
+    case WireType.Bit64:
       reader.skip(wireType);
       return reader.pos;
   }
