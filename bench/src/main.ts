@@ -32,11 +32,17 @@ const benches: Readonly<Record<string, (agents?: number) => Promise<BenchResult>
     (await import("./tunnels/run-tunnels-bench.ts")).runTunnelsBench(agents === undefined ? {} : { tunnels: agents }),
 };
 
-const { values, positionals } = parseArgs({ options: { agents: { type: "string" } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { agents: { type: "string" } },
+  allowPositionals: true,
+  strict: false, // what is not known gets the same line as what is wrong
+});
 const [name = ""] = positionals;
-const agents = values.agents === undefined ? undefined : Number(values.agents);
+const { agents: count, ...unknown } = values;
+const agents = count === undefined ? undefined : Number(count);
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
-if (!bench || (agents !== undefined && !(Number.isInteger(agents) && agents > 0))) {
+const isCall = positionals.length === 1 && Object.keys(unknown).length === 0;
+if (!bench || !isCall || (agents !== undefined && !(Number.isInteger(agents) && agents > 0))) {
   console.error(`usage: pnpm bench <name> [--agents <count>], one of: ${Object.keys(benches).join(", ")}`);
   process.exit(2);
 }

@@ -43,7 +43,6 @@ const makeRequest = syntheticRequests(order.gatewayId.length * 7_919 + order.bat
 const builder = new BatchBuilder({ capacity: order.rowsPerBatch, addressKey: new Uint8Array(32) });
 const epoch = BigInt(Math.trunc(Date.now() / 1_000));
 
-/** Made before the time counts where nobody waits for them; when they are due where they come at a pace. */
 function makeBatch(index: number): Uint8Array {
   const receivedAtMs = timeOf(index);
   for (let row = 0; row < order.rowsPerBatch; row += 1) builder.add(makeRequest(receivedAtMs));
@@ -58,7 +57,8 @@ function timeOf(index: number): number {
   return Math.round(first + ((last - first) * index) / order.batches);
 }
 
-const madeBefore = order.rate === 0 ? Array.from({ length: order.batches }, (_, index) => makeBatch(index)) : [];
+/** Before the time counts: a gateway makes its batches beside their sending, here that would keep answers waiting. */
+const made = Array.from({ length: order.batches }, (_, index) => makeBatch(index));
 const tls = clientTlsOptions(
   { trustBundle: parseTrustBundleJson(order.trustBundle) },
   { expectedServer: "/cp/analytics-ingest", alpnProtocols: ["h2"] },
@@ -77,13 +77,12 @@ async function open(): Promise<ClientHttp2Session> {
 }
 
 async function sender(session: ClientHttp2Session): Promise<void> {
-  for (let index = next++; index < order.batches; index = next++) {
+  for (let index = next++, bytes = made[index]; bytes !== undefined; index = next++, bytes = made[index]) {
     if (order.rate > 0) {
       const dueMs = startedAtMs + (index * order.rowsPerBatch * 1_000) / order.rate;
       const waitMs = dueMs - Date.now();
       if (waitMs > 0) await pause(waitMs);
     }
-    const bytes = madeBefore[index] ?? makeBatch(index);
     wireBytes += bytes.length;
     handedOver += order.rowsPerBatch;
     const beganMs = performance.now();
