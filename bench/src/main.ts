@@ -39,7 +39,7 @@ const { values, positionals } = parseArgs({
 });
 const [name = ""] = positionals;
 const { agents: count, ...unknown } = values;
-const agents = count === undefined ? undefined : Number(count);
+const agents = count === undefined ? undefined : Number(typeof count === "string" ? count : Number.NaN);
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
 const isCall = positionals.length === 1 && Object.keys(unknown).length === 0;
 if (!bench || !isCall || (agents !== undefined && !(Number.isInteger(agents) && agents > 0))) {
