@@ -8,8 +8,11 @@ import type { FrontTraffic } from "./front-traffic.ts";
 import type { ReplicaPool } from "./replica-pool.ts";
 
 const closePollMs = 50;
-/** For so long who sends another request on his connection is answered, and told that it was the last one. */
-const noticeMs = 500;
+/**
+ * Before so many looks who sends another request on his connection is answered, and told that it was the last one. Looks, not time: a
+ * process that stood still has not read yet what was sent to it meanwhile.
+ */
+const noticeLooks = 20;
 const maxHeaderBytes = 32_768;
 const headersTimeoutMs = 30_000;
 /** Longer than the idle timeout of common load balancers (60 s), so that they close first. */
@@ -53,10 +56,10 @@ export function createFrontServer(options: {
       const closed = new AbortController();
       isClosing = true;
       stopAccepting(server, options.clock, () => closed.abort());
-      const noticeEndsAtMs = options.clock.monotonicMs() + noticeMs;
-      while (!closed.signal.aborted) {
+      for (let looks = 0; !closed.signal.aborted; looks += server.listening ? 0 : 1) {
         await options.clock.sleep(closePollMs);
-        if (options.clock.monotonicMs() >= noticeEndsAtMs) server.closeIdleConnections();
+        // Right behind the look at the sockets: what a client has sent is no idle connection any more.
+        if (looks >= noticeLooks) setImmediate(() => server.closeIdleConnections());
       }
       server.close(() => undefined); // it listens no more: this ends the timers of its connections
     },

@@ -143,7 +143,8 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
       this.#isShedding = isLate && this.#isLate;
       this.#isLate = isLate;
       this.#registry.tick(this.nowMs);
-      if (this.isDraining || this.#closing.size > 0) this.#closeIdle();
+      // Right behind the look at the sockets: what a client has sent is no idle connection any more.
+      if (this.isDraining || this.#closing.size > 0) setImmediate(() => this.#closeIdle());
       for (const front of this.#fronts.values()) front.tick(this.nowMs);
       for (const front of this.#closing) front.tick(this.nowMs);
       this.#recorder.tick(this.nowMs, this.wallAt(this.nowMs));
