@@ -24,6 +24,12 @@ async function ask(
   return { status: answer.statusCode ?? 0, body: await text(answer), connection: answer.headers.connection ?? "" };
 }
 
+const outcomeOf = (port: number): Promise<unknown> =>
+  ask(port).then(
+    ({ status }) => status,
+    (error: NodeJS.ErrnoException) => error.code,
+  );
+
 test("no request is lost while replicas, routes and the deployment change under load", async () => {
   await using worker = await startWorker({ settings: { shedDelayMs: 60_000 } });
   const first = await startUpstream("first");
@@ -111,9 +117,28 @@ test("a gateway that has stopped accepting opens no port again, whatever its app
     { change: "listener_set", listener: aListener(later) },
   );
   expect(said.map(({ type }) => type)).toEqual(["applied"]);
-  for (const closed of [port, later]) await expect(ask(closed)).rejects.toThrow("ECONNREFUSED");
+  for (const closed of [port, later]) await expect.poll(() => outcomeOf(closed)).toBe("ECONNREFUSED");
   expect((await last).body).toBe("slow");
   await worker.wait("drained");
+  slow.server.close();
+});
+
+test("an app that goes is still there for whoever asks for it on a connection that he has", async () => {
+  await using worker = await startWorker();
+  const slow = await startUpstream("slow", 300);
+  const port = await freePort();
+  const { listenerId } = aListener(port);
+  await worker.apply(
+    { change: "app_set", app: anApp({ replicas: [{ replicaId: "r1", address: "127.0.0.1", port: slow.port }] }) },
+    { change: "listener_set", listener: aListener(port) },
+  );
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const [first, second] = [ask(port, agent), ask(port, agent)]; // the second one goes when the first was answered
+  await once(slow.server, "request");
+  await worker.apply({ change: "listener_removed", listenerId }, { change: "app_removed", appId: "app-1" });
+  expect(await Promise.all([first, second])).toMatchObject([{ body: "slow" }, { body: "slow" }]);
+  await expect.poll(() => outcomeOf(port)).toBe("ECONNREFUSED");
+  agent.destroy();
   slow.server.close();
 });
 

@@ -42,6 +42,8 @@ export interface DataPlaneOptions {
 }
 
 const tickMs = 100;
+/** Where clients were not told in time that they have to go elsewhere, they have so many ticks for their next request. */
+const looksBeforeClose = 10;
 const routesEveryMs = 1_000;
 const inFlightEveryMs = 25;
 
@@ -77,8 +79,10 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   readonly #routes: RouteBook;
   readonly #sets: SetLibrary;
   readonly #fronts = new Map<string, Front>();
-  /** Removed, with connections left. */
-  readonly #closing = new Set<Front>();
+  /** Removed, with connections left; looks at them until idle ones are closed. */
+  readonly #closing = new Map<Front, number>();
+  /** Removed, and still there for whoever asks for them on such a connection: somebody else takes the new ones. */
+  readonly #leavingApps = new Set<string>();
   readonly #recorder: RequestRecorder;
   readonly insight: InsightRecorder | undefined;
   readonly #messages: MessageCounter;
@@ -146,7 +150,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
       // Right behind the look at the sockets: what a client has sent is no idle connection any more.
       if (this.isDraining || this.#closing.size > 0) setImmediate(() => this.#closeIdle());
       for (const front of this.#fronts.values()) front.tick(this.nowMs);
-      for (const front of this.#closing) front.tick(this.nowMs);
+      for (const front of this.#closing.keys()) front.tick(this.nowMs);
       this.#recorder.tick(this.nowMs, this.wallAt(this.nowMs));
       this.#messages.tick(this.nowMs);
       this.insight?.tick(this.nowMs);
@@ -183,8 +187,14 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
         case "listener_removed":
           this.#removeListener(change.listenerId);
           break;
-        case "app_set":
         case "app_removed":
+          this.#leavingApps.add(change.appId);
+          this.#forgetApps();
+          break;
+        case "app_set":
+          this.#leavingApps.delete(change.app.appId);
+          this.#routes.apply(change);
+          break;
         case "replicas_set":
         case "verdicts_set":
           this.#routes.apply(change);
@@ -216,7 +226,7 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
     if (front === undefined) return;
     this.#fronts.delete(listenerId);
     front.stopAccepting();
-    this.#closing.add(front);
+    this.#closing.set(front, this.isDraining ? 0 : looksBeforeClose);
   }
 
   async #drain({ stopAccepting }: StartDraining): Promise<void> {
@@ -238,9 +248,19 @@ export class DataPlane implements RequestContext, FrontHost, CoarseTime {
   }
 
   #closeIdle(): void {
-    for (const front of this.#closing) {
-      front.closeIdle();
+    for (const [front, looks] of this.#closing) {
+      if (looks > 0) this.#closing.set(front, looks - 1);
+      else front.closeIdle();
       if (front.isGone) this.#closing.delete(front);
+    }
+    this.#forgetApps();
+  }
+
+  #forgetApps(): void {
+    for (const appId of this.#leavingApps) {
+      if ([...this.#closing.keys()].some((front) => front.isOf(appId))) continue;
+      this.#leavingApps.delete(appId);
+      this.#routes.apply({ change: "app_removed", appId });
     }
   }
 

@@ -96,6 +96,7 @@ export function createFront(first: Listener, host: FrontHost): Front {
       current.listener = listener;
       current.target = listener.target;
     },
+    isOf: (appId) => current.target.kind === "app" && current.target.appId === appId,
     startDraining: () => http2?.goAway(),
     stopAccepting() {
       if (!isAccepting) return;

@@ -33,6 +33,8 @@ export interface Front {
   update(listener: Listener): void;
   /** Whether it listens at that address already. */
   isAt(listener: Listener): boolean;
+  /** Whether its requests are all for that app. */
+  isOf(appId: string): boolean;
   /** Tell clients of HTTP/2 to go elsewhere with new requests. */
   startDraining(): void;
   /** Take no new connections, from the first moment on in which none is waiting. */
