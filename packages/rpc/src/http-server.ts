@@ -2,7 +2,14 @@ import { once } from "node:events";
 import { createServer as createNodeServer } from "node:http";
 import type { Socket } from "node:net";
 import { DrawbridgeError } from "@drawbridge/errors";
-import { systemClock, uuidV7Ids, type Clock, type Component, type IdSource } from "@drawbridge/lifecycle";
+import {
+  lingerOnClose,
+  systemClock,
+  uuidV7Ids,
+  type Clock,
+  type Component,
+  type IdSource,
+} from "@drawbridge/lifecycle";
 import type { IdentityHolder, PeerIdentity } from "@drawbridge/pki";
 import { field, type Logger, type Metrics } from "@drawbridge/telemetry";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -96,7 +103,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     connectionsCheckingInterval: 1_000,
   });
   const app = fastify({
-    serverFactory: (handler) => server.on("request", handler),
+    serverFactory: (handler) =>
+      server.on("request", (request, response) => {
+        if (request.socket.writable) handler(request, response); // else it is behind the last one that is answered there
+      }),
     bodyLimit: options.bodyLimitBytes ?? 1024 * 1024,
     genReqId: () => ids.next(),
     requestIdHeader: false,
@@ -161,6 +171,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     assertNotRevoked(options.revocations, context.peer);
     assertAllowed(options.allow, context.peer, clock.now());
     await options.beforeRequest?.(context);
+  });
+  app.addHook("onSend", async (request) => {
+    if (!request.raw.complete) lingerOnClose(request.raw);
   });
 
   return {

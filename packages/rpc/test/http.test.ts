@@ -1,11 +1,12 @@
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { connect } from "node:net";
 import { once } from "node:events";
+import { connect as connectTls } from "node:tls";
 import { DrawbridgeError } from "@drawbridge/errors";
 import { createHealth } from "@drawbridge/lifecycle";
 import { clientTlsOptions, IdentityHolder, type IdentitySnapshot } from "@drawbridge/pki";
 import { createHttpServer, createOpsServer, fieldDetail, httpContext, type HttpServerOptions } from "@drawbridge/rpc";
-import { createTestCa, createTestLogger, type TestCa } from "@drawbridge/testkit";
+import { createTestCa, createTestLogger, sendThenRead, type TestCa } from "@drawbridge/testkit";
 import { startTelemetry } from "@drawbridge/telemetry";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 
@@ -152,6 +153,23 @@ test.each([
   expect(answer.status).toBe(status);
   expect(JSON.parse(answer.body)).toMatchObject({ code });
   if (code === "REQUEST_INVALID") expect(JSON.parse(answer.body)).toMatchObject({ errors: [{ field: "name" }] });
+});
+
+test.each([
+  ["from a caller that is not let in", [{ fabric: "collector" }], "connection: close\r\n", /^HTTP\/1.1 403 /],
+  ["with a body above the limit", [{ fabric: "agent" }], "", /^HTTP\/1.1 413 /],
+] as const)("who reads nothing before all is sent still gets the answer to a request %s", async (...given) => {
+  const [, allow, header, status] = given;
+  let served = 0;
+  const register: HttpServerOptions["register"] = (app) =>
+    void app.post("/items", () => (served += 1)).get("/items", () => (served += 1));
+  const { port } = await startServer({ allow, register });
+  const expected = { expectedServer: "/cp/config-resolver", alpnProtocols: ["http/1.1"] };
+  const socket = connectTls({ host: "127.0.0.1", port, ...clientTlsOptions(await ca.issueAgent(agent), expected) });
+  const head = `POST /items HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n${header}`;
+  const said = await sendThenRead(socket, head, "GET /items HTTP/1.1\r\nhost: a\r\n\r\n");
+  expect(said).toMatch(status);
+  expect([said.match(/^HTTP/gm)?.length, served]).toEqual([1, 0]); // what comes behind the last is not served
 });
 
 test("an address without a route is 404 as problem+json", async () => {

@@ -28,5 +28,6 @@ export { createPrivateCa, type PrivateCa } from "./private-ca.ts";
 export { createServerCertificate, type ServerCertificate } from "./server-certificate.ts";
 export { tempDir, type TempDir } from "./temp-dir.ts";
 export { createTestCa, type AgentParts, type FabricParts, type IssueOptions, type TestCa } from "./test-ca.ts";
+export { sendThenRead } from "./send-then-read.ts";
 export { untilReady } from "./until-ready.ts";
 export { createTestLogger, type LogRecord, type TestLogger } from "./test-logger.ts";

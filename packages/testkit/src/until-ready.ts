@@ -7,7 +7,7 @@ const shownLines = 40;
 /**
  * Until a program of ours answers 200 at `url`, its /readyz. There is nothing else to wait for than its answer.
  *
- * @throws Error if it ends first or takes more than 90 s, with its last answer and the end of what it wrote
+ * @throws Error if it ends first or takes more than 240 s, with its last answer and the end of what it wrote
  */
 export async function untilReady(program: {
   readonly url: string;

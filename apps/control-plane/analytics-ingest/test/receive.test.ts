@@ -7,12 +7,12 @@ import { promisify } from "node:util";
 import { createGrantSigner } from "@drawbridge/analytics-access";
 import { chainToPem } from "@drawbridge/pki";
 import { readBatch } from "@drawbridge/request-batch";
-import { createTestCa, tempDir } from "@drawbridge/testkit";
+import { createTestCa, sendThenRead, tempDir } from "@drawbridge/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { batchHeader, readQueuedBatch } from "../src/receive/queued-batch.ts";
 import { aBatch } from "./support/a-batch.ts";
 import { fabricId, otherFabricId, startIntake, type IntakeWorld } from "./support/intake-world.ts";
-import { answerOf, batchesPath, bearer, connectGateway, packed, sendHttp1 } from "./support/send.ts";
+import { answerOf, batchesPath, bearer, connectGateway, connectHttp1, packed, sendHttp1 } from "./support/send.ts";
 
 const mib = 1024 * 1024;
 let world: IntakeWorld;
@@ -156,6 +156,12 @@ test.each<[string, () => Uint8Array, Record<string, string>, number, string]>([
   expect(await gateway.send(bodyOf(), all)).toMatchObject({ status, json: { code } });
   expect(await sendHttp1(world, bodyOf(), all)).toMatchObject({ status, json: { code } });
   await expect.poll(() => world.waiting()).toBe(0);
+});
+
+test("who reads nothing before a body that is too large is sent still gets the refusal", async () => {
+  const head = `POST ${batchesPath} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${await world.token()}\r\n`;
+  const said = await sendThenRead(connectHttp1(world), `${head}content-type: application/x-protobuf\r\n`);
+  expect(said).toMatch(/^HTTP\/1.1 413 /);
 });
 
 test("a body without a length is cut off where it becomes too large", async () => {

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { request, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { buffer } from "node:stream/consumers";
 import type { Contract, Policy } from "@drawbridge/contracts/apis/v1/configuration";
 import type { IdentitySnapshot } from "@drawbridge/pki";
-import { createTestCa, tempDir, type TestCa } from "@drawbridge/testkit";
+import { createTestCa, sendThenRead, tempDir, type TestCa } from "@drawbridge/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { aContract, aPolicy, buildTree, signTree, type SignedTree } from "./support/api-tree.ts";
 import { startGateway, until, type GatewayProcess } from "./support/gateway-process.ts";
@@ -173,6 +174,16 @@ test("a body that is too long is refused, whether it says so or streams", async 
   const chunked = { "transfer-encoding": "chunked" };
   expect([await send(1_000, {}), await send(1_001, {})]).toEqual([200, 413]);
   expect([await send(1_000, chunked), await send(1_001, chunked)]).toEqual([200, 413]);
+});
+
+test("who reads nothing before a large body is sent still gets the refusal", async () => {
+  await stage.publish(await published([clients], [contractOf("a")]));
+  const before = app.arrived.length;
+  const head = "POST /orders HTTP/1.1\r\nhost: a.example\r\n";
+  const behind = "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
+  const said = await sendThenRead(connect(Number(new URL(app.url).port), "127.0.0.1"), head, behind);
+  expect(said).toMatch(/^HTTP\/1.1 401 /);
+  expect([said.match(/^HTTP/gm)?.length, app.arrived.length]).toEqual([1, before]);
 });
 
 test("a burst is smoothed: what finds room in time passes, the rest is refused", async () => {

@@ -118,6 +118,7 @@ export function createExchangeServer(options: ExchangeServerOptions): ExchangeSe
   }
 
   function onHttp1(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void {
+    if (!request.socket.writable) return; // behind the last one that is answered there
     const remoteAddress = addresses.get(request.socket) ?? "unknown";
     serve(http1Exchange(request, response, { remoteAddress, awaitsContinue, isClosing: () => isClosing, timeLimits }));
   }

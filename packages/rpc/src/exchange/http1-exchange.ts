@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { lingerOnClose } from "@drawbridge/lifecycle";
 import { lengthOf, pathOf, type ServedExchange } from "./exchange.ts";
 import { readBody } from "./read-body.ts";
 import type { TimeLimits } from "./time-limits.ts";
@@ -48,6 +49,7 @@ export function http1Exchange(
         "content-length": Buffer.byteLength(body),
         ...(closes ? { connection: "close" } : {}),
       });
+      if (closes) lingerOnClose(request);
       response.end(body);
       if (!closes) request.resume();
     },

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
 import { Agent, request as httpsRequest } from "node:https";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { zstdCompressSync } from "node:zlib";
 import { clientTlsOptions } from "@drawbridge/pki";
 import type { TestCa } from "@drawbridge/testkit";
@@ -80,6 +81,12 @@ export async function sendHttp1(
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk);
   return { status: response.statusCode, headers: response.headers, json: parsed(chunks) };
+}
+
+/** A connection for HTTP/1.1 on which nothing is said yet. */
+export function connectHttp1(at: { readonly ca: Pick<TestCa, "trustBundle">; readonly port: number }): TLSSocket {
+  const tls = clientTlsOptions({ trustBundle: at.ca.trustBundle }, { expectedServer, alpnProtocols: ["http/1.1"] });
+  return connectTls({ ...tls, host: "127.0.0.1", port: at.port });
 }
 
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

@@ -23,7 +23,7 @@ export async function forwardRequest(
 ): Promise<void> {
   const problem = await forwardToReplica(request, response, options);
   if (problem !== undefined) sendProblem(response, problem);
-  request.resume(); // a body that nobody wanted to read would block the connection for the next request
+  request.unpipe().resume(); // a body that nobody wanted to read would block the connection for the next request
 }
 
 /** @returns what to tell the client where no replica has answered it. */

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { Socket } from "node:net";
-import { stopAccepting, type Clock } from "@drawbridge/lifecycle";
+import { lingerOnClose, stopAccepting, type Clock } from "@drawbridge/lifecycle";
+import { hasBody } from "./forwarded-headers.ts";
 import { forwardRequest } from "./forward-request.ts";
 import { forwardUpgrade, isPassedOnUpgrade } from "./forward-upgrade.ts";
 import { requestRefused, sendProblem } from "./problem.ts";
@@ -42,7 +43,9 @@ export function createFrontServer(options: {
 
   let isClosing = false;
   server.on("request", (request, response) => {
+    if (!request.socket.writable) return; // behind the last one that is answered there
     if (isClosing) response.shouldKeepAlive = false;
+    if (hasBody(request)) lingerOnClose(request);
     forwardRequest(request, response, options).catch(() => sendProblem(response, requestRefused));
   });
   server.on("upgrade", (request, socket, head) => {

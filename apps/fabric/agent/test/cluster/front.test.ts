@@ -1,5 +1,5 @@
 import { systemClock } from "@drawbridge/lifecycle";
-import { freePort } from "@drawbridge/testkit";
+import { freePort, sendThenRead } from "@drawbridge/testkit";
 import { once } from "node:events";
 import { createServer, request, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { connect, createServer as createTcpServer, type Socket } from "node:net";
@@ -126,6 +126,21 @@ test.each([
   await using front = await aFront(replica.port);
   expect(await raw(front.port, text)).toMatch(/^HTTP\/1\.1 400 /);
   expect(seen).toBe(0);
+});
+
+test.each([
+  ["keep-alive", ["413", "200"]],
+  ["close", ["413"]],
+])("a body that its replica does not want comes to nothing, and a client of %s gets its answer", async (...given) => {
+  const [connection, statuses] = given;
+  await using replica = await aReplica(({ method }, response) => {
+    response.writeHead(method === "POST" ? 413 : 200).end();
+  });
+  await using front = await aFront(replica.port);
+  const head = `POST / HTTP/1.1\r\nhost: a\r\nconnection: ${connection}\r\n`;
+  const behind = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+  const said = await sendThenRead(connect(front.port, "127.0.0.1"), head, behind);
+  expect(Array.from(said.matchAll(/^HTTP\/1.1 (\d+)/gm), ([, status]) => status)).toEqual(statuses);
 });
 
 test("refuses headers above its limit with 431", async () => {

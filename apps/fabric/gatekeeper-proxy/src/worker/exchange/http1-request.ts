@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { lingerOnClose } from "@drawbridge/lifecycle";
 import type { ClientConnection } from "../front/client-connection.ts";
 import { pairsOf, safeTrailers } from "../request/trailers.ts";
 import { giveBack, longestText } from "../upstream/body-piece.ts";
@@ -45,8 +46,11 @@ export class Http1Request extends ForwardedRequest {
     if (head.length >= 0) headers.push("content-length", String(head.length));
     else if (head.hasBody && this.#request.httpVersionMinor > 0) headers.push("transfer-encoding", "chunked");
     // A client that is still sending what nobody will read must not send its next request behind it.
-    if (this.context.isDraining || !this.isBodyRead) headers.push("connection", "close");
-    else if (this.#response.shouldKeepAlive) headers.push("Keep-Alive", this.context.keepAliveHint);
+    if (this.context.isDraining || !this.isBodyRead) {
+      headers.push("connection", "close");
+      this.#connection.isLast = true;
+      if (!this.#request.complete) lingerOnClose(this.#request);
+    } else if (this.#response.shouldKeepAlive) headers.push("Keep-Alive", this.context.keepAliveHint);
     if (head.reason === "") this.#response.writeHead(head.status, headers);
     else this.#response.writeHead(head.status, head.reason, headers);
   }

@@ -22,8 +22,8 @@ export class ClientConnection {
   readonly forwardedLines: string;
   readonly heads = new HeadMemory();
   readonly #requests: ConnectionRequest[] = [];
-  /** A request was refused: nobody knows where the next one begins, so nothing more is read from this connection. */
-  isRefused = false;
+  /** It closes behind an answer that says so, or that refused what could not be read: no further request of it is served. */
+  isLast = false;
   readonly #next: (() => void)[] = [];
   #onIdle: (() => void) | undefined = undefined;
 

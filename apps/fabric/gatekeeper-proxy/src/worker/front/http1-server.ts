@@ -82,9 +82,9 @@ export function serveHttp1(server: Server, host: FrontHost, listener: ServedList
   }
 
   function begin(request: IncomingMessage, response: ServerResponse, connection: ClientConnection): void {
-    if (connection.isRefused) return;
+    if (connection.isLast) return;
     const refuse = (problem: Problem): void => {
-      connection.isRefused = true;
+      connection.isLast = true;
       answerProblem(response, problem);
     };
     const arrival = readArrival(request, connection, rules);
@@ -106,13 +106,13 @@ export function serveHttp1(server: Server, host: FrontHost, listener: ServedList
     const cut = (): void => void socket.destroy();
     const refuse = (): void => writeProblem(socket, problemOf(error.code));
     if (error.code === "ECONNRESET" || error.code === "EPIPE") return cut();
-    if (connection?.isRefused === true) return; // it is being closed
+    if (connection?.isLast === true) return; // it is being closed
     if (connection === undefined) refuse();
     else connection.onUnreadable(refuse, cut);
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const connection = connectionOf(request.socket);
-    if (connection.isRefused) return void socket.destroy();
+    if (connection.isLast) return void socket.destroy();
     const arrival = readArrival(request, connection, rules);
     if (isProblem(arrival)) return writeProblem(socket, arrival);
     if (arrival.fields.bodyLength !== 0 || arrival.fields.upgrade === "") {
