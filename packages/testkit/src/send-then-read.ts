@@ -18,7 +18,7 @@ export async function sendThenRead(socket: Socket, head: string, behind = ""): P
   socket.once("error", reject);
   socket.write(`${head}content-length: ${bodyBytes}\r\n\r\n`);
   socket.write(Buffer.alloc(bodyBytes));
-  socket.write(behind, (error) => void (error ? reject(error) : resolve()));
+  socket.write(behind, (error) => (error ? reject(error) : resolve()));
   await sent;
   let said = "";
   socket.setEncoding("latin1").on("data", (text: string) => (said += text));
