@@ -8,4 +8,4 @@ export { runUntilSignal, startComponents, type Component, type RunOptions, type 
 export { createHealth, type Health, type HealthCheck, type HealthReport } from "./health.ts";
 export { createHeadStart } from "./head-start.ts";
 export { stopAccepting } from "./stop-accepting.ts";
-export { lingerOnClose } from "./linger-on-close.ts";
+export { endLingering, lingerOnClose } from "./linger-on-close.ts";

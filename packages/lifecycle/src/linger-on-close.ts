@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 
 /** Time for the client to read its answer and to close; what it sends until then is thrown away. As nginx's `lingering_timeout`, ms. */
 const lingerMs = 5_000;
@@ -15,9 +16,15 @@ export function lingerOnClose(request: IncomingMessage): void {
   socket.destroySoon = () => {
     Reflect.deleteProperty(socket, "destroySoon"); // from here on its class's
     if (request.complete || !socket.writable) return socket.destroySoon();
-    socket.end();
     request.unpipe().removeAllListeners("data").removeAllListeners("readable").resume();
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    socket.once("close", () => clearTimeout(timer));
+    endLingering(socket);
   };
+}
+
+/** The same for a connection without a request: write what is left, throw away what comes, and wait for the client to close. */
+export function endLingering(socket: Duplex, last = ""): void {
+  socket.end(last);
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(timer));
 }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { endLingering } from "@drawbridge/lifecycle";
 
 /** What the front itself answers, as problem+json (RFC 9457). */
 export interface Problem {
@@ -50,7 +51,7 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
 export function writeProblem(socket: Socket, problem: Problem): void {
   const headers = Object.entries({ ...headersOf(problem), Connection: "close" });
   const head = [`HTTP/1.1 ${problem.status} ${problem.title}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${bodyOf(problem)}`);
+  endLingering(socket, `${head.join("\r\n")}\r\n\r\n${bodyOf(problem)}`);
 }
 
 function headersOf(problem: Problem): Record<string, string> {

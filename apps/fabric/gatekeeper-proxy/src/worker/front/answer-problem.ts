@@ -1,5 +1,6 @@
 import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { endLingering, lingerOnClose } from "@drawbridge/lifecycle";
 import { problemBody, problemHeaders, type Problem } from "../request/problem.ts";
 
 /** Answer a request that never became one. Its connection is closed: nobody knows what else is on it. */
@@ -9,6 +10,7 @@ export function answerProblem(response: ServerResponse, problem: Problem): void 
   headers.push("content-length", String(Buffer.byteLength(body)));
   headers.push("connection", "close");
   response.writeHead(problem.status, headers);
+  lingerOnClose(response.req);
   response.end(body);
 }
 
@@ -19,5 +21,5 @@ export function writeProblem(socket: Duplex, problem: Problem, requestId = ""): 
   const headers = problemHeaders(problem);
   let head = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ""}\r\n`;
   for (let index = 0; index + 1 < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
-  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+  endLingering(socket, `${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
 }

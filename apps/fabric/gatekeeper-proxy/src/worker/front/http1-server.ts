@@ -106,7 +106,7 @@ export function serveHttp1(server: Server, host: FrontHost, listener: ServedList
     const cut = (): void => void socket.destroy();
     const refuse = (): void => writeProblem(socket, problemOf(error.code));
     if (error.code === "ECONNRESET" || error.code === "EPIPE") return cut();
-    if (connection?.isLast === true) return; // it is being closed
+    if (connection?.isLast === true || !socket.writable) return; // it is being closed; what still comes is thrown away
     if (connection === undefined) refuse();
     else connection.onUnreadable(refuse, cut);
   });
