@@ -131,7 +131,7 @@ test("what could not be revoked while cert-authority was away is revoked when it
   await expect(redeem(request, caller)).rejects.toMatchObject({ code: "ACTIVATION_TOKEN_REVOKED" });
   await environment.certAuthority.start();
   // By the service's own loop.
-  await expect.poll(() => statesOf(fabricId), { timeout: 40_000 }).toEqual([revoked, revoked]);
+  await expect.poll(() => statesOf(fabricId)).toEqual([revoked, revoked]);
 }, 90_000);
 
 test("a fabric deleted after its activation loses the certificates that were issued for it, however often it is told", async () => {

@@ -53,7 +53,7 @@ async function aFabric(name: string): Promise<string> {
 }
 
 async function until(isSo: () => boolean): Promise<void> {
-  const deadline = AbortSignal.timeout(60_000);
+  const deadline = AbortSignal.timeout(240_000);
   while (!isSo()) await systemClock.sleep(20, deadline);
 }
 

@@ -110,7 +110,7 @@ export async function startEnvironment(): Promise<Environment> {
     const log = createTestLogger();
     const bus = connectBus({ url: nats.url, credentials: nats.credentials, name: "test", logger: log.logger });
     await bus.start(forever);
-    stack.defer(() => bus.stop(AbortSignal.timeout(5_000)));
+    stack.defer(() => bus.stop(AbortSignal.timeout(60_000)));
     return {
       nats,
       certAuthority,
@@ -201,7 +201,7 @@ async function startService(
   const tokens = tokenClient(`127.0.0.1:${internal.port}`, managementApi, log);
   const { tlsOptions } = await pinnedTlsOptions(
     { host: "127.0.0.1", port: dialled, pins: await pinsOf(tokens.call), expectedServer: "/cp/activation" },
-    AbortSignal.timeout(5_000),
+    AbortSignal.timeout(60_000),
   );
   const agents = activationClient(`127.0.0.1:${dialled}`, tlsOptions, log);
   const recovery = recoveryClient(`127.0.0.1:${dialled}`, tlsOptions, log);
@@ -225,7 +225,7 @@ async function startService(
 }
 
 async function stopAll(components: readonly Component[]): Promise<void> {
-  for (const component of components.toReversed()) await component.stop(AbortSignal.timeout(5_000));
+  for (const component of components.toReversed()) await component.stop(AbortSignal.timeout(60_000));
 }
 
 function tokenClient(address: string, identity: IdentityHolder, log: TestLogger) {
@@ -378,6 +378,6 @@ export async function tapEvents(bus: Bus): Promise<EventTap> {
         watchers.add(check);
         check();
       }),
-    [Symbol.asyncDispose]: () => consumer.stop(AbortSignal.timeout(5_000)),
+    [Symbol.asyncDispose]: () => consumer.stop(AbortSignal.timeout(60_000)),
   };
 }

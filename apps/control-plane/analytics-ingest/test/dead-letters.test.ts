@@ -41,7 +41,7 @@ async function send(...sequences: readonly bigint[]): Promise<void> {
 }
 
 const ids = async (): Promise<bigint[]> => (await letters.list({ limit: 100 })).map(({ id }) => id);
-const waitFor = (count: bigint) => vi.waitUntil(async () => (await letters.count()) === count, { timeout: 30_000 });
+const waitFor = (count: bigint) => vi.waitUntil(async () => (await letters.count()) === count, { timeout: 240_000 });
 
 test("a batch that cannot be stored is kept with what was wrong, and holds up no other (ANA)", async () => {
   const stored: string[] = [];

@@ -48,7 +48,7 @@ const ask = (asked: Asked) =>
   answerQuery(
     { store: analytics.store, clock: { now: () => sampleEnd }, retentionDays: 30 },
     question(asked),
-    AbortSignal.timeout(20_000),
+    AbortSignal.timeout(120_000),
   );
 /** A condition that all rows fulfil, on a dimension that no roll-up has. */
 const fromRequests: Filter = { dimension: "postal_code", values: ["nowhere"], negated: true };

@@ -93,9 +93,9 @@ test("one whose time ran out leaves the document by itself, and can still be loo
   const { capture } = await start("ended", {}, 1);
   const captureId = capture?.capture?.captureId ?? "";
   expect(captureId).not.toBe("");
-  await expect.poll(() => told("ended"), { timeout: 15_000 }).toEqual([]);
+  await expect.poll(() => told("ended")).toEqual([]);
   await expect
-    .poll(() => captures.getCapture({ org, captureId }).then((answer) => answer.capture?.state), { timeout: 15_000 })
+    .poll(() => captures.getCapture({ org, captureId }).then((answer) => answer.capture?.state))
     .toBe(CaptureState.CAPTURE_STATE_ENDED);
 });
 

@@ -50,9 +50,7 @@ async function aBoundFabric(...names: readonly string[]): Promise<string> {
     fabricId,
     names.map((name) => aBinding(aKey(name))),
   );
-  await expect
-    .poll(() => codeOf(replica.configuration.getRoot({ fabricId, haveDigest: "" })), { timeout: 20_000 })
-    .toBe("no error");
+  await expect.poll(() => codeOf(replica.configuration.getRoot({ fabricId, haveDigest: "" }))).toBe("no error");
   return fabricId;
 }
 

@@ -75,10 +75,8 @@ test("a secret of the operator is encrypted at rest, shown as set, kept when sav
 
   const edited = JSON.stringify({ ...JSON.parse(shown), clientId: "gateway-2" });
   await replica.policies.applyPolicy(aPolicy(owner, "ask", { type, configurationJson: edited }));
-  await expect
-    .poll(() => errorOf(fetchTree(world.ca, replica, fabricId)), { timeout: 20_000 })
-    .toMatchObject({ details: {} });
-  await expect.poll(async () => (await fetchTree(world.ca, replica, fabricId)).apis.size, { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => errorOf(fetchTree(world.ca, replica, fabricId))).toMatchObject({ details: {} });
+  await expect.poll(async () => (await fetchTree(world.ca, replica, fabricId)).apis.size).toBe(1);
   const { apis } = await fetchTree(world.ca, replica, fabricId);
   const [policy] = apis.get("secret:v1@production")?.document.policies ?? [];
   expect(JSON.parse(policy?.configurationJson ?? "{}")).toMatchObject({ clientSecret: secret, clientId: "gateway-2" });
@@ -218,9 +216,7 @@ test("an automated policy is in the document of every API of its environment, be
     fabricId,
     bound.map((api) => aBinding(api)),
   );
-  await expect
-    .poll(() => errorOf(fetchTree(world.ca, replica, fabricId)), { timeout: 20_000 })
-    .toMatchObject({ code: "undefined" });
+  await expect.poll(() => errorOf(fetchTree(world.ca, replica, fabricId))).toMatchObject({ code: "undefined" });
   const { apis } = await fetchTree(world.ca, replica, fabricId);
   const policiesOf = (api: string) => apis.get(api)?.document.policies.map(({ name, automated }) => [name, automated]);
   expect(policiesOf("auto-1:v1@staging")).toEqual([

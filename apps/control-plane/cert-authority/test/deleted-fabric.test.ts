@@ -108,7 +108,7 @@ async function recordsOf(fabricId: string) {
 }
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = AbortSignal.timeout(60_000);
+  const deadline = AbortSignal.timeout(240_000);
   while (!(await isSo())) await systemClock.sleep(20, deadline);
 }
 

@@ -44,7 +44,7 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync(), 60_000);
 
 async function until<T>(read: () => Promise<T | undefined>): Promise<T> {
-  const deadline = AbortSignal.timeout(30_000);
+  const deadline = AbortSignal.timeout(240_000);
   for (;;) {
     const found = await read();
     if (found !== undefined) return found;

@@ -49,7 +49,7 @@ test("migrate, bootstrap and serve as processes; SIGTERM ends in order (house st
     DRAWBRIDGE_OPS_LISTEN: `127.0.0.1:${ops}`,
   };
   const service = start("src/main.ts", env);
-  const deadline = AbortSignal.timeout(30_000);
+  const deadline = AbortSignal.timeout(240_000);
   const isReady = () =>
     fetch(`http://127.0.0.1:${ops}/readyz`).then(
       ({ ok }) => ok,

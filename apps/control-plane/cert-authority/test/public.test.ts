@@ -72,7 +72,7 @@ async function issueAndRevoke(reason: string, issuerId?: string): Promise<Buffer
 
 /** The list as it is once it says what was just revoked; a second later at most if another test has just asked. */
 async function listWith(path: string, serial: Buffer): Promise<PublicAnswer> {
-  const deadline = AbortSignal.timeout(20_000);
+  const deadline = AbortSignal.timeout(120_000);
   for (;;) {
     const answer = await get(path);
     if (answer.body.includes(serial)) return answer;

@@ -123,7 +123,7 @@ const someFingerprint = (): string => createHash("sha256").update(uuidV7Ids.next
 const readList = () => reader.listRevocations({ afterPosition: 0n, listId: "" });
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = AbortSignal.timeout(60_000);
+  const deadline = AbortSignal.timeout(240_000);
   while (!(await isSo())) await systemClock.sleep(20, deadline);
 }
 

@@ -206,7 +206,7 @@ function issued(certificate: Issued["certificate"], trustBundle: Issued["trustBu
 }
 
 export async function until(isTrue: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const deadline = AbortSignal.timeout(30_000);
+  const deadline = AbortSignal.timeout(240_000);
   while (!(await isTrue())) {
     if (deadline.aborted) throw new Error(`waited in vain for ${what}`);
     await systemClock.sleep(50);

@@ -105,11 +105,11 @@ test("an error rate beyond its bound is told, shown, silenced and resolved, to w
   await writeFile(file, `environment: production\nrules:\n  - ${rule}\n`);
   rate(0.5);
   expect(await cli("apply", "--file", file)).toMatchObject({ version: 1, added: ["apis-fail"] });
-  await expect.poll(kinds, { timeout: 15_000 }).toEqual(["firing"]);
+  await expect.poll(kinds).toEqual(["firing"]);
   const shown = { environment: "production", rule: "apis-fail", series: "api=orders", incidentId: told[0]?.incidentId };
   const delivered = { receiver: "on-call", kind: "firing", state: "delivered" };
   const firing = [{ ...shown, state: "firing", value: 0.5, deliveries: [delivered] }];
-  await expect.poll(() => alerts("open"), { timeout: 15_000 }).toMatchObject(firing);
+  await expect.poll(() => alerts("open")).toMatchObject(firing);
   expect(await cli("list")).toMatchObject(firing);
   expect(await alerts("all", viewerOfTest)).toEqual([]);
 
@@ -118,14 +118,14 @@ test("an error rate beyond its bound is told, shown, silenced and resolved, to w
   });
   expect(await alerts("open")).toMatchObject([{ state: "firing", silenceId: expect.any(String) }]);
   rate(0.01);
-  await expect.poll(kinds, { timeout: 15_000 }).toEqual(["firing", "resolved"]);
+  await expect.poll(kinds).toEqual(["firing", "resolved"]);
   expect(await cli("history")).toMatchObject([{ ...shown, state: "resolved" }]);
 
   rate(0.7);
-  await expect.poll(() => alerts("firing"), { timeout: 15_000 }).toMatchObject([{ value: 0.7, deliveries: [] }]);
+  await expect.poll(() => alerts("firing")).toMatchObject([{ value: 0.7, deliveries: [] }]);
   const [{ silenceId }] = await alerts("firing");
   await cli("unsilence", silenceId);
-  await expect.poll(kinds, { timeout: 15_000 }).toEqual(["firing", "resolved", "firing"]);
+  await expect.poll(kinds).toEqual(["firing", "resolved", "firing"]);
 });
 
 test("a receiver is tested, and a rule that names nobody is refused with its field", async () => {

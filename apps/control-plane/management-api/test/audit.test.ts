@@ -186,7 +186,7 @@ describe("what other services announce", () => {
   test("arrives over NATS", async () => {
     const id = uuidV7Ids.next();
     await world.publish(event(id));
-    await expect.poll(async () => (await latest())[0]?.["requestId"], { timeout: 30_000 }).toBe(id);
+    await expect.poll(async () => (await latest())[0]?.["requestId"]).toBe(id);
   });
 });
 

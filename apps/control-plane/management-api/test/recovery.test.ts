@@ -113,7 +113,7 @@ describe("a fabric", () => {
       }
     } finally {
       await world.startPeer(peer);
-      await vi.waitUntil(async () => (await show()).unknown.length === 0, { timeout: 60_000 }); // connected again
+      await vi.waitUntil(async () => (await show()).unknown.length === 0, { timeout: 240_000 }); // connected again
     }
   });
 });

@@ -119,10 +119,10 @@ test("a monitoring certificate that was lost is asked for anew, without a serial
   await rm(fabric.layout.monitoring, { recursive: true });
   const agent = await fabric.startAgent();
   await agent.status(({ tunnel }) => tunnel.status === "connected");
-  await vi.waitUntil(() => manager.renewals.issued.length === 1, { timeout: 20_000 });
+  await vi.waitUntil(() => manager.renewals.issued.length === 1, { timeout: 240_000 });
   expect(manager.renewals.requests).toMatchObject([{ purpose: 2, currentSerial: "" }]);
   await vi.waitUntil(async () => (await fabric.serials()).monitoring === manager.renewals.issued[0], {
-    timeout: 20_000,
+    timeout: 240_000,
   });
 });
 
